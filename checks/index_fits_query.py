@@ -1,0 +1,32 @@
+"""The index was searched from the space that it was built in."""
+
+from collections.abc import Iterator
+
+from sealkit import Check, Finding, View, differences, explain
+
+
+def find(run: View) -> Iterator[Finding]:
+    indexes = {manifest.document["identity"]: manifest for manifest in run.all("index_manifest")}
+    for search in run.all("search_manifest"):
+        index = indexes.get(search.document["index"]["identity"])
+        if index is None:
+            yield Finding("the index that was searched is none of the run's", search.at("index", "identity"))
+            continue
+        if index.document["digest"] != search.document["index"]["digest"]:
+            yield Finding("the index file is not the one that was searched", search.at("index", "digest"), also=(index.at("digest"),))
+        for difference in differences(index.document["fingerprint"], search.document["fingerprint"]):
+            yield Finding(
+                explain(difference),
+                search.at("fingerprint", *difference.field.path),
+                also=(index.at("fingerprint", *difference.field.path),),
+            )
+
+
+CHECK = Check(
+    title="The index fits the queries",
+    why="A swap of encoders of the same dimension mixes two vector spaces without a sound (open-ontologies#74, "
+    "BetterDB#411, haystack#2429: 'do I need to re-embed?').",
+    fix="build the index again with the model and settings of the query side",
+    reads={"index_manifest": 1, "search_manifest": 1},
+    find=find,
+)

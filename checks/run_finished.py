@@ -1,0 +1,27 @@
+"""A run says that it came to its end."""
+
+from collections.abc import Iterator
+
+from sealkit import Blocked, Check, Finding, View
+
+
+def find(run: View) -> Iterator[Finding]:
+    summary = run.one("summary")
+    status, failure = summary.document["status"], summary.document["failure"]
+    if status == "running":
+        raise Blocked(
+            f"{summary.path} still says `running`: the run was cut off, or goes on elsewhere",
+            "wait for it, or run the config again under another name",
+        )
+    if status == "failed":
+        where = f"stage {failure['stage']}" if failure and failure["stage"] else "a check"
+        yield Finding(f"the run failed at {where}: {failure['message'] if failure else 'no reason kept'}", summary.at("status"))
+
+
+CHECK = Check(
+    title="The run finished",
+    why="Outputs of killed and failed jobs were taken for complete ones (snakemake#627, #3808).",
+    fix="mend what the failure names and run the config again under another name",
+    reads={"summary": 1},
+    find=find,
+)

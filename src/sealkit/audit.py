@@ -1,0 +1,111 @@
+"""Judges a run: every artifact against its contract, every check that can run, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sealkit.check import Check, View
+from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
+from sealkit.rundir import Artifact, Run
+
+UNJUDGED = "seal/"  # what a seal adds is verified by its digests; only what it observed is read by checks
+
+
+def audit(run: Run, checks: Mapping[str, Check], sealed: bool = False) -> Report:
+    """Judge a run as it lies there. `sealed` says that what the layout promises of a sealed run is promised."""
+    metadata = run.document("run_metadata") or {}
+    return Report(
+        run_id=metadata.get("run_id"),
+        name=metadata.get("name", "unknown"),
+        artifacts=tuple(judge_artifacts(run, sealed)),
+        checks=tuple(judge(run, check, sealed) for check in checks.values()),
+    )
+
+
+def promises(run: Run, sealed: bool) -> dict[str, tuple[str, str]]:
+    """What must be there: path or glob → (contract id, who promised it)."""
+    found: dict[str, tuple[str, str]] = {}
+    for rule in run.layout.rules:
+        if rule.promised == "always" or (rule.promised == "sealed" and sealed):
+            found[rule.path] = (rule.contract, f"the layout {run.layout.id}")
+    for promise in (run.document("resolved_config") or {}).get("artifacts", []):
+        found[promise["path"]] = (promise["contract"], f"the stage {promise['stage']}")
+    return found
+
+
+def judge_artifacts(run: Run, sealed: bool) -> list[Outcome]:
+    """One outcome for each artifact there is, and one for each that was promised and is not there."""
+    found = [judge_artifact(run, artifact) for artifact in run.artifacts if _counts(artifact)]
+    for path, (contract, who) in promises(run, sealed).items():
+        if not any(_keeps(artifact, path, contract) for artifact in run.artifacts):
+            reason = f"promised by {who}, and absent"
+            found.append(Outcome(path, contract, Status.BLOCKED, reason=reason, fix="run the pipeline to its end"))
+    return sorted(found, key=lambda outcome: outcome.id)
+
+
+def judge_artifact(run: Run, artifact: Artifact) -> Outcome:
+    """Hold one artifact against its contract."""
+    findings = tuple(concrete(run, finding, Severity.ERROR) for finding in artifact.problems)
+    if not artifact.judged:
+        reason = "; ".join(finding.message for finding in findings)
+        return Outcome(artifact.path, artifact.contract.id, Status.BLOCKED, findings, reason=reason)
+    return Outcome(artifact.path, artifact.contract.id, status_of(findings), findings)
+
+
+def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
+    """Run one check, if everything it reads is there and valid; its outcome says what came of it."""
+    status, reason = _hindrance(run, check, sealed)
+    if status:
+        return Outcome(check.id, check.title, status, reason=reason)
+    try:
+        found = tuple(concrete(run, finding, check.severity) for finding in check.find(View(run, check.kinds)))
+    except Blocked as blocked:
+        return Outcome(check.id, check.title, Status.BLOCKED, reason=blocked.message, fix=blocked.fix)
+    except ReadError as error:
+        finding = concrete(run, error.finding(), Severity.ERROR)
+        status = Status.FAILED if error.malformed else Status.BLOCKED
+        reason = None if error.malformed else f"{error.at}: {error.message}"
+        return Outcome(check.id, check.title, status, (finding,), reason=reason, fix=error.fix)
+    except Exception as error:
+        # A bug in a check must not pass for a judgement, nor keep the other checks from theirs.
+        return Outcome(check.id, check.title, Status.CRASHED, reason=f"{type(error).__name__}: {error}", fix="report this as a bug")
+    return Outcome(check.id, check.title, status_of(found), found, fix=check.fix if found else None)
+
+
+def concrete(run: Run, finding: Finding, severity: Severity) -> Finding:
+    """The finding with its severity, and with line, quote and digest at its places."""
+    return replace(
+        finding,
+        severity=finding.severity or severity,
+        at=run.concrete(finding.at),
+        also=tuple(run.concrete(location) for location in finding.also),
+    )
+
+
+def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str | None]:
+    promised = {contract.split("/")[0] for contract, _ in promises(run, sealed).values()}
+    for kind in sorted(check.kinds):
+        version = check.reads.get(kind, check.reads.get(f"{kind}?"))
+        artifacts = run.all(kind)
+        for artifact in artifacts:
+            if artifact.problems:
+                return Status.BLOCKED, f"{artifact.path} does not keep {artifact.contract.id}"
+            if artifact.contract.version != version:
+                return Status.BLOCKED, f"{artifact.path} is {artifact.contract.id}; the check reads {kind}/v{version}"
+        if not artifacts and kind in promised:
+            return Status.BLOCKED, f"{kind} is promised, and absent"
+        if not artifacts and kind in check.required:
+            return Status.SKIPPED, f"the run holds no {kind}, and nothing promises one"
+    return None, None
+
+
+def _counts(artifact: Artifact) -> bool:
+    return not artifact.path.startswith(UNJUDGED) or artifact.kind == "observed"
+
+
+def _keeps(artifact: Artifact, path: str, contract: str) -> bool:
+    """Whether an artifact is the promised one: that file, or, for a folder, a manifest somewhere below it."""
+    return artifact.contract.id == contract and (artifact.path == path or artifact.path.startswith(f"{path}/"))
+
+

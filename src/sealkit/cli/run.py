@@ -1,0 +1,92 @@
+"""`toolkit run`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sealkit.pipeline import Event
+
+
+@click.command(short_help="Run a pipeline; stop at the first broken contract.")
+@click.argument("config", type=click.Path())
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--out", metavar="DIR", help="Short for run.output_dir=DIR.")
+def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
+    """Run the pipeline document CONFIG (YAML), with single values overridden as KEY=VALUE.
+
+    \b
+    toolkit run configs/retriever_ft.yaml run.name=second stages.train.with.epochs=1
+    toolkit run configs/retriever_ft.yaml run.limit=32        a quick smoke run
+
+    The last line on stdout is the run directory; everything else goes to stderr.
+    """
+    from sealkit import pipeline
+    from sealkit.render import text
+
+    given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
+    # Libraries print where they like; on stdout there is only the run directory.
+    with contextlib.redirect_stdout(sys.stderr), Progress() as progress:
+        result = pipeline.run(Path(config), given, _command_line(), progress)
+    if result.error:
+        first, *more = result.error.split("\n")
+        click.echo("\n".join([f"toolkit: {text.clean(first)}", *map(text.clean, more)]), err=True)
+    click.echo(text.render(result.report), nl=False, err=True)
+    click.echo(str(result.path))
+    return result.exit_code
+
+
+def _command_line() -> list[str]:
+    return ["toolkit", *sys.argv[1:]]
+
+
+class Progress:
+    """Draws the engine's events on stderr: a bar for a terminal, plain lines elsewhere."""
+
+    def __enter__(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        self.console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.bars = Bars(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        from rich.markup import escape
+
+        from sealkit.finding import Status
+        from sealkit.render import text
+
+        if event.kind == "progress":
+            self._advance(event)
+            return
+        self._clear()
+        if event.kind == "stage-started":
+            self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
+        elif event.kind == "stage-finished":
+            self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
+        elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
+            self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)
+
+    def _advance(self, event: Event) -> None:
+        description = f"{event.stage}: {event.message}"
+        known = {task.description: task.id for task in self.bars.tasks}
+        if description not in known:
+            self._clear()
+            known[description] = self.bars.add_task(description, total=event.total)
+        self.bars.update(known[description], completed=event.done)
+
+    def _clear(self) -> None:
+        for task in list(self.bars.tasks):
+            self.bars.remove_task(task.id)

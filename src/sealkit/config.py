@@ -1,0 +1,343 @@
+"""Sources to a resolved config, with where each value came from.
+
+Precedence: defaults < extends < file < command line. `${section.key}` is replaced once everything is merged;
+`${ENV:NAME}` must be set but stays as it stands, and only the stage that needs it sees its value.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sealkit.contract import Contract, did_you_mean
+from sealkit.finding import UsageError, pointer
+from sealkit.read import yaml
+from sealkit.read.source import read_text
+
+_REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+_ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
+
+
+class Params(BaseModel):
+    """Base of every set of keys that a config may hold: closed, strict, finite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class RunSection(Params):
+    """Defaults of the `run` section; its shape is fixed by `pipeline/v1`."""
+
+    output_dir: str = "outputs"
+    seed: int = 42
+    purpose: str = "bench"
+    limit: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written. `source` is the name below `sources/`, `typed` the path as the user knows it."""
+
+    source: str
+    typed: str
+    line: int | None = None
+
+    def recorded(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    def __str__(self) -> str:
+        return self.typed if self.line is None else f"{self.typed}:{self.line}"
+
+
+DEFAULT = Origin("default", "default")
+COMMAND_LINE = Origin("command line", "command line")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A config file as it was read."""
+
+    name: str
+    path: Path
+    text: str
+
+
+@dataclass
+class Config:
+    """`data` is the whole config; `origins` says where each value (by JSON pointer) was written."""
+
+    data: dict[str, Any]
+    origins: dict[str, Origin]
+    sources: list[Source]
+    overrides: list[str]
+    via: dict[str, str] = field(default_factory=dict)
+
+    def provenance(self) -> dict[str, str]:
+        """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
+        return {
+            where: self.origin(where).recorded() + (f" via {self.via[where]}" if where in self.via else "")
+            for where, value in _leaves(self.data)
+        }
+
+    def origin(self, where: str) -> Origin:
+        """The origin of a value, or of the nearest mapping around it that has one."""
+        while where not in self.origins and where:
+            where = where.rpartition("/")[0]
+        return self.origins.get(where, DEFAULT)
+
+    def error(self, where: str, message: str, fix: str | None = None) -> UsageError:
+        """A UsageError that names the place of a value as the user knows it."""
+        origin = self.origin(where)
+        return UsageError(f"{'config' if origin is DEFAULT else origin}: {message}", fix)
+
+
+def load(
+    path: Path,
+    overrides: Sequence[str],
+    contract: Contract,
+    sections: Mapping[str, type[BaseModel]],
+    params_of: Callable[[str], type[BaseModel]],
+) -> Config:
+    """Read, merge, complete and hold a config against everything that is known of its keys.
+
+    `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
+    under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2) or ReadError.
+    """
+    config = Config({}, {}, [], list(overrides))
+    for source, document in _chain(path, config.sources):
+        _merge(config, document.data, "", lambda where, s=source, d=document: Origin(s.name, str(s.path), d.lines.get(where)))
+    for override in overrides:
+        _override(config, override)
+    config.data.pop("extends", None)
+    _refuse_unknown_sections(config, sections)
+    for violation in contract.violations(config.data):
+        raise config.error(violation.pointer, _say(violation.pointer, violation.message))
+    _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
+    for name, model in sections.items():
+        _fill(config, pointer(name), config.data.setdefault(name, {}), model.model_construct().model_dump())
+    _interpolate(config)
+    for name, model in sections.items():
+        config.data[name] = _hold(config, pointer(name), model, config.data[name])
+    for name, stage in config.data["stages"].items():
+        where = pointer("stages", name)
+        try:
+            model = params_of(stage["uses"])
+        except UsageError as error:
+            raise config.error(f"{where}/uses", error.message, error.fix) from None
+        given = stage.get("with", {})
+        stage.setdefault("in", {})
+        stage["with"] = _hold(config, f"{where}/with", model, given)
+        for key in stage["with"].keys() - given.keys():
+            config.origins[f"{where}/with" + pointer(key)] = DEFAULT
+    if config.data["run"]["limit"] is not None and config.data["run"]["purpose"] != "smoke":
+        config.data["run"]["purpose"] = "smoke"
+        config.origins["/run/purpose"] = config.origin("/run/limit")
+        config.via["/run/purpose"] = "run.limit"
+    for where, value in _leaves(config.data):
+        for name in _environment(value):
+            if name not in os.environ:
+                raise config.error(where, f"${{ENV:{name}}} is not set", f"export {name}=… and run again")
+    return config
+
+
+def reveal(value: Any) -> Any:
+    """The value with every `${ENV:NAME}` replaced: for the stage that needs it, never to be written."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda m: os.environ[m[1][4:]] if _ENV.match(m[1]) else m[0], value)
+    if isinstance(value, dict):
+        return {key: reveal(inner) for key, inner in value.items()}
+    return [reveal(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Document]]:
+    """The documents from the outermost base to the file itself."""
+    found: list[tuple[Source, yaml.Document]] = []
+    seen: list[Path] = []
+    while True:
+        if path.resolve() in seen:
+            raise UsageError(f"{path}: extends itself by way of {found[-1][0].path}", "break the circle")
+        seen.append(path.resolve())
+        text = read_text(path, limit=yaml.LIMIT)
+        document = yaml.parse(text, str(path))
+        if not isinstance(document.data, dict):
+            raise UsageError(f"{path}:1: expected a mapping, found {type(document.data).__name__}", "see configs/")
+        name, taken = f"sources/{path.name}", {source.name for source, _ in found}
+        while name in taken:
+            name = f"sources/base_{name.removeprefix('sources/')}"
+        found.append((Source(name, path, text), document))
+        base = document.data.get("extends")
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise UsageError(f"{path}:{document.lines['/extends']}: extends: expected a path, found {base!r}")
+        path = path.parent / base
+    found.reverse()
+    sources += [source for source, _ in found]
+    return found
+
+
+def _merge(config: Config, value: dict[str, Any], where: str, origin: Callable[[str], Origin]) -> None:
+    target = config.data
+    for part in where.split("/")[1:]:
+        target = target[part]
+    for key, inner in value.items():
+        here = where + pointer(key)
+        config.origins[here] = origin(here)
+        if re.fullmatch(r"/stages/[^/]+/uses", here) and key in target and target[key] != inner:
+            target.pop("with", None)
+        if isinstance(inner, dict) and isinstance(target.get(key), dict) and "/" not in key and "~" not in key:
+            _merge(config, inner, here, origin)
+        else:
+            for stale in [known for known in config.origins if known.startswith(here + "/")]:
+                del config.origins[stale]
+            target[key] = copy.deepcopy(inner)
+            for deeper, _ in _nodes(inner, here):
+                config.origins[deeper] = origin(deeper)
+
+
+def _override(config: Config, text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
+        raise UsageError(f"override {text!r}: expected KEY=VALUE, as run.seed=7")
+    value = yaml.parse(raw, f"override {key}").data if raw else ""
+    node: Any = value
+    for part in reversed(key.split(".")):
+        node = {part: node}
+    where = ""
+    for part in key.split(".")[:-1]:
+        where += pointer(part)
+        held = _get(config.data, where)
+        if held is not None and not isinstance(held, dict):
+            raise UsageError(f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it")
+    _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
+
+
+def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
+    if "expect" in config.data:
+        raise config.error(
+            "/expect", "expect: this version cannot judge expectations yet", "remove them; they are never silently ignored"
+        )
+    known = ["schema", "extends", "run", "stages", *sections]
+    for key in config.data:
+        if key not in known:
+            raise config.error(pointer(key), f"unknown key `{key}`{did_you_mean(key, known)}", f"known: {', '.join(known)}")
+
+
+def _say(where: str, message: str) -> str:
+    path = where[1:].replace("/", ".")
+    return f"{path}: {message}" if path and "unknown key" not in message else message
+
+
+def _fill(config: Config, where: str, values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    for key, default in defaults.items():
+        here = where + pointer(key)
+        if key not in values:
+            values[key] = copy.deepcopy(default)
+            config.origins[here] = DEFAULT
+        elif isinstance(default, dict) and isinstance(values[key], dict):
+            _fill(config, here, values[key], default)
+
+
+def _hold(config: Config, where: str, model: type[BaseModel], values: Any) -> dict[str, Any]:
+    """The values completed by a model's defaults. Raises UsageError at the place of the first value that does not fit."""
+    try:
+        return model.model_validate(values).model_dump(mode="json")
+    except ValidationError as error:
+        first = error.errors()[0]
+    place = where + pointer(*first["loc"])
+    dotted = place[1:].replace("/", ".")
+    if first["type"] == "extra_forbidden":
+        known, holder = _known_keys(model, first["loc"][:-1]), dotted.rpartition(".")[0]
+        key = str(first["loc"][-1])
+        message = f"unknown key `{key}` in {holder}{did_you_mean(key, known)}"
+        raise config.error(place, message, f"known: {', '.join(known) or 'none'}")
+    if first["type"] == "missing":
+        raise config.error(place, f"{dotted} is missing", "give it a value")
+    raise config.error(place, f"{dotted}: {first['msg'][:1].lower()}{first['msg'][1:]}, found {first['input']!r}")
+
+
+def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    for part in loc:
+        inner = model.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _interpolate(config: Config) -> None:
+    for where, value in list(_leaves(config.data)):
+        if isinstance(value, str) and "${" in value:
+            resolved = _resolve(config, where, value, ())
+            if resolved != value:
+                config.via[where] = value
+                _set(config.data, where, resolved)
+
+
+def _resolve(config: Config, where: str, value: Any, path: tuple[str, ...]) -> Any:
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    if whole:
+        return _lookup(config, where, whole[1], path)
+    return _REFERENCE.sub(lambda m: str(_lookup(config, where, m[1], path)), value)
+
+
+def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
+    if key.startswith("ENV:"):
+        if not _ENV.match(key):
+            raise config.error(where, f"${{{key}}}: expected ${{ENV:NAME}}")
+        return f"${{{key}}}"
+    if key in path:
+        raise config.error(where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle")
+    inner: Any = config.data
+    for part in key.split("."):
+        if not isinstance(inner, dict) or part not in inner:
+            known = [w[1:].replace("/", ".") for w, _ in _nodes(config.data, "")]
+            raise config.error(where, f"${{{key}}}: there is no such key{did_you_mean(key, known)}")
+        inner = inner[part]
+    if isinstance(inner, dict):
+        raise config.error(where, f"${{{key}}} is a section, expected a value")
+    return _resolve(config, where, inner, (*path, key))
+
+
+def _environment(value: Any) -> list[str]:
+    if not isinstance(value, str):
+        return []
+    return [match[1] for reference in _REFERENCE.findall(value) if (match := _ENV.match(reference))]
+
+
+def _nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Every value below one, itself left out, with its JSON pointer."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        here = where + pointer(key)
+        yield here, inner
+        yield from _nodes(inner, here)
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    return ((where, inner) for where, inner in _nodes(value, "") if not isinstance(inner, dict | list) or not inner)
+
+
+def _get(data: Any, where: str) -> Any:
+    for part in where.split("/")[1:]:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _set(data: Any, where: str, value: Any) -> None:
+    *path, last = where.split("/")[1:]
+    for part in path:
+        data = data[int(part)] if isinstance(data, list) else data[part.replace("~1", "/").replace("~0", "~")]
+    if isinstance(data, list):
+        data[int(last)] = value
+    else:
+        data[last.replace("~1", "/").replace("~0", "~")] = value

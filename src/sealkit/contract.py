@@ -1,0 +1,241 @@
+"""A contract: what an artifact of one kind is, at one version. `violations` says what is wrong with a document."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sealkit.finding import Finding, Location, ReadError, Severity, pointer
+from sealkit.read import json as read_json
+from sealkit.read import jsonl
+
+SHOWN = 20  # findings told for one artifact; the rest are counted
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What is wrong at a JSON pointer of a document."""
+
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A kind at a version. `media` is `json` (one document) or `jsonl` (the schema holds for each row)."""
+
+    kind: str
+    version: int
+    schema: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}/v{self.version}"
+
+    @property
+    def media(self) -> str:
+        return str(self.schema.get("x-media", "json"))
+
+    @property
+    def title(self) -> str:
+        return str(self.schema["title"])
+
+    @cached_property
+    def _validator(self) -> Any:
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.schema)
+
+    @cached_property
+    def _accepts_row(self) -> Callable[[Any], bool]:
+        import jsonschema_rs
+
+        return jsonschema_rs.Draft202012Validator(dict(self.schema)).is_valid
+
+    def violations(self, document: Any) -> list[Violation]:
+        """Everything in which a document breaks the contract, in the order of the document."""
+        found = [Violation(where, "is no finite number") for where in _non_finite(document, "")]
+        for error in self._validator.iter_errors(document):
+            found += _explain(error)
+        return sorted(set(found), key=lambda v: (v.pointer, v.message))
+
+    def row_violations(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Violation]]:
+        """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
+        rules = RowRules(self.schema.get("x-rows", {}))
+        accepts = self._accepts_row
+        for line, row in rows:
+            if not accepts(row):
+                for violation in self.violations(row):
+                    yield line, violation
+            else:
+                for message in rules(row):
+                    yield line, Violation("", message)
+        if self.schema.get("x-rows", {}).get("some") and not rules.count:
+            yield 1, Violation("", "holds no rows; expected at least one")
+
+    def read(self, path: Path, name: str, *, follow: bool = False) -> Any:
+        """A document from a file, unchecked. Raises ReadError."""
+        return read_json.read(path, name, follow=follow)
+
+    def problems(self, path: Path, name: str) -> tuple[list[Finding], bool]:
+        """What keeps a file from being this artifact, and whether it could be judged at all."""
+        try:
+            if self.media == "jsonl":
+                found = [
+                    Finding(_at(v), Location(name, line=line, pointer=v.pointer or None), Severity.ERROR)
+                    for line, v in _first(self.row_violations(jsonl.rows(path, name, follow=False)))
+                ]
+            else:
+                document = self.read(path, name)
+                declared = document.get("schema") if isinstance(document, dict) else None
+                if (newer := self._newer(declared)) is not None:
+                    return [Finding(newer, Location(name, pointer="/schema"), Severity.ERROR, fix="update sealkit")], False
+                found = [
+                    Finding(_at(v), Location(name, pointer=v.pointer or None), Severity.ERROR)
+                    for v in self.violations(document)[: SHOWN + 1]
+                ]
+        except ReadError as error:
+            return [error.finding()], error.malformed
+        if len(found) > SHOWN:
+            found[SHOWN:] = [Finding("breaks the contract in further places, not shown", Location(name), Severity.ERROR)]
+        return found, True
+
+    def _newer(self, declared: Any) -> str | None:
+        kind, _, version = str(declared).rpartition("/v")
+        if kind == self.kind and version.isdigit() and int(version) > self.version:
+            return f"keeps {declared}, which is newer than this sealkit knows ({self.id})"
+        return None
+
+
+class RowRules:
+    """What holds between the rows of one file, from a schema's `x-rows`:
+
+    `unique`: these fields together occur once (within the group, if there is one); `grouped_by`: rows with the same
+    value stand together; `ranked`: within a group the field counts 1, 2, 3, …; `order`: within a group, rows are
+    sorted by these fields, `-` for falling. Memory grows with the number of distinct keys, not with the rows' size.
+    """
+
+    def __init__(self, rules: Mapping[str, Any]) -> None:
+        self._unique: list[str] = rules.get("unique", [])
+        self._group: str | None = rules.get("grouped_by")
+        self._ranked: str | None = rules.get("ranked")
+        self._order: list[tuple[str, bool]] = [(f.lstrip("-"), f.startswith("-")) for f in rules.get("order", [])]
+        self._seen: set[Any] = set()
+        self._groups: set[Any] = set()
+        self._current: Any = None
+        self._previous: dict[str, Any] | None = None
+        self._position = 0
+        self.count = 0
+
+    def __call__(self, row: dict[str, Any]) -> list[str]:
+        """The messages of the rules that this row breaks."""
+        self.count += 1
+        broken = []
+        if self._group is not None:
+            value = row[self._group]
+            if self.count == 1 or value != self._current:
+                if value in self._groups:
+                    broken.append(f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together")
+                self._groups.add(value)
+                self._current, self._previous, self._position = value, None, 0
+                self._seen.clear()
+        if self._unique:
+            key = tuple([row[field] for field in self._unique])
+            if key in self._seen:
+                named = ", ".join(f"{field} {json.dumps(row[field])}" for field in self._unique)
+                broken.append(f"{named} occurs a second time")
+            self._seen.add(key)
+        self._position += 1
+        if self._ranked and row[self._ranked] != self._position:
+            broken.append(f"{self._ranked} is {row[self._ranked]}, expected {self._position}")
+        if self._order and self._previous is not None:
+            broken += self._disorder(self._previous, row)
+        self._previous = row
+        return broken
+
+    def _disorder(self, before: dict[str, Any], row: dict[str, Any]) -> list[str]:
+        for field, falling in self._order:
+            if row[field] == before[field]:
+                continue
+            if (row[field] < before[field]) != falling:
+                rule = ", then ".join(f"{f} {'falling' if down else 'rising'}" for f, down in self._order)
+                return [f"{field} {json.dumps(row[field])} follows {json.dumps(before[field])}; the order is {rule}"]
+            break
+        return []
+
+
+def _first(violations: Iterator[tuple[int, Violation]]) -> list[tuple[int, Violation]]:
+    found = []
+    for item in violations:
+        found.append(item)
+        if len(found) > SHOWN:
+            break
+    return found
+
+
+def _at(violation: Violation) -> str:
+    return f"{violation.pointer}: {violation.message}" if violation.pointer else violation.message
+
+
+def _non_finite(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _non_finite(inner, where + pointer(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _non_finite(inner, f"{where}/{index}")
+
+
+_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _explain(error: Any) -> list[Violation]:
+    """A jsonschema error in words that say what was expected and what was found."""
+    where = pointer(*error.absolute_path)
+    rule, expected, found = error.validator, error.validator_value, error.instance
+    known = list(error.schema.get("properties", {}))
+    if rule == "required":
+        missing = [key for key in expected if key not in found]
+        return [Violation(where, f"`{key}` is missing") for key in missing]
+    if rule == "additionalProperties" and expected is False:
+        extra = [key for key in found if key not in known and not key.startswith("x-")]
+        return [Violation(where + pointer(key), f"unknown key `{key}`{did_you_mean(key, known)}") for key in extra]
+    if rule == "type":
+        wanted = " or ".join(expected) if isinstance(expected, list) else expected
+        return [Violation(where, f"expected {wanted}, found {_TYPES.get(type(found), 'value')} {_show(found)}")]
+    if rule == "enum":
+        wanted = ", ".join(_show(value) for value in expected)
+        return [Violation(where, f"expected one of {wanted}; found {_show(found)}{did_you_mean(found, expected)}")]
+    if rule == "const":
+        return [Violation(where, f"expected {_show(expected)}, found {_show(found)}")]
+    bounds = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
+    if rule in bounds:
+        return [Violation(where, f"expected {bounds[rule]} {_show(expected)}, found {_show(found)}")]
+    if rule == "pattern":
+        return [Violation(where, f"expected {_pattern(error.schema)}, found {_show(found)}")]
+    if rule in ("minLength", "minItems", "minProperties"):
+        return [Violation(where, f"is empty; expected at least {expected}")]
+    return [Violation(where, error.message)]
+
+
+def _pattern(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("x-says") or f"text that matches {schema.get('pattern')}")
+
+
+def did_you_mean(given: Any, known: Iterable[Any]) -> str:
+    """`; did you mean `x`?` where a known word is close to the given one, else nothing."""
+    close = difflib.get_close_matches(str(given), [str(item) for item in known], n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

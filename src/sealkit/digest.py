@@ -1,0 +1,134 @@
+"""Files, trees and weights by content. The only module that hashes.
+
+A digest is written `sha256:<64 hex digits>`. The digest of a tree is the sha256 of the listing that `sha256sum` prints
+for its files in the order of their names, so that anyone can take it again with coreutils alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealkit.finding import Location, ReadError
+from sealkit.read import safetensors
+from sealkit.read.source import MEBIBYTE, open_bytes, unreadable
+from sealkit.write import canonical
+
+PREFIX = "sha256:"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The digest of a model's tensors, how many went into it, and the names of those that did not."""
+
+    digest: str
+    tensors: int
+    excluded: tuple[str, ...]
+
+
+def of_bytes(data: bytes) -> str:
+    return PREFIX + hashlib.sha256(data).hexdigest()
+
+
+def of_value(value: Any) -> str:
+    """The digest of a JSON value, by its canonical text: the order of keys and the layout do not matter."""
+    return of_bytes(canonical(value).encode())
+
+
+def file(path: Path, name: str | None = None, *, follow: bool = True) -> str:
+    """The digest of a file's bytes. Raises ReadError."""
+    with open_bytes(path, name, follow=follow) as handle:
+        return PREFIX + hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str, str]:
+    """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it."""
+    names = list(names)
+    large = [name for name in names if (root / name).lstat().st_size >= MEBIBYTE]
+    result: dict[str, str] = {}
+    with ThreadPoolExecutor(2) as pool:
+        result.update(zip(large, pool.map(lambda name: file(root / name, name, follow=follow), large), strict=True))
+    for name in names:
+        if name not in result:
+            result[name] = file(root / name, name, follow=follow)
+    return {name: result[name] for name in names}
+
+
+def walk(root: Path, *, follow: bool = False) -> Iterator[str]:
+    """The names (with `/`) of everything below a folder that is no folder, sorted. Links to folders count as such."""
+    found: list[str] = []
+
+    def refuse(error: OSError) -> None:
+        raise unreadable(error, str(error.filename))
+
+    for base, folders, names in os.walk(root, followlinks=follow, onerror=refuse):
+        links = [] if follow else [name for name in folders if os.path.islink(os.path.join(base, name))]
+        found += (os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/") for name in names + links)
+    return iter(sorted(found))
+
+
+def sums(digests: Mapping[str, str]) -> str:
+    """The text of a SHA256SUMS file, names sorted, escaped as coreutils does."""
+    lines = []
+    for name in sorted(digests):
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        mark = "\\" if escaped != name else ""
+        lines.append(f"{mark}{digests[name].removeprefix(PREFIX)}  {escaped}\n")
+    return "".join(lines)
+
+
+def tree(root: Path, *, without: Iterable[str] = (), follow: bool = False) -> str:
+    """The digest of a folder's file names and contents; times, modes and empty folders do not count.
+
+    `follow` reads through symbolic links, as model caches need. Raises ReadError.
+    """
+    names = [name for name in walk(root, follow=follow) if name not in set(without)]
+    if not names:
+        raise ReadError("holds no files", Location(str(root)), "check the path", malformed=False)
+    return of_bytes(sums(files(root, names, follow=follow)).encode())
+
+
+def weights(root: Path, *, follow: bool = False) -> Weights:
+    """The digest of the tensors in all `.safetensors` files below a folder, by (name, dtype, shape, bytes).
+
+    Saving a model again changes its files and not this digest. `*position_ids` index buffers are left out, since
+    libraries keep or drop them as they like. Names begin with the folder of their file, so that two modules never
+    blend, and shards of one module do. Raises ReadError, also where weights exist in no safetensors file.
+    """
+    tensors: dict[str, tuple[Path, safetensors.Tensor]] = {}
+    excluded: list[str] = []
+    for name in walk(root, follow=follow):
+        if not name.endswith(".safetensors"):
+            continue
+        folder = name.rpartition("/")[0]
+        for tensor in safetensors.read_header(root / name, name, follow=follow):
+            full = f"{folder}/{tensor.name}" if folder else tensor.name
+            if full in tensors:
+                raise ReadError(f"holds the tensor `{full}` a second time", Location(name), "remove the stale shard")
+            if tensor.dtype == "I64" and tensor.name.endswith("position_ids"):
+                excluded.append(full)
+            else:
+                tensors[full] = (root / name, tensor)
+    if not tensors:
+        raise ReadError(
+            "holds no safetensors weights, and nothing else is read (pickles are never opened)",
+            Location(str(root)),
+            "save the model again with model.save_pretrained(path)",
+            malformed=False,
+        )
+    total = hashlib.sha256()
+    for full in sorted(tensors):
+        path, tensor = tensors[full]
+        total.update(canonical([full, tensor.dtype, list(tensor.shape)]).encode() + b"\n")
+        with open_bytes(path, follow=follow) as handle:
+            handle.seek(tensor.start)
+            left = tensor.end - tensor.start
+            while left and (chunk := handle.read(min(left, MEBIBYTE))):
+                total.update(chunk)
+                left -= len(chunk)
+    return Weights(PREFIX + total.hexdigest(), len(tensors), tuple(sorted(excluded)))

@@ -1,0 +1,61 @@
+"""Which files of a run directory are which artifacts. A layout is data: `spec/layouts/<tool>.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Files whose name matches `path` (a glob, folder by folder) are artifacts of a contract.
+
+    `promised` is `always`, `sealed` (in a sealed run), or None: then only the run's own config may promise it.
+    """
+
+    path: str
+    contract: str
+    promised: str | None
+
+    @property
+    def kind(self) -> str:
+        return self.contract.split("/")[0]
+
+    def matches(self, name: str) -> bool:
+        pattern, parts = self.path.split("/"), name.split("/")
+        return len(pattern) == len(parts) and all(fnmatchcase(part, glob) for part, glob in zip(parts, pattern, strict=True))
+
+
+@dataclass(frozen=True)
+class Layout:
+    id: str
+    recognised_by: str
+    rules: tuple[Rule, ...]
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule that a file falls under."""
+        return next((rule for rule in self.rules if rule.matches(name)), None)
+
+    def place(self, contract: str, stage: str, output: str) -> tuple[str, bool]:
+        """Where a stage's output lies, and whether it is a folder (that holds its manifests somewhere below).
+
+        Raises LookupError where the layout has no place for artifacts of that contract.
+        """
+        for rule in self.rules:
+            parts = rule.path.split("/")
+            if rule.contract == contract and parts[0] == "stages":
+                if len(parts) > 3:
+                    return f"stages/{stage}/{output}", True
+                name = output + "." + parts[2].rpartition(".")[2]
+                if not fnmatchcase(name, parts[2]):
+                    name = f"{output}_{parts[2].lstrip('*')}"
+                return f"stages/{stage}/{name}", False
+        raise LookupError(f"the layout {self.id} has no place for {contract}")
+
+
+def parse(document: Mapping[str, Any]) -> Layout:
+    """A layout from the data of its YAML file."""
+    rules = (Rule(entry["path"], entry["contract"], entry.get("promised")) for entry in document["artifacts"])
+    return Layout(document["layout"], document["recognised_by"], tuple(rules))

@@ -1,0 +1,77 @@
+"""The header of a safetensors file: names, types, shapes and places of tensors, without loading one."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealkit.finding import Location, ReadError
+from sealkit.read.json import parse
+from sealkit.read.source import MEBIBYTE, decode, open_bytes, refuse_lfs_pointer
+
+HEADER_LIMIT = 100 * MEBIBYTE  # the format's own limit
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
+    "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor: `start` and `end` are byte offsets from the beginning of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> list[Tensor]:
+    """The tensors of a file in the order of their bytes; gaps, overlaps and torn files are refused. Raises ReadError."""
+    name = name or str(path)
+    with open_bytes(path, name, follow=follow) as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(64)
+        refuse_lfs_pointer(start, name)
+        if len(start) < 8:
+            raise ReadError("is too short to be a safetensors file", Location(name), "save the model again")
+        length = struct.unpack("<Q", start[:8])[0]
+        if length > min(HEADER_LIMIT, size - 8):
+            raise ReadError(
+                f"promises a header of {length:,} bytes in a file of {size:,}: cut off, or no safetensors file",
+                Location(name),
+                "save the model again",
+            )
+        file.seek(8)
+        header = parse(decode(file.read(length), name).rstrip(" "), name)
+    if not isinstance(header, dict):
+        raise ReadError("has a header that is no object", Location(name))
+    header.pop("__metadata__", None)
+    tensors = sorted((_tensor(key, entry, 8 + length, name) for key, entry in header.items()), key=lambda t: (t.start, t.end))
+    position = 8 + length
+    for tensor in tensors:
+        if tensor.start != position:
+            raise ReadError(f"has a gap or an overlap before the tensor `{tensor.name}`", Location(name))
+        position = tensor.end
+    if position != size:
+        raise ReadError(
+            f"is {size:,} bytes, its header promises {position:,}", Location(name), "the copy is torn: copy it again"
+        )
+    return tensors
+
+
+def _tensor(key: str, entry: object, base: int, name: str) -> Tensor:
+    if isinstance(entry, dict):
+        dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+        if dtype in _BITS and _naturals(shape) and _naturals(offsets) and len(offsets) == 2:
+            if (offsets[1] - offsets[0]) * 8 == math.prod(shape) * _BITS[dtype]:
+                return Tensor(key, dtype, tuple(shape), base + offsets[0], base + offsets[1])
+    raise ReadError(f"describes the tensor `{key[:80]}` in a way that does not add up", Location(name))
+
+
+def _naturals(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)

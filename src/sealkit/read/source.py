@@ -1,0 +1,92 @@
+"""Opening files that nobody vouches for: regular files only, of bounded size, UTF-8 only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from sealkit.finding import Location, ReadError
+
+MEBIBYTE = 1024 * 1024
+DOCUMENT_LIMIT = 64 * MEBIBYTE
+MAX_DEPTH = 64
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+
+
+def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading; `name` is what messages call it. Raises ReadError."""
+    name = name or str(path)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not follow:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        if not follow and path.is_symlink():
+            raise ReadError(
+                "is a symbolic link, and readers stay inside the run",
+                Location(name),
+                "put the file itself in its place",
+                malformed=False,
+            )
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise unreadable(error, name) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ReadError("is not a regular file", Location(name), malformed=False)
+    return os.fdopen(descriptor, "rb")
+
+
+def unreadable(error: OSError, name: str) -> ReadError:
+    """What the operating system refused, as a ReadError that blocks and does not fail."""
+    fix = "check the path" if isinstance(error, FileNotFoundError) else "check the path and its permissions"
+    return ReadError(f"cannot be read: {error.strerror}", Location(name), fix, malformed=False)
+
+
+def read_bytes(path: Path, name: str | None = None, *, limit: int = DOCUMENT_LIMIT, follow: bool = True) -> bytes:
+    """The whole content of a file of at most `limit` bytes. Raises ReadError."""
+    name = name or str(path)
+    with open_bytes(path, name, follow=follow) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(limit + 1) if size <= limit else b""
+    if size > limit or len(data) > limit:
+        raise ReadError(
+            f"is {max(size, len(data)):,} bytes; at most {limit:,} are read",
+            Location(name),
+            "keep large tables as JSONL, which is streamed",
+            malformed=False,
+        )
+    refuse_lfs_pointer(data, name)
+    return data
+
+
+def refuse_lfs_pointer(data: bytes, name: str) -> None:
+    """Raises ReadError where a Git LFS pointer stands in the place of the content."""
+    if data.startswith(LFS_POINTER):
+        raise ReadError(
+            "is a Git LFS pointer, the content is not here",
+            Location(name),
+            f"git lfs pull --include '{name}'",
+            malformed=False,
+        )
+
+
+def decode(data: bytes, name: str, line: int = 1) -> str:
+    """UTF-8 text without its byte-order mark; `line` is the number of the first line. Raises ReadError."""
+    if line == 1:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ReadError("is UTF-16 text, expected UTF-8", Location(name, line=1), "save it as UTF-8")
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = line + data.count(b"\n", 0, error.start)
+        raise ReadError(
+            f"is not UTF-8: byte 0x{data[error.start]:02x}", Location(name, line=at), "save it as UTF-8"
+        ) from None
+
+
+def read_text(path: Path, name: str | None = None, *, limit: int = DOCUMENT_LIMIT, follow: bool = True) -> str:
+    """The whole text of a file, newlines as they are. Raises ReadError."""
+    return decode(read_bytes(path, name, limit=limit, follow=follow), name or str(path))

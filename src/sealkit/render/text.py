@@ -1,0 +1,61 @@
+"""A report for the terminal: a line a finding, `path:line: check-id: message`, then the counts and the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sealkit.finding import Finding, Location, Outcome, Report, Status
+
+
+def render(report: Report) -> str:
+    """The whole report. What passed is counted, everything else is told."""
+    told = [outcome(item) for item in report.outcomes if item.status not in (Status.PASSED, Status.SKIPPED)]
+    counts = [
+        f"artifacts: {_counts(report.artifacts)}",
+        f"checks: {_counts(report.checks)}",
+        f"verdict: {report.verdict}",
+    ]
+    return "\n".join([*told, *counts]) + "\n"
+
+
+def outcome(item: Outcome) -> str:
+    """One outcome that did not pass: its findings, or the reason why it has none."""
+    lines = [line for finding in item.findings for line in _finding(item, finding)]
+    if not item.findings:
+        lines = [f"{item.id}: {item.status}: {clean(item.reason or '')}"]
+    if item.fix and not any(finding.fix for finding in item.findings):
+        lines.append(f"  fix: {clean(item.fix)}")
+    return "\n".join(lines)
+
+
+def _finding(item: Outcome, finding: Finding) -> list[str]:
+    word = "" if item.status is Status.FAILED and finding.severity == "error" else f"{item.status if item.reason else finding.severity}: "
+    # An artifact's own id is its path, which stands at the head of the line already.
+    who = item.title if item.id == finding.at.path else item.id
+    lines = [f"{clean(str(finding.at))}: {clean(who)}: {word}{clean(finding.message)}"]
+    lines += [f"  {place}" for place in (_place(finding.at), *map(_place, finding.also)) if place]
+    if finding.fix:
+        lines.append(f"  fix: {clean(finding.fix)}")
+    return lines
+
+
+def _place(location: Location) -> str:
+    if location.line is None:
+        return f"see {clean(location.path)}" if location.quote is None and location.pointer is None else ""
+    return f"{clean(str(location))} | {clean(location.quote or '')}"
+
+
+def _counts(outcomes: tuple[Outcome, ...]) -> str:
+    counted = Counter(outcome.status for outcome in outcomes)
+    return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
+
+
+def clean(text: str) -> str:
+    """Text without control and bidirectional characters, which could rewrite what the terminal shows."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    hidden = code < 32 or 127 <= code < 160 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F)
+    return f"\\x{code:02x}" if hidden else character

@@ -1,0 +1,180 @@
+"""A run directory, read-only: its files, which of them are artifacts, and the line of a place in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sealkit import digest
+from sealkit.contract import Contract
+from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
+from sealkit.layout import Layout
+from sealkit.metric_keys import MetricKeys
+from sealkit.read import faiss, json, jsonl, text
+from sealkit.read.faiss import FaissHeader
+from sealkit.write import dumps
+
+QUOTE_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact: `path` is its name below the run directory. What it holds is read when it is asked for, once."""
+
+    path: str
+    contract: Contract
+    root: Path
+    virtual: Any = None  # a document that is not on disk (yet)
+
+    @property
+    def kind(self) -> str:
+        return self.contract.kind
+
+    @cached_property
+    def _problems(self) -> tuple[list[Finding], bool]:
+        if self.virtual is not None:
+            found = self.contract.violations(self.virtual)
+            return [Finding(v.message, Location(self.path, pointer=v.pointer)) for v in found], True
+        return self.contract.problems(self.root / self.path, self.path)
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What keeps the file from keeping its contract."""
+        return self._problems[0]
+
+    @property
+    def judged(self) -> bool:
+        """Whether the file could be judged at all."""
+        return self._problems[1]
+
+    @cached_property
+    def document(self) -> Any:
+        """The JSON document. Raises ReadError."""
+        return self.virtual if self.virtual is not None else self.contract.read(self.root / self.path, self.path)
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(line, row) of a JSONL artifact, streamed. Raises ReadError."""
+        return jsonl.rows(self.root / self.path, self.path, follow=False)
+
+    def at(self, *parts: str | int, line: int | None = None) -> Location:
+        """A place in this artifact: by the parts of a JSON pointer, or by line."""
+        return Location(self.path, pointer=pointer(*parts) or None, line=line)
+
+    def beside(self, name: str) -> str:
+        """The name of a file in the artifact's own folder. Raises ReadError for one that would lead out of it."""
+        if "/" in name or "\\" in name or name in ("", ".", ".."):
+            raise ReadError(f"names the file {name!r}, which is not beside it", Location(self.path))
+        return self.path.rpartition("/")[0] + "/" + name
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory as it lies there. `files` are the names of everything in it that is no folder."""
+
+    root: Path
+    layout: Layout
+    contracts: Mapping[str, Contract]
+    metric_keys: MetricKeys
+    virtual: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        return tuple(digest.walk(self.root))
+
+    @cached_property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        names = sorted({*self.files, *self.virtual})
+        found = ((name, self.layout.rule(name)) for name in names)
+        return tuple(
+            Artifact(name, self.contracts[rule.contract], self.root, self.virtual.get(name)) for name, rule in found if rule
+        )
+
+    def all(self, kind: str) -> list[Artifact]:
+        return [artifact for artifact in self.artifacts if artifact.kind == kind]
+
+    def one(self, kind: str) -> Artifact | None:
+        """The artifact of a kind that a run has at most one of."""
+        return next((artifact for artifact in self.artifacts if artifact.kind == kind), None)
+
+    def by_path(self, path: str) -> Artifact | None:
+        return next((artifact for artifact in self.artifacts if artifact.path == path), None)
+
+    def document(self, kind: str) -> Any:
+        """The document of the one artifact of a kind if it keeps its contract, else None."""
+        artifact = self.one(kind)
+        return artifact.document if artifact and not artifact.problems else None
+
+    def with_documents(self, documents: Mapping[str, Any]) -> Run:
+        """The same run with documents that are not on disk, by name."""
+        return replace(self, virtual={**self.virtual, **documents})
+
+    def produced(self, reference: str) -> Artifact | None:
+        """The artifact that `stage.output` of the run's config stands for, where it is a single file."""
+        config = self.document("resolved_config") or {}
+        for promise in config.get("artifacts", []):
+            if f"{promise['stage']}.{promise['output']}" == reference:
+                return self.by_path(promise["path"])
+        return None
+
+    def wired(self, *inputs: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The stages of the run's config, by name, that take all of these inputs."""
+        config = self.document("resolved_config") or {}
+        for name, stage in config.get("config", {}).get("stages", {}).items():
+            if isinstance(stage, dict) and set(inputs) <= set(stage.get("in", {})):
+                yield name, stage
+
+    def faiss_header(self, name: str) -> FaissHeader:
+        """The header of a FAISS index of the run. Raises ReadError."""
+        return faiss.read_header(self.root / name, name, follow=False)
+
+    def lines(self, name: str) -> Iterator[tuple[int, str]]:
+        """(number, text) of a text file of the run. Raises ReadError."""
+        return text.lines(self.root / name, name, follow=False)
+
+    def digest(self, name: str) -> str:
+        """The digest of a file of the run. Raises ReadError."""
+        if name in self.virtual:
+            return digest.of_bytes(dumps(self.virtual[name]).encode())
+        return digest.file(self.root / name, name, follow=False)
+
+    def concrete(self, location: Location) -> Location:
+        """A location with its line, the text that stands there, and the digest of the file, where these can be had."""
+        if location.path not in self.virtual and location.path not in self.files:
+            return location
+        line, quote = location.line, location.quote
+        try:
+            if line is None and location.pointer is not None and location.path.endswith(".json"):
+                line = json.line_of(self._text(location.path), location.pointer)
+            if line is not None and quote is None:
+                quote = self._line(location.path, line)
+            return replace(location, line=line, quote=quote, digest=self.digest(location.path))
+        except ReadError:
+            return location
+
+    def _text(self, name: str) -> str:
+        if name in self.virtual:
+            return dumps(self.virtual[name])
+        return json.read_text(self.root / name, name, follow=False)
+
+    def _line(self, name: str, line: int) -> str | None:
+        lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
+        return next((content.strip()[:QUOTE_LIMIT] for number, content in lines if number == line), None)
+
+
+def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metric_keys: MetricKeys) -> Run:
+    """Open a run directory. Raises UsageError where it is none that the layout recognises."""
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
+    if not (root / layout.recognised_by).is_file():
+        raise UsageError(
+            f"{root}: is no run directory: it holds no {layout.recognised_by}", "give the folder that `toolkit run` printed last"
+        )
+    return Run(root, layout, contracts, metric_keys)
+
+
+def workspace(run_directory: Path) -> Path:
+    """The folder that holds `run.output_dir`; `models/` lies beside that."""
+    return run_directory.resolve().parent.parent

@@ -1,0 +1,112 @@
+"""What a stage is: one step with declared inputs and outputs, and what it is handed when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealkit.config import Params
+from sealkit.finding import Refused
+from sealkit.read import json, jsonl
+from sealkit.write import dumps
+
+__all__ = ["Context", "Input", "Out", "Params", "Ready", "Refused", "Stage"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: an artifact of the run or a named model.
+
+    `path` is the file, or the folder of an index or a model. `digest` is that of the file, of the folder's tree, or of
+    a model's weights; `tree` is set for models. `document` is the manifest of an index or an exported model.
+    """
+
+    name: str
+    contract: str
+    path: Path
+    digest: str
+    tree: str | None = None
+    document: Any = None
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of a JSONL artifact."""
+        return (row for _, row in jsonl.rows(self.path, self.name))
+
+    def read(self) -> Any:
+        """A JSON artifact."""
+        return json.read(self.path, self.name)
+
+
+@dataclass(frozen=True)
+class Out:
+    """The private folder that a stage writes to: `out["corpus"]` is the place of that output (folders exist already)."""
+
+    places: Mapping[str, Path]
+
+    def __getitem__(self, output: str) -> Path:
+        return self.places[output]
+
+    def rows(self, output: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Write an output as JSONL; returns the number of rows. Raises ValueError on NaN and Infinity."""
+        import json as standard
+
+        count = 0
+        with self.places[output].open("w", encoding="utf-8", newline="\n") as file:
+            for count, row in enumerate(rows, 1):
+                file.write(standard.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        return count
+
+    def document(self, output: str, document: Mapping[str, Any]) -> None:
+        """Write an output as a JSON document."""
+        self.places[output].write_text(dumps(document), encoding="utf-8", newline="\n")
+
+    def manifest(self, folder: Path, kind: str, document: Mapping[str, Any]) -> None:
+        """Write a folder's manifest. The engine fills in the digests; the stage leaves them out."""
+        (folder / f"{kind}.json").write_text(dumps({"schema": f"{kind}/v1", **document}), encoding="utf-8", newline="\n")
+
+
+@dataclass
+class Context:
+    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress."""
+
+    run_id: str
+    run_name: str
+    stage: str
+    seed: int
+    limit: int | None
+    device: str
+    workspace: Path
+    commit: str | None
+    report: Callable[[str, int, int], None]
+    used_device: Callable[[str, int], None]
+    metrics: dict[str, float] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.report(what, done, total)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a stage may look at before any stage runs, to refuse early what it could not finish."""
+
+    run_name: str
+    workspace: Path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
+    versions belong to the stage's key. `ready` may raise UsageError before anything is written.
+    """
+
+    title: str
+    params: type[Params]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    run: Callable[[Mapping[str, Input], Any, Out, Context], None]
+    libraries: tuple[str, ...] = ()
+    ready: Callable[[Any, Ready], None] | None = None

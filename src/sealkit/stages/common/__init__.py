@@ -1,0 +1,1 @@
+"""What the stages of more than one domain need."""

@@ -1,0 +1,35 @@
+"""Retrieval measures of a ranking by ir-measures, per query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sealkit.finding import UsageError
+
+
+def per_query(
+    measures: Sequence[str], rankings: Iterable[tuple[str, str, int]], qrels: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, float]]:
+    """measure → query_id → value for every judged query, from (query_id, doc_id, rank).
+
+    The providers are handed ranks and not scores: the tie rule is applied already, and theirs differ.
+    """
+    import ir_measures
+
+    parsed = {_parse(name): name for name in measures}
+    judged = [ir_measures.Qrel(q, doc, grade) for q, grades in qrels.items() for doc, grade in grades.items()]
+    run = (ir_measures.ScoredDoc(query, doc, float(-rank)) for query, doc, rank in rankings)
+    found: dict[str, dict[str, float]] = {name: {} for name in measures}
+    for metric in ir_measures.iter_calc(list(parsed), judged, run):
+        found[parsed[metric.measure]][metric.query_id] = float(metric.value)
+    return found
+
+
+def _parse(name: str) -> Any:
+    import ir_measures
+
+    try:
+        return ir_measures.parse_measure(name)
+    except (ValueError, NameError, SyntaxError) as error:
+        raise UsageError(f"unknown measure {name}: {error}", "use names like nDCG@10, RR@10, R@100") from error

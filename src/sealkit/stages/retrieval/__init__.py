@@ -1,0 +1,1 @@
+"""Dense retrieval: data, fine-tuning, export, index, search and evaluation."""

@@ -1,0 +1,52 @@
+"""Encodes a corpus into a flat FAISS index, with the fingerprint of the space it was built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from sealkit.index import identity
+from sealkit.stage import Context, Input, Out, Params, Stage
+from sealkit.stages.common import encoder
+
+
+class Index(Params):
+    max_seq_length: int | None = Field(default=None, ge=4)
+
+
+def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> None:
+    import faiss
+
+    model = encoder.load(inputs["model"], ctx, params.max_seq_length)
+    corpus = inputs["corpus"]
+    ids, texts = [], []
+    for row in corpus.rows():
+        ids.append(row["doc_id"])
+        texts.append(f"{row['title']} {row['text']}" if row.get("title") else row["text"])
+    vectors = model.encode(texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts)))
+    index = faiss.IndexFlatIP(model.dimension)
+    index.add(vectors)
+    folder = out["index"]
+    faiss.write_index(index, str(folder / "index.faiss"))
+    (folder / "ids.txt").write_text("".join(f"{doc}\n" for doc in ids), "utf-8", newline="\n")
+    fingerprint = {"corpus": {"digest": corpus.digest, "count": len(ids)}, **model.space(), "count": int(index.ntotal)}
+    manifest = {
+        "file": "index.faiss",
+        "ids": "ids.txt",
+        "run_id": ctx.run_id,
+        "fingerprint": fingerprint,
+        "identity": identity(fingerprint),
+    }
+    out.manifest(folder, "index_manifest", manifest)
+    ctx.counters["documents"] = len(ids)
+
+
+STAGE = Stage(
+    title="Build the index",
+    params=Index,
+    inputs={"corpus": "corpus/v1", "model": "model_manifest/v1"},
+    outputs={"index": "index_manifest/v1"},
+    run=run,
+    libraries=("sentence-transformers", "transformers", "torch", "tokenizers", "faiss-cpu"),
+)

@@ -1,0 +1,111 @@
+"""Every byte we write: whole files at once or appended lines, never half of one under its final name."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sealkit.finding import UsageError
+
+
+def canonical(value: Any) -> str:
+    """One text for one value (keys sorted, no spaces, as RFC 8785 does): what digests are taken of.
+
+    Raises ValueError on NaN and Infinity, which JSON does not have.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def dumps(value: Any) -> str:
+    """A document as it is written to a file: two spaces of indent, the order of keys kept, a newline at the end."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new and nothing between."""
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system lets a folder be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """fsync every file below a folder, then its folders, so that a rename of the folder may follow."""
+    for base, _, names in os.walk(folder):
+        for name in names:
+            # Windows can only sync a file that is open for writing.
+            descriptor = os.open(os.path.join(base, name), os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(Path(base))
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Append one JSON line in a single write."""
+    line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def claim(folder: Path) -> None:
+    """Make a folder that nobody has yet: of two who claim the same one, exactly one gets it.
+
+    Raises UsageError when it exists or cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        raise UsageError(
+            f"{folder}: the run directory exists already",
+            "choose another run.name or --out, or move the old run away; runs are never overwritten",
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot make the run directory: {error.strerror}", "choose a folder you can write to with --out"
+        ) from error
+
+
+class Reserve:
+    """A few blocks kept aside, given back when a disk is full so that the run's last words still fit on it."""
+
+    SIZE = 256 * 1024
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / ".reserve"
+
+    def take(self) -> None:
+        self.path.write_bytes(b"\0" * self.SIZE)
+
+    def release(self) -> None:
+        self.path.unlink(missing_ok=True)
