@@ -11,15 +11,21 @@ def find(run: View) -> Iterator[Finding]:
     metadata, observed = run.one("run_metadata"), run.one("observed")
     if metadata.document["git"]["state"] != "ok":
         reason = metadata.document["git"]["reason"]
-        yield Finding(f"code not bound to a commit: the run began outside a repository ({reason})", metadata.at("git", "state"))
+        yield Finding(
+            f"code not bound to a commit: the run began outside a repository ({reason})", metadata.at("git", "state")
+        )
     elif observed.document["repository"]["state"] != "ok":
         reason = observed.document["repository"]["reason"]
-        yield Finding(f"code not bound to a commit: the audit found none ({reason})", observed.at("repository", "state"))
+        yield Finding(
+            f"code not bound to a commit: the audit found none ({reason})", observed.at("repository", "state")
+        )
     else:
         relation = observed.document["run"]["relation"]
         bound = bool(metadata.document["models"] or run.all("model_manifest"))
         if relation in SAID:
-            message = f"code not bound to a commit: the run's commit {observed.document['run']['commit']} {SAID[relation]}"
+            message = (
+                f"code not bound to a commit: the run's commit {observed.document['run']['commit']} {SAID[relation]}"
+            )
             yield Finding(message, observed.at("run", "relation"), also=(metadata.at("git", "commit"),))
         elif relation == "ancestor" and not bound:
             message = "code not bound to a commit: run and audit commit differ, and no model digest binds them"
@@ -31,6 +37,7 @@ def find(run: View) -> Iterator[Finding]:
 
 
 CHECK = Check(
+    since="0.1.0",
     title="Code is bound to a commit",
     why="Seal and training commit differed and no model hash tied them; commits were recorded without a dirty flag "
     "(mlflow#1912, #7017).",

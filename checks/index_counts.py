@@ -13,35 +13,55 @@ def find(run: View) -> Iterator[Finding]:
         vectors, listing = manifest.beside(manifest.document["file"]), manifest.beside(manifest.document["ids"]["file"])
         header = run.faiss_header(vectors)
         if header.count != count:
-            yield Finding(f"{vectors} holds {header.count} vectors, the manifest says {count}", manifest.at("fingerprint", "count"))
+            yield Finding(
+                f"{vectors} holds {header.count} vectors, the manifest says {count}",
+                manifest.at("fingerprint", "count"),
+            )
         if header.dimension != said["dimension"]:
             message = f"{vectors} has {header.dimension} dimensions, the manifest says {said['dimension']}"
             yield Finding(message, manifest.at("fingerprint", "dimension"))
         if header.metric != said["metric"]:
-            yield Finding(f"{vectors} compares by {header.metric}, the manifest says {said['metric']}", manifest.at("fingerprint", "metric"))
-        for part, name, digest in (("digest", vectors, manifest.document["digest"]), ("ids", listing, manifest.document["ids"]["digest"])):
+            yield Finding(
+                f"{vectors} compares by {header.metric}, the manifest says {said['metric']}",
+                manifest.at("fingerprint", "metric"),
+            )
+        for part, name, digest in (
+            ("digest", vectors, manifest.document["digest"]),
+            ("ids", listing, manifest.document["ids"]["digest"]),
+        ):
             if run.digest(name) != digest:
-                yield Finding(f"{name} is not the file that the manifest describes: its digest differs", manifest.at(part))
+                yield Finding(
+                    f"{name} is not the file that the manifest describes: its digest differs", manifest.at(part)
+                )
         yield from ids(run, manifest, listing, corpora.get(said["corpus"]["digest"]))
 
 
 def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact | None) -> Iterator[Finding]:
     said = manifest.document["fingerprint"]
     if corpus is None:
-        yield Finding("no corpus of the run is the one that was indexed", manifest.at("fingerprint", "corpus", "digest"))
+        yield Finding(
+            "no corpus of the run is the one that was indexed", manifest.at("fingerprint", "corpus", "digest")
+        )
         return
     documents = [row["doc_id"] for _, row in corpus.rows()]
     names = [text for _, text in run.lines(listing)]
     for what, found in ((listing, len(names)), (corpus.path, len(documents))):
         if found != said["count"]:
-            yield Finding(f"{what} holds {found} documents, the index {said['count']}", manifest.at("fingerprint", "count"), also=(corpus.at(),))
+            yield Finding(
+                f"{what} holds {found} documents, the index {said['count']}",
+                manifest.at("fingerprint", "count"),
+                also=(corpus.at(),),
+            )
     for number, (name, document) in enumerate(zip(names, documents, strict=False), 1):
         if name != document:
-            yield Finding(f"row {number} of {listing} is {name}, row {number} of the corpus {document}", corpus.at(line=number))
+            yield Finding(
+                f"row {number} of {listing} is {name}, row {number} of the corpus {document}", corpus.at(line=number)
+            )
             break
 
 
 CHECK = Check(
+    since="0.1.0",
     title="The index holds every document once",
     why="Ids shifted after a delete on a flat index, docstores went out of step (haystack#6228, #3961, langchain#9019).",
     fix="build the index again from the corpus",

@@ -13,7 +13,11 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding("the index that was searched is none of the run's", search.at("index", "identity"))
             continue
         if index.document["digest"] != search.document["index"]["digest"]:
-            yield Finding("the index file is not the one that was searched", search.at("index", "digest"), also=(index.at("digest"),))
+            yield Finding(
+                "the index file is not the one that was searched",
+                search.at("index", "digest"),
+                also=(index.at("digest"),),
+            )
         for difference in differences(index.document["fingerprint"], search.document["fingerprint"]):
             yield Finding(
                 explain(difference),
@@ -23,6 +27,7 @@ def find(run: View) -> Iterator[Finding]:
 
 
 CHECK = Check(
+    since="0.1.0",
     title="The index fits the queries",
     why="A swap of encoders of the same dimension mixes two vector spaces without a sound (open-ontologies#74, "
     "BetterDB#411, haystack#2429: 'do I need to re-embed?').",

@@ -23,7 +23,9 @@ def find(run: View) -> Iterator[Finding]:
             reported = metrics.document.get(key)
             also = (rankings.at(), qrels.at())
             if reported is None:
-                yield Finding(f"{key} was to be measured and is not there; its rows give {mean!r}", metrics.at(), also=also)
+                yield Finding(
+                    f"{key} was to be measured and is not there; its rows give {mean!r}", metrics.at(), also=also
+                )
             elif not math.isclose(reported, mean, rel_tol=0, abs_tol=TOLERANCE):
                 message = f"{key} is {reported!r}; {rankings.path} and {qrels.path} give {mean!r}"
                 yield Finding(message, metrics.at(key), also=also, fix=f'"{key}": {mean!r}')
@@ -42,7 +44,9 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def recompute(rankings: Artifact, qrels: Artifact, names: list[str]) -> dict[str, dict[str, float]]:
-    return measures.per_query(names, measures.by_query(row for _, row in rankings.rows()), measures.judgments(row for _, row in qrels.rows()))
+    return measures.per_query(
+        names, measures.by_query(row for _, row in rankings.rows()), measures.judgments(row for _, row in qrels.rows())
+    )
 
 
 def differing_rows(rows: Artifact, values: dict[str, dict[str, float]]) -> Iterator[Finding]:
@@ -65,6 +69,7 @@ def differing_rows(rows: Artifact, values: dict[str, dict[str, float]]) -> Itera
 
 
 CHECK = Check(
+    since="0.1.0",
     title="Metrics come out again from their rows",
     why="Reported metrics did not equal what the per-query files gave: unanswered queries had been dropped, the ideal "
     "order built from retrieved documents (spiceai#12277, memorybench#67, inspect_evals#1610).",

@@ -30,7 +30,9 @@ def best_is_best(run: View, best: Artifact, steps: dict[int, Artifact]) -> Itera
         if row["key"] == selection["metric"]
     ]
     if not rows:
-        yield Finding(f"no history of {selection['metric']} is kept, by which it was chosen", best.at("selection", "metric"))
+        yield Finding(
+            f"no history of {selection['metric']} is kept, by which it was chosen", best.at("selection", "metric")
+        )
         return
     sign = 1 if selection["direction"] == "higher" else -1
     top, place = max(rows, key=lambda pair: (sign * pair[0]["value"], -pair[0]["step"]))
@@ -39,7 +41,11 @@ def best_is_best(run: View, best: Artifact, steps: dict[int, Artifact]) -> Itera
         yield Finding(message, best.at("selection", "step"), also=(place,), fix=f"take step_{top['step']}")
     step = steps.get(top["step"])
     if step is not None and step.document["weights"] != best.document["weights"]:
-        yield Finding(f"its weights are not those of step {top['step']}, the best", best.at("weights"), also=(step.at("weights"), place))
+        yield Finding(
+            f"its weights are not those of step {top['step']}, the best",
+            best.at("weights"),
+            also=(step.at("weights"), place),
+        )
 
 
 def exported_is(exported: Artifact, trained: list[Artifact], which: Any) -> Iterator[Finding]:
@@ -62,6 +68,7 @@ def exported_is(exported: Artifact, trained: list[Artifact], which: Any) -> Iter
 
 
 CHECK = Check(
+    since="0.1.0",
     title="The exported model is the one that was promised",
     why="The final model was exported and the best ignored, or a failed load of the best was one log line "
     "(transformers#28500, GLiNER#159, Lightning#16979).",

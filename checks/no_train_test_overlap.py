@@ -9,8 +9,15 @@ SHOWN = 3
 
 def find(run: View) -> Iterator[Finding]:
     trained = [(key, reference) for _, stage in run.wired("train_queries") for key, reference in stage["in"].items()]
-    training = [artifact for key, reference in trained if key.startswith("train_") if (artifact := run.produced(reference))]
-    tests = [artifact for name in ("queries", "corpus") for _, stage in run.wired(name) if (artifact := run.produced(stage["in"][name]))]
+    training = [
+        artifact for key, reference in trained if key.startswith("train_") if (artifact := run.produced(reference))
+    ]
+    tests = [
+        artifact
+        for name in ("queries", "corpus")
+        for _, stage in run.wired(name)
+        if (artifact := run.produced(stage["in"][name]))
+    ]
     for kind, what in (("queries", "query"), ("corpus", "document")):
         seen = {normal(row["text"]): (one, line) for one in training if one.kind == kind for line, row in one.rows()}
         for test in (artifact for artifact in tests if artifact.kind == kind):
@@ -26,7 +33,9 @@ def overlaps(test: Artifact, what: str, seen: dict[str, tuple[Artifact, int]]) -
         found += 1
         if found <= SHOWN:
             name = row.get("query_id") or row.get("doc_id")
-            yield Finding(f"the {what} {name} is also in the training data", test.at(line=line), also=(hit[0].at(line=hit[1]),))
+            yield Finding(
+                f"the {what} {name} is also in the training data", test.at(line=line), also=(hit[0].at(line=hit[1]),)
+            )
     if found > SHOWN:
         yield Finding(f"and {found - SHOWN} further {what} texts are also in the training data", test.at())
 
@@ -37,6 +46,7 @@ def normal(text: str) -> str:
 
 
 CHECK = Check(
+    since="0.1.0",
     title="No test text was trained on",
     why="Exact duplicates stand across the splits of many data sets; 6,294 of 19,151 test pairs were in the training set "
     "of one (mteb#1036, mTet#5).",

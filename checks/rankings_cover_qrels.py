@@ -12,33 +12,42 @@ def find(run: View) -> Iterator[Finding]:
             continue
         judged = {row["query_id"]: line for line, row in reversed(list(qrels.rows()))}
         corpus = corpus_of(run, stage["in"]["rankings"].split(".")[0])
-        documents = {row["doc_id"] for _, row in corpus.rows()} if corpus else None
+        documents = {row["doc_id"] for _, row in corpus.rows()} if corpus else set()
         seen: set[str] = set()
         unknown = 0
         for line, row in rankings.rows():
             seen.add(row["query_id"])
-            if documents is not None and row["doc_id"] not in documents:
+            if corpus and row["doc_id"] not in documents:
                 unknown += 1
                 if unknown <= 3:
-                    yield Finding(f"the document {row['doc_id']} is not in the corpus", rankings.at(line=line), also=(corpus.at(),))
+                    yield Finding(
+                        f"the document {row['doc_id']} is not in the corpus",
+                        rankings.at(line=line),
+                        also=(corpus.at(),),
+                    )
         if unknown > 3:
             yield Finding(f"and {unknown - 3} further results are not in the corpus", rankings.at())
         missing = sorted(judged.keys() - seen)
         for query in missing[:3]:
-            yield Finding(f"no results for the judged query {query}", rankings.at(), also=(qrels.at(line=judged[query]),))
+            yield Finding(
+                f"no results for the judged query {query}", rankings.at(), also=(qrels.at(line=judged[query]),)
+            )
         if len(missing) > 3:
-            yield Finding(f"and {len(missing) - 3} further judged queries have no results", rankings.at(), also=(qrels.at(),))
+            yield Finding(
+                f"and {len(missing) - 3} further judged queries have no results", rankings.at(), also=(qrels.at(),)
+            )
 
 
 def corpus_of(run: View, search: str) -> Artifact | None:
     """The corpus behind the index that a search stage used."""
-    stages = {name: stage for name, stage in run.wired("index")}
+    stages = dict(run.wired("index"))
     index = stages.get(search, {}).get("in", {}).get("index", "").split(".")[0]
-    builders = {name: stage for name, stage in run.wired("corpus")}
+    builders = dict(run.wired("corpus"))
     return run.produced(builders[index]["in"]["corpus"]) if index in builders else None
 
 
 CHECK = Check(
+    since="0.1.0",
     title="Rankings cover the judgments",
     why="Means were taken over the answered queries alone, and -1 was read as the last document (trectools#24, UltraRAG#517).",
     fix="search every judged query again, over the corpus that the judgments are of",

@@ -15,10 +15,13 @@ def find(run: View) -> Iterator[Finding]:
         )
     if status == "failed":
         where = f"stage {failure['stage']}" if failure and failure["stage"] else "a check"
-        yield Finding(f"the run failed at {where}: {failure['message'] if failure else 'no reason kept'}", summary.at("status"))
+        yield Finding(
+            f"the run failed at {where}: {failure['message'] if failure else 'no reason kept'}", summary.at("status")
+        )
 
 
 CHECK = Check(
+    since="0.1.0",
     title="The run finished",
     why="Outputs of killed and failed jobs were taken for complete ones (snakemake#627, #3808).",
     fix="mend what the failure names and run the config again under another name",

@@ -13,13 +13,21 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(f"{key} is {value!r} here and absent from {metrics.path}", summary.at("metrics", key))
         elif metrics.document[key] != value:
             message = f"{key} is {value!r} here, {metrics.document[key]!r} in {metrics.path}"
-            yield Finding(message, summary.at("metrics", key), also=(metrics.at(key),), fix=f'"{key}": {metrics.document[key]!r}')
+            yield Finding(
+                message, summary.at("metrics", key), also=(metrics.at(key),), fix=f'"{key}": {metrics.document[key]!r}'
+            )
     for key, value in metrics.document.items():
         family = run.metric_keys.find(key)
         if family is not None and family.derivable and key not in headline:
-            yield Finding(f"the headline leaves out {key}, which is {value!r}", summary.at("metrics"), also=(metrics.at(key),))
+            yield Finding(
+                f"the headline leaves out {key}, which is {value!r}", summary.at("metrics"), also=(metrics.at(key),)
+            )
     if summary.document["run_id"] != run.one("run_metadata").document["run_id"]:
-        yield Finding("names another run than run_metadata.json", summary.at("run_id"), also=(run.one("run_metadata").at("run_id"),))
+        yield Finding(
+            "names another run than run_metadata.json",
+            summary.at("run_id"),
+            also=(run.one("run_metadata").at("run_id"),),
+        )
     if summary.document["status"] == "ok":
         done = {stage["name"] for stage in summary.document["stages"]}
         for name in config.document["config"]["stages"]:
@@ -29,10 +37,13 @@ def find(run: View) -> Iterator[Finding]:
         for name, output in stage["outputs"].items():
             if output["path"] in run.files and run.digest(output["path"]) != output["digest"]:
                 place = summary.at("stages", i, "outputs", name, "digest")
-                yield Finding(f"{output['path']} is not what the stage {stage['name']} wrote: its digest differs", place)
+                yield Finding(
+                    f"{output['path']} is not what the stage {stage['name']} wrote: its digest differs", place
+                )
 
 
 CHECK = Check(
+    since="0.1.0",
     title="The summary agrees with the files",
     why="Summaries held the last value while the report said best, and went on to papers (wandb#2756, transformers#7197).",
     fix="write the summary from the files, or run the stage again",

@@ -69,7 +69,9 @@ def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
         return Outcome(check.id, check.title, status, (finding,), reason=reason, fix=error.fix)
     except Exception as error:
         # A bug in a check must not pass for a judgement, nor keep the other checks from theirs.
-        return Outcome(check.id, check.title, Status.CRASHED, reason=f"{type(error).__name__}: {error}", fix="report this as a bug")
+        return Outcome(
+            check.id, check.title, Status.CRASHED, reason=f"{type(error).__name__}: {error}", fix="report this as a bug"
+        )
     return Outcome(check.id, check.title, status_of(found), found, fix=check.fix if found else None)
 
 
@@ -107,5 +109,3 @@ def _counts(artifact: Artifact) -> bool:
 def _keeps(artifact: Artifact, path: str, contract: str) -> bool:
     """Whether an artifact is the promised one: that file, or, for a folder, a manifest somewhere below it."""
     return artifact.contract.id == contract and (artifact.path == path or artifact.path.startswith(f"{path}/"))
-
-

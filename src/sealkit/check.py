@@ -70,7 +70,8 @@ class View:
 class Check:
     """`reads` maps kinds to the major version that the check understands; `kind?` is optional.
 
-    `why` cites the real failure that taught it, `fix` says the way out. `id` is set by the pack, from the file name.
+    `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
+    it: a seal by that version or a later one must name it. `id` is set by the pack, from the file name.
     """
 
     title: str
@@ -78,6 +79,7 @@ class Check:
     fix: str
     reads: Mapping[str, int]
     find: Callable[[View], Iterator[Finding]]
+    since: str
     severity: Severity = Severity.ERROR
     id: str = ""
 

@@ -112,7 +112,7 @@ def load(
     """
     config = Config({}, {}, [], list(overrides))
     for source, document in _chain(path, config.sources):
-        _merge(config, document.data, "", lambda where, s=source, d=document: Origin(s.name, str(s.path), d.lines.get(where)))
+        _merge(config, document.data, "", _written_in(source, document))
     for override in overrides:
         _override(config, override)
     config.data.pop("extends", None)
@@ -183,6 +183,10 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
     return found
 
 
+def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Origin]:
+    return lambda where: Origin(source.name, str(source.path), document.lines.get(where))
+
+
 def _merge(config: Config, value: dict[str, Any], where: str, origin: Callable[[str], Origin]) -> None:
     target = config.data
     for part in where.split("/")[1:]:
@@ -215,19 +219,25 @@ def _override(config: Config, text: str) -> None:
         where += pointer(part)
         held = _get(config.data, where)
         if held is not None and not isinstance(held, dict):
-            raise UsageError(f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it")
+            raise UsageError(
+                f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
+            )
     _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
 
 
 def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
     if "expect" in config.data:
         raise config.error(
-            "/expect", "expect: this version cannot judge expectations yet", "remove them; they are never silently ignored"
+            "/expect",
+            "expect: this version cannot judge expectations yet",
+            "remove them; they are never silently ignored",
         )
     known = ["schema", "extends", "run", "stages", *sections]
     for key in config.data:
         if key not in known:
-            raise config.error(pointer(key), f"unknown key `{key}`{did_you_mean(key, known)}", f"known: {', '.join(known)}")
+            raise config.error(
+                pointer(key), f"unknown key `{key}`{did_you_mean(key, known)}", f"known: {', '.join(known)}"
+            )
 
 
 def _say(where: str, message: str) -> str:
@@ -296,7 +306,9 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
             raise config.error(where, f"${{{key}}}: expected ${{ENV:NAME}}")
         return f"${{{key}}}"
     if key in path:
-        raise config.error(where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle")
+        raise config.error(
+            where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle"
+        )
     inner: Any = config.data
     for part in key.split("."):
         if not isinstance(inner, dict) or part not in inner:

@@ -95,7 +95,9 @@ class Contract:
                 document = self.read(path, name)
                 declared = document.get("schema") if isinstance(document, dict) else None
                 if (newer := self._newer(declared)) is not None:
-                    return [Finding(newer, Location(name, pointer="/schema"), Severity.ERROR, fix="update sealkit")], False
+                    return [
+                        Finding(newer, Location(name, pointer="/schema"), Severity.ERROR, fix="update sealkit")
+                    ], False
                 found = [
                     Finding(_at(v), Location(name, pointer=v.pointer or None), Severity.ERROR)
                     for v in self.violations(document)[: SHOWN + 1]
@@ -103,7 +105,9 @@ class Contract:
         except ReadError as error:
             return [error.finding()], error.malformed
         if len(found) > SHOWN:
-            found[SHOWN:] = [Finding("breaks the contract in further places, not shown", Location(name), Severity.ERROR)]
+            found[SHOWN:] = [
+                Finding("breaks the contract in further places, not shown", Location(name), Severity.ERROR)
+            ]
         return found, True
 
     def _newer(self, declared: Any) -> str | None:
@@ -141,7 +145,9 @@ class RowRules:
             value = row[self._group]
             if self.count == 1 or value != self._current:
                 if value in self._groups:
-                    broken.append(f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together")
+                    broken.append(
+                        f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together"
+                    )
                 self._groups.add(value)
                 self._current, self._previous, self._position = value, None, 0
                 self._seen.clear()
@@ -194,7 +200,15 @@ def _non_finite(value: Any, where: str) -> Iterator[str]:
             yield from _non_finite(inner, f"{where}/{index}")
 
 
-_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_TYPES = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    type(None): "null",
+}
 
 
 def _show(value: Any) -> str:

@@ -7,12 +7,15 @@ words of PCG64, a stream that NumPy promises never to change, so that `verify` g
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sealkit import measures
+from sealkit.rundir import Run
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -49,7 +52,9 @@ class Delta:
         return {**asdict(self), "worst": list(self.worst)}
 
 
-def compare(key: str, pre: Mapping[str, float], post: Mapping[str, float], seed: int, resamples: int = RESAMPLES) -> Delta:
+def compare(
+    key: str, pre: Mapping[str, float], post: Mapping[str, float], seed: int, resamples: int = RESAMPLES
+) -> Delta:
     """Compare per-query values (query_id → value) of two runs. Raises ValueError unless both have the same queries."""
     if pre.keys() != post.keys() or not pre:
         raise ValueError("the two runs do not have the same queries")
@@ -75,7 +80,9 @@ def compare(key: str, pre: Mapping[str, float], post: Mapping[str, float], seed:
         ties=int(np.sum(differences == 0)),
         losses=int(np.sum(differences < 0)),
         worst=tuple(
-            {"query_id": queries[i], "pre": float(before[i]), "post": float(after[i])} for i in order if differences[i] < 0
+            {"query_id": queries[i], "pre": float(before[i]), "post": float(after[i])}
+            for i in order
+            if differences[i] < 0
         ),
     )
 
@@ -114,3 +121,75 @@ def bootstrap_interval(differences: NDArray[np.float64], seed: int, resamples: i
 def _blocks(total: int, width: int) -> list[int]:
     rows = max(1, _BLOCK // max(1, width))
     return [min(rows, total - start) for start in range(0, total, rows)]
+
+
+def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
+    """The paired comparison of a run with its reference, from rankings and judgments of both; else what differs.
+
+    The `deltas` of a seal: `rows` holds one Delta for each metric in common, or `differs` says why there is none.
+    """
+    if reference is None:
+        return None
+    seed = int((run.document("run_metadata") or {}).get("seed", 0))
+    found = {
+        "method": METHOD,
+        "seed": seed,
+        "resamples": RESAMPLES,
+        "differs": list(_differs(run, reference)),
+        "rows": [],
+    }
+    if not found["differs"]:
+        pre, post = dict(_per_query(reference)), dict(_per_query(run))
+        found["rows"] = [compare(key, pre[key], post[key], seed).document() for key in post if key in pre]
+    return found
+
+
+def _differs(run: Run, reference: Run) -> Iterator[str]:
+    """Why two runs cannot be compared query by query, in words."""
+    for one, name in ((run, "the run"), (reference, "the reference")):
+        if (one.document("summary") or {}).get("status") != "ok":
+            yield f"{name} did not come to its end"
+            return
+        broken = [a.path for a in one.artifacts if a.kind in ("rankings", "qrels", "search_manifest") and a.problems]
+        if broken:
+            yield f"{name} has artifacts that break their contracts: {', '.join(broken)}"
+            return
+    ours, theirs = dict(_evaluations(run)), dict(_evaluations(reference))
+    if not ours.keys() & theirs.keys():
+        yield f"no query set in common: the run has {', '.join(ours) or 'none'}, the reference {', '.join(theirs) or 'none'}"
+        return
+    for subset in ours.keys() & theirs.keys():
+        for what in ("judgments", "queries"):
+            if ours[subset][what] != theirs[subset][what]:
+                yield f"other {what} of {subset}: {theirs[subset][what]} in the reference, {ours[subset][what]} in the run"
+        if not set(ours[subset]["measures"]) & set(theirs[subset]["measures"]):
+            yield f"no measure in common on {subset}"
+
+
+def _evaluations(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each evaluated query set: what it was measured on, by digest, and with which measures."""
+    for _, stage in run.wired("rankings", "qrels"):
+        rankings, qrels = run.produced(stage["in"]["rankings"]), run.produced(stage["in"]["qrels"])
+        if rankings is None or qrels is None:
+            continue
+        search = run.produced(stage["in"]["rankings"].split(".")[0] + ".search_manifest")
+        queries = search.document["queries"]["digest"] if search else None
+        yield (
+            stage["with"]["subset"],
+            {
+                "judgments": run.digest(qrels.path),
+                "queries": queries,
+                "measures": stage["with"]["measures"],
+                "rankings": rankings,
+                "qrels": qrels,
+            },
+        )
+
+
+def _per_query(run: Run) -> Iterator[tuple[str, dict[str, float]]]:
+    """Metric key → query_id → value, derived again from rankings and judgments."""
+    for subset, found in _evaluations(run):
+        judged = measures.judgments(row for _, row in found["qrels"].rows())
+        ranked = measures.by_query(row for _, row in found["rankings"].rows())
+        for measure, values in measures.per_query(found["measures"], ranked, judged).items():
+            yield f"retrieval/{subset}/{measure}", values

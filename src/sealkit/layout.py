@@ -25,7 +25,9 @@ class Rule:
 
     def matches(self, name: str) -> bool:
         pattern, parts = self.path.split("/"), name.split("/")
-        return len(pattern) == len(parts) and all(fnmatchcase(part, glob) for part, glob in zip(parts, pattern, strict=True))
+        return len(pattern) == len(parts) and all(
+            fnmatchcase(part, glob) for part, glob in zip(parts, pattern, strict=True)
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,12 @@ def lines(run: Run, reference: Run | None) -> list[dict[str, Any]]:
     searched = [f"run {_name(one)}" for one in runs]
     trained = [artifact for artifact in manifests(run) if artifact.document["training"]]
     plain = [artifact for artifact in trained if not artifact.document["training"]["hard_negatives"]]
-    hard = [artifact for one in runs for artifact in manifests(one) if (artifact.document["training"] or {}).get("hard_negatives")]
+    hard = [
+        artifact
+        for one in runs
+        for artifact in manifests(one)
+        if (artifact.document["training"] or {}).get("hard_negatives")
+    ]
     return [
         _base(runs, trained) or _absent("pre-FT", searched),
         _line("post-FT", _preferred(plain)) if plain else _absent("post-FT", searched),
@@ -69,5 +74,12 @@ def _absent(role: str, searched: list[str]) -> dict[str, Any]:
 
 
 def _entry(role: str, **known: Any) -> dict[str, Any]:
-    empty = {"name": None, "weights": None, "run_id": None, "commit": None, "place": None, "searched": []}
+    empty: dict[str, Any] = {
+        "name": None,
+        "weights": None,
+        "run_id": None,
+        "commit": None,
+        "place": None,
+        "searched": [],
+    }
     return {"role": role, "found": True, **empty, **known}

@@ -79,7 +79,9 @@ class Pack:
     def stage(self, uses: str) -> Stage:
         """The stage of a name like `retrieval.index`. Raises UsageError for an unknown one."""
         if uses not in self.stage_names:
-            raise UsageError(f"unknown stage `{uses}`{did_you_mean(uses, self.stage_names)}", f"known: {', '.join(self.stage_names)}")
+            raise UsageError(
+                f"unknown stage `{uses}`{did_you_mean(uses, self.stage_names)}", f"known: {', '.join(self.stage_names)}"
+            )
         stage: Stage = importlib.import_module(f"{self.stage_package}.{uses}").STAGE
         return stage
 

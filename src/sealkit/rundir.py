@@ -15,6 +15,7 @@ from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.read import faiss, json, jsonl, text
 from sealkit.read.faiss import FaissHeader
+from sealkit.read.source import read_text
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
@@ -89,7 +90,9 @@ class Run:
         names = sorted({*self.files, *self.virtual})
         found = ((name, self.layout.rule(name)) for name in names)
         return tuple(
-            Artifact(name, self.contracts[rule.contract], self.root, self.virtual.get(name)) for name, rule in found if rule
+            Artifact(name, self.contracts[rule.contract], self.root, self.virtual.get(name))
+            for name, rule in found
+            if rule
         )
 
     def all(self, kind: str) -> list[Artifact]:
@@ -157,7 +160,7 @@ class Run:
     def _text(self, name: str) -> str:
         if name in self.virtual:
             return dumps(self.virtual[name])
-        return json.read_text(self.root / name, name, follow=False)
+        return read_text(self.root / name, name, follow=False)
 
     def _line(self, name: str, line: int) -> str | None:
         lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
@@ -170,7 +173,8 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
         raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
     if not (root / layout.recognised_by).is_file():
         raise UsageError(
-            f"{root}: is no run directory: it holds no {layout.recognised_by}", "give the folder that `toolkit run` printed last"
+            f"{root}: is no run directory: it holds no {layout.recognised_by}",
+            "give the folder that `toolkit run` printed last",
         )
     return Run(root, layout, contracts, metric_keys)
 

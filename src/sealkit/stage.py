@@ -20,7 +20,7 @@ class Input:
     """One input: an artifact of the run or a named model.
 
     `path` is the file, or the folder of an index or a model. `digest` is that of the file, of the folder's tree, or of
-    a model's weights; `tree` is set for models. `document` is the manifest of an index or an exported model.
+    a model's weights; `tree` is set for models.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Input:
     path: Path
     digest: str
     tree: str | None = None
-    document: Any = None
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of a JSONL artifact."""
@@ -54,8 +53,9 @@ class Out:
 
         count = 0
         with self.places[output].open("w", encoding="utf-8", newline="\n") as file:
-            for count, row in enumerate(rows, 1):
+            for row in rows:
                 file.write(standard.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+                count += 1
         return count
 
     def document(self, output: str, document: Mapping[str, Any]) -> None:
@@ -64,7 +64,9 @@ class Out:
 
     def manifest(self, folder: Path, kind: str, document: Mapping[str, Any]) -> None:
         """Write a folder's manifest. The engine fills in the digests; the stage leaves them out."""
-        (folder / f"{kind}.json").write_text(dumps({"schema": f"{kind}/v1", **document}), encoding="utf-8", newline="\n")
+        (folder / f"{kind}.json").write_text(
+            dumps({"schema": f"{kind}/v1", **document}), encoding="utf-8", newline="\n"
+        )
 
 
 @dataclass

@@ -128,7 +128,12 @@ def repository(folder: Path) -> Repository:
 
 def ancestry(folder: Path, older: str | None, newer: str | None) -> str:
     """How one commit stands to another: `same`, `ancestor`, `diverged`, or `unknown` (absent, shallow, no repository)."""
-    if not older or not newer or not re.fullmatch(r"[0-9a-f]{40,64}", older) or not re.fullmatch(r"[0-9a-f]{40,64}", newer):
+    if (
+        not older
+        or not newer
+        or not re.fullmatch(r"[0-9a-f]{40,64}", older)
+        or not re.fullmatch(r"[0-9a-f]{40,64}", newer)
+    ):
         return "unknown"
     if older == newer:
         return "same"
@@ -155,7 +160,12 @@ def find_repository(places: Sequence[Path], commit: str | None = None) -> tuple[
 
 
 def host() -> dict[str, object]:
-    return {"name": platform.node(), "system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
 
 
 def python() -> str:
@@ -202,7 +212,9 @@ def _locate(name: str, base: Path, fetch: bool) -> tuple[str, Path]:
     if folder.is_dir():
         return "path", folder
     if name.startswith((".", "/", "~", "models/")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise UsageError(f"model {name}: no such folder", "check the path; relative ones begin at the current directory")
+        raise UsageError(
+            f"model {name}: no such folder", "check the path; relative ones begin at the current directory"
+        )
     return "hub", _hub_folder(name, fetch)
 
 
@@ -238,5 +250,3 @@ def _hub_folder(name: str, fetch: bool) -> Path:
         f"model {name}: no such folder, and the Hub did not give it ({type(last).__name__})",
         "check the name, or name a local folder or package:NAME",
     )
-
-

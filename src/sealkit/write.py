@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import secrets
@@ -22,6 +23,11 @@ def canonical(value: Any) -> str:
 def dumps(value: Any) -> str:
     """A document as it is written to a file: two spaces of indent, the order of keys kept, a newline at the end."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def now() -> str:
+    """The time as every artifact writes it: UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def atomic(path: Path, content: str | bytes) -> None:

@@ -7,5 +7,10 @@ import click
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
 output_format = click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )

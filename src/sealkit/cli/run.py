@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sealkit.pipeline import Event
+    from sealkit.engine import Event
 
 
 @click.command(short_help="Run a pipeline; stop at the first broken contract.")

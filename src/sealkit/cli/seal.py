@@ -11,7 +11,9 @@ from sealkit.cli import options
 
 @click.command(short_help="Judge a run and seal it, whatever the verdict.")
 @options.run_directory
-@click.option("--reference", type=click.Path(), help="The run to compare with, query by query (before fine-tuning, say).")
+@click.option(
+    "--reference", type=click.Path(), help="The run to compare with, query by query (before fine-tuning, say)."
+)
 @options.output_format
 @options.strict
 def command(run_dir: str, reference: str | None, output_format: str, strict: bool) -> int:
@@ -21,6 +23,7 @@ def command(run_dir: str, reference: str | None, output_format: str, strict: boo
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import seal
+    from sealkit.observe import FOLDER
     from sealkit.render import json, text
     from sealkit.write import dumps
 
@@ -30,6 +33,6 @@ def command(run_dir: str, reference: str | None, output_format: str, strict: boo
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"
-        click.echo(f"{state}: {Path(run_dir) / seal.FOLDER / seal.PAGE}", err=True)
+        click.echo(f"{state}: {Path(run_dir) / FOLDER / seal.PAGE}", err=True)
         click.echo(sealed.digest)
     return sealed.report.exit_code(strict)

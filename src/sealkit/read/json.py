@@ -45,7 +45,9 @@ def _int(text: str) -> int:
     return int(text)
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, parse_int=_int).decode
+_decode = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, parse_int=_int
+).decode
 
 
 def parse(text: str, name: str, line: int = 1) -> Any:

@@ -18,25 +18,24 @@ def rows(path: Path, name: str | None = None, *, follow: bool = True) -> Iterato
     called by its name.
     """
     name = name or str(path)
-    pending: tuple[int, ReadError] | None = None
+    pending: ReadError | None = None
     for number, text in lines(path, name, follow=follow):
         if pending:
-            raise pending[1]
+            raise pending
         try:
             row = parse(text, name, number)
         except ReadError as error:
             # Whether this is the last line is known only when no other follows.
-            pending = number, error
+            pending = error
             continue
         if not isinstance(row, dict):
             raise ReadError(f"expected an object on each line, found {text[:40]!r}", Location(name, line=number))
         yield number, row
     if pending:
-        number, error = pending
-        if error.message.startswith("is not JSON"):
+        if pending.message.startswith("is not JSON"):
             raise ReadError(
-                f"the last line is torn or no JSON ({error.message.removeprefix('is not JSON: ')})",
-                error.at,
+                f"the last line is torn or no JSON ({pending.message.removeprefix('is not JSON: ')})",
+                pending.at,
                 "the writer was cut off: run the stage again, or remove the line if the file is otherwise complete",
             )
-        raise error
+        raise pending

@@ -51,7 +51,9 @@ def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> 
     if not isinstance(header, dict):
         raise ReadError("has a header that is no object", Location(name))
     header.pop("__metadata__", None)
-    tensors = sorted((_tensor(key, entry, 8 + length, name) for key, entry in header.items()), key=lambda t: (t.start, t.end))
+    tensors = sorted(
+        (_tensor(key, entry, 8 + length, name) for key, entry in header.items()), key=lambda t: (t.start, t.end)
+    )
     position = 8 + length
     for tensor in tensors:
         if tensor.start != position:
@@ -66,12 +68,22 @@ def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> 
 
 def _tensor(key: str, entry: object, base: int, name: str) -> Tensor:
     if isinstance(entry, dict):
-        dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-        if dtype in _BITS and _naturals(shape) and _naturals(offsets) and len(offsets) == 2:
-            if (offsets[1] - offsets[0]) * 8 == math.prod(shape) * _BITS[dtype]:
-                return Tensor(key, dtype, tuple(shape), base + offsets[0], base + offsets[1])
+        dtype, shape, offsets = entry.get("dtype"), _naturals(entry.get("shape")), _naturals(entry.get("data_offsets"))
+        if (
+            isinstance(dtype, str)
+            and dtype in _BITS
+            and shape is not None
+            and offsets is not None
+            and len(offsets) == 2
+        ):
+            start, end = offsets
+            if (end - start) * 8 == math.prod(shape) * _BITS[dtype]:
+                return Tensor(key, dtype, shape, base + start, base + end)
     raise ReadError(f"describes the tensor `{key[:80]}` in a way that does not add up", Location(name))
 
 
-def _naturals(value: object) -> bool:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+def _naturals(value: object) -> tuple[int, ...] | None:
+    """The value as a tuple, if it is a list of integers that are not negative."""
+    if isinstance(value, list) and all(type(item) is int and item >= 0 for item in value):
+        return tuple(value)
+    return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from sealkit.finding import Location, ReadError
 
@@ -15,7 +15,7 @@ MAX_DEPTH = 64
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
-def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> BinaryIO:
+def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading; `name` is what messages call it. Raises ReadError."""
     name = name or str(path)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

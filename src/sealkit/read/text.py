@@ -19,7 +19,9 @@ def lines(path: Path, name: str | None = None, *, follow: bool = True) -> Iterat
         while raw := file.readline(LINE_LIMIT + 1):
             number += 1
             if len(raw) > LINE_LIMIT:
-                raise ReadError(f"has a line of over {LINE_LIMIT:,} bytes", Location(name, line=number), malformed=False)
+                raise ReadError(
+                    f"has a line of over {LINE_LIMIT:,} bytes", Location(name, line=number), malformed=False
+                )
             if number == 1:
                 refuse_lfs_pointer(raw, name)
             yield number, decode(raw, name, number).rstrip("\r\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sealkit.read.source import MAX_DEPTH, MEBIBYTE, read_text
 
 LIMIT = 1 * MEBIBYTE
 
-_SCALARS = [
+_SCALARS: list[tuple[re.Pattern[str], Callable[[str], Any]]] = [
     (re.compile(r"(?:null|Null|NULL|~|)\Z"), lambda text: None),
     (re.compile(r"(?:true|True|TRUE)\Z"), lambda text: True),
     (re.compile(r"(?:false|False|FALSE)\Z"), lambda text: False),
@@ -71,10 +72,11 @@ def _refuse_aliases(text: str, name: str) -> None:
     if "&" not in text and "*" not in text:
         return
     for event in pyyaml.parse(text, Loader=pyyaml.SafeLoader):
-        if getattr(event, "anchor", None) is not None:
+        anchor, mark = getattr(event, "anchor", None), event.start_mark
+        if anchor is not None:
             raise ReadError(
-                f"uses the anchor or alias `{event.anchor}`",
-                Location(name, line=event.start_mark.line + 1),
+                f"uses the anchor or alias `{anchor}`",
+                Location(name, line=mark.line + 1 if mark else None),
                 "write the value out, or refer to it with ${section.key}",
             )
 
@@ -88,6 +90,7 @@ def _value(node: pyyaml.Node, where: str, name: str, lines: dict[str, int], dept
         return _mapping(node, where, name, lines, depth)
     if isinstance(node, pyyaml.SequenceNode):
         return [_value(item, f"{where}/{i}", name, lines, depth + 1) for i, item in enumerate(node.value)]
+    assert isinstance(node, pyyaml.ScalarNode)  # aliases are refused, and there is no fourth kind
     return _scalar(node, at)
 
 
@@ -106,7 +109,7 @@ def _mapping(node: pyyaml.MappingNode, where: str, name: str, lines: dict[str, i
     return result
 
 
-def _scalar(node: pyyaml.Node, at: Location) -> Any:
+def _scalar(node: pyyaml.ScalarNode, at: Location) -> Any:
     text = node.value
     explicit = node.tag if not node.tag.startswith("tag:yaml.org,2002:") else None
     if explicit:

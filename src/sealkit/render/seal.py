@@ -17,7 +17,8 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         f"# Seal of {cell(run['name'])}: {predicate['verdict']}",
         _opening(predicate),
         "## What stands out\n\n" + _findings(report),
-        "## Metrics\n\n" + table(["metric", "value"], [[code(key), number(value)] for key, value in predicate["metrics"].items()]),
+        "## Metrics\n\n"
+        + table(["metric", "value"], [[code(key), number(value)] for key, value in predicate["metrics"].items()]),
         "## Before and after\n\n" + _deltas(predicate),
         "## Model lineage\n\n" + _lineage(predicate["lineage"]),
         "## Config and artifacts\n\n" + _artifacts(predicate),
@@ -38,7 +39,11 @@ def _opening(predicate: Mapping[str, Any]) -> str:
         ["audit commit", f"{_commit(commits['audit'])} (run commit: {commits['relation']})"],
         ["sealed", f"{predicate['sealed_at']} by sealkit {cell(predicate['sealkit'])}"],
     ]
-    smoke = "\n\nA smoke run: it shows that the pipeline works and is no evidence for a number." if run["purpose"] == "smoke" else ""
+    smoke = (
+        "\n\nA smoke run: it shows that the pipeline works and is no evidence for a number."
+        if run["purpose"] == "smoke"
+        else ""
+    )
     return table(["", ""], rows) + smoke
 
 
@@ -54,8 +59,12 @@ def _findings(report: Mapping[str, Any]) -> str:
         if not outcome["findings"]:
             lines.append(f"- **{outcome['status']}** {code(outcome['id'])}: {cell(outcome['reason'] or '')}")
         for finding in outcome["findings"]:
-            lines.append(f"- **{finding['severity']}** {code(outcome['id'])} {place(finding['location'])}: {cell(finding['message'])}")
-            lines += [f"  - evidence: {place(also)}" for also in [finding["location"], *finding["also"]] if also["quote"]]
+            lines.append(
+                f"- **{finding['severity']}** {code(outcome['id'])} {place(finding['location'])}: {cell(finding['message'])}"
+            )
+            lines += [
+                f"  - evidence: {place(also)}" for also in [finding["location"], *finding["also"]] if also["quote"]
+            ]
         fix = next((finding["fix"] for finding in outcome["findings"] if finding["fix"]), outcome["fix"])
         if fix:
             lines.append(f"  - smallest fix: {cell(fix)}")
@@ -74,7 +83,9 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
         return "No reference run was given (`toolkit seal RUN_DIR --reference RUN_DIR`), so nothing is compared."
     head = f"Against the reference {cell(reference['name'])} ({code(reference['run_id'])})."
     if deltas["differs"]:
-        return f"{head}\n\nNot tested, since the two runs differ in what they were measured on:\n\n" + bullets(deltas["differs"])
+        return f"{head}\n\nNot tested, since the two runs differ in what they were measured on:\n\n" + bullets(
+            deltas["differs"]
+        )
     rows = [
         [
             code(d["key"]), str(d["n"]), number(d["pre"]), number(d["post"]), f"{d['difference']:+.4f}",
@@ -85,7 +96,8 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     heads = ["metric", "queries", "pre", "post", "difference", "95 % interval", "p", "effect", "wins/ties/losses", ""]
     worst = [
-        f"{code(d['key'])}: " + "; ".join(f"{code(w['query_id'])} {number(w['pre'])} → {number(w['post'])}" for w in d["worst"])
+        f"{code(d['key'])}: "
+        + "; ".join(f"{code(w['query_id'])} {number(w['pre'])} → {number(w['post'])}" for w in d["worst"])
         for d in deltas["rows"]
         if d["worst"]
     ]
@@ -106,7 +118,9 @@ def _lineage(lines: Iterable[Mapping[str, Any]]) -> str:
         if line["found"]:
             trained = f"trained by {code(line['run_id'])}" if line["run_id"] else ""
             commit = f" at {code(line['commit'])}" if line["commit"] else ""
-            rows.append([line["role"], code(line["name"]), code(line["weights"]), trained + commit, code(line["place"])])
+            rows.append(
+                [line["role"], code(line["name"]), code(line["weights"]), trained + commit, code(line["place"])]
+            )
         else:
             rows.append([line["role"], "none found", "", "", f"searched: {cell(', '.join(line['searched']))}"])
     return table(["", "model", "weights", "from", "where it stands"], rows)
@@ -114,12 +128,15 @@ def _lineage(lines: Iterable[Mapping[str, Any]]) -> str:
 
 def _artifacts(predicate: Mapping[str, Any]) -> str:
     rows = [[code(a["path"]), cell(a["contract"]), code(a["digest"])] for a in predicate["artifacts"]]
-    return f"Digest of the resolved config: {code(predicate['run']['config'])}\n\n" + table(["artifact", "contract", "digest"], rows)
+    return f"Digest of the resolved config: {code(predicate['run']['config'])}\n\n" + table(
+        ["artifact", "contract", "digest"], rows
+    )
 
 
 def _checks(report: Mapping[str, Any]) -> str:
     rows = [
-        [_MARKS[c["status"]] + " " + c["status"], code(c["id"]), cell(c["title"]), cell(c["reason"] or "")] for c in report["checks"]
+        [_MARKS[c["status"]] + " " + c["status"], code(c["id"]), cell(c["title"]), cell(c["reason"] or "")]
+        for c in report["checks"]
     ]
     return table(["", "check", "", "why not"], rows)
 
@@ -151,7 +168,9 @@ def number(value: float) -> str:
     return f"{value:.4f}"
 
 
-_ESCAPED = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"})
+_ESCAPED = str.maketrans(
+    {c: f"\\{c}" for c in "\\`*_{}[]()#+!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
+)
 
 
 def cell(text: Any) -> str:

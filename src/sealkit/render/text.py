@@ -29,7 +29,11 @@ def outcome(item: Outcome) -> str:
 
 
 def _finding(item: Outcome, finding: Finding) -> list[str]:
-    word = "" if item.status is Status.FAILED and finding.severity == "error" else f"{item.status if item.reason else finding.severity}: "
+    word = (
+        ""
+        if item.status is Status.FAILED and finding.severity == "error"
+        else f"{item.status if item.reason else finding.severity}: "
+    )
     # An artifact's own id is its path, which stands at the head of the line already.
     who = item.title if item.id == finding.at.path else item.id
     lines = [f"{clean(str(finding.at))}: {clean(who)}: {word}{clean(finding.message)}"]
@@ -57,5 +61,11 @@ def clean(text: str) -> str:
 
 def _visible(character: str) -> str:
     code = ord(character)
-    hidden = code < 32 or 127 <= code < 160 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F)
+    hidden = (
+        code < 32
+        or 127 <= code < 160
+        or 0x202A <= code <= 0x202E
+        or 0x2066 <= code <= 0x2069
+        or code in (0x200E, 0x200F)
+    )
     return f"\\x{code:02x}" if hidden else character

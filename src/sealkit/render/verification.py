@@ -20,7 +20,7 @@ class Drift(Protocol):
 
 
 class Verification(Protocol):
-    """The fields of `sealkit.seal.Verification`, which stands above the renderers."""
+    """The fields of `sealkit.verify.Verification`, which stands above the renderers."""
 
     @property
     def digest(self) -> str | None: ...
@@ -44,7 +44,9 @@ def text(found: Verification) -> str:
     if found.digest is None:
         lines += ["no seal: seal/seal.json is not here", "  fix: toolkit seal RUN_DIR"]
     elif found.problems:
-        lines.append(f"the seal no longer holds: {len(found.problems)} {'problem' if len(found.problems) == 1 else 'problems'}")
+        lines.append(
+            f"the seal no longer holds: {len(found.problems)} {'problem' if len(found.problems) == 1 else 'problems'}"
+        )
     elif found.holds:
         lines.append(f"the seal holds: {found.digest}")
     if found.drift:

@@ -32,7 +32,9 @@ class Encoder:
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         for start in range(0, len(order), CHUNK):
             chunk = [texts[i] for i in order[start : start + CHUNK]]
-            found.append(self.model.encode(chunk, prompt=prompt or None, normalize_embeddings=True, show_progress_bar=False))
+            found.append(
+                self.model.encode(chunk, prompt=prompt or None, normalize_embeddings=True, show_progress_bar=False)
+            )
             tell(min(start + CHUNK, len(texts)))
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if order:
@@ -121,5 +123,3 @@ def seed(value: int) -> None:
     random.seed(value)
     np.random.seed(value)
     torch.manual_seed(value)
-
-

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated
 
-from sealkit.finding import UsageError
+from pydantic import Field
+
+Measure = Annotated[str, Field(pattern=r"^(nDCG|R|P|RR|AP|Success)@[1-9][0-9]*$")]
 
 
 def per_query(
@@ -17,19 +19,10 @@ def per_query(
     """
     import ir_measures
 
-    parsed = {_parse(name): name for name in measures}
+    parsed = {ir_measures.parse_measure(name): name for name in measures}
     judged = [ir_measures.Qrel(q, doc, grade) for q, grades in qrels.items() for doc, grade in grades.items()]
     run = (ir_measures.ScoredDoc(query, doc, float(-rank)) for query, doc, rank in rankings)
     found: dict[str, dict[str, float]] = {name: {} for name in measures}
     for metric in ir_measures.iter_calc(list(parsed), judged, run):
         found[parsed[metric.measure]][metric.query_id] = float(metric.value)
     return found
-
-
-def _parse(name: str) -> Any:
-    import ir_measures
-
-    try:
-        return ir_measures.parse_measure(name)
-    except (ValueError, NameError, SyntaxError) as error:
-        raise UsageError(f"unknown measure {name}: {error}", "use names like nDCG@10, RR@10, R@100") from error

@@ -13,6 +13,7 @@ from sealkit.finding import UsageError
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.common import encoder, ranking, scores
 from sealkit.stages.common.encoder import Encoder
+from sealkit.stages.common.scores import Measure
 
 
 class Finetune(Params):
@@ -27,7 +28,7 @@ class Finetune(Params):
     max_pairs: int | None = Field(default=None, ge=2)
     evaluations: int = Field(default=3, ge=1)
     dev_documents: int = Field(default=400, ge=2)
-    select_by: str = "nDCG@10"
+    select_by: Measure = "nDCG@10"
 
 
 def run(inputs: Mapping[str, Input], params: Finetune, out: Out, ctx: Context) -> None:
@@ -74,7 +75,9 @@ def _pairs(inputs: Mapping[str, Input], params: Finetune) -> list[tuple[str, str
         if row["relevance"] > 0 and row["query_id"] in queries and row["doc_id"] in documents
     ]
     if len(found) < 2:
-        raise UsageError(f"the training split holds {len(found)} usable pairs, in-batch negatives need 2", "check train_qrels")
+        raise UsageError(
+            f"the training split holds {len(found)} usable pairs, in-batch negatives need 2", "check train_qrels"
+        )
     return found[: params.max_pairs]
 
 
@@ -120,10 +123,11 @@ def _train(
     from datasets import Dataset, disable_progress_bars
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from sentence_transformers.training_args import BatchSamplers
+    from sentence_transformers.sentence_transformer.training_args import BatchSamplers
     from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
     disable_progress_bars()
+    model.model.model_card_data.generate_widget_examples = False  # they would draw from the seeded stream
     history: list[dict[str, Any]] = []
 
     class Watch(TrainerCallback):  # type: ignore[misc]
@@ -167,7 +171,11 @@ def _train(
             disable_tqdm=True,
         )
         trainer = SentenceTransformerTrainer(
-            model=model.model, args=arguments, train_dataset=data, loss=MultipleNegativesRankingLoss(model.model), callbacks=[Watch()]
+            model=model.model,
+            args=arguments,
+            train_dataset=data,
+            loss=MultipleNegativesRankingLoss(model.model),
+            callbacks=[Watch()],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)

@@ -24,7 +24,9 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     for row in corpus.rows():
         ids.append(row["doc_id"])
         texts.append(f"{row['title']} {row['text']}" if row.get("title") else row["text"])
-    vectors = model.encode(texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts)))
+    vectors = model.encode(
+        texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts))
+    )
     index = faiss.IndexFlatIP(model.dimension)
     index.add(vectors)
     folder = out["index"]

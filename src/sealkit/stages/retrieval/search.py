@@ -24,7 +24,11 @@ def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> 
     index = open_index(inputs["index"].path, space)
     rows = list(inputs["queries"].rows())
     queries = [row["query_id"] for row in rows]
-    vectors = model.encode([row["text"] for row in rows], model.prompt("query"), lambda done: ctx.progress("encoding queries", done, len(rows)))
+    vectors = model.encode(
+        [row["text"] for row in rows],
+        model.prompt("query"),
+        lambda done: ctx.progress("encoding queries", done, len(rows)),
+    )
     found = ranking.ranked(lambda k: index.vectors.search(vectors, k), index.ids, params.top_k)
     out.rows(
         "rankings",

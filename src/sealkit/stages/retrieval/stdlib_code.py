@@ -1,7 +1,7 @@
 """A real retrieval data set out of the running Python's own standard library.
 
-The query is the first sentence of a function's docstring, its document the function's source without the docstring.
-Sources are parsed, never imported. Each Python version gives its own data set: its name begins every id.
+The query is the first sentence of a public function's docstring, of four words or more; its document is the function's
+source without the docstring, of three lines or more. Sources are parsed, never imported. Each Python version gives its own data set: its name begins every id.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sealkit.stage import Context, Input, Out, Params, Stage
 
 _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "lib2to3", "turtledemo"}
 SPLITS = ("train", "dev", "test")
+MIN_WORDS, MIN_LINES = 4, 3
 
 
 class StdlibCode(Params):
@@ -53,7 +54,9 @@ def run(inputs: Mapping[str, Input], params: StdlibCode, out: Out, ctx: Context)
             raise UsageError(f"the {split} split is empty", "give it a larger share, or raise max_documents")
         ids = [f"{dataset}/{pair.module}::{pair.name}" for pair in chosen]
         both = list(zip(ids, chosen, strict=True))
-        ctx.counters[f"{split}_pairs"] = out.rows(f"{split}_corpus", ({"doc_id": i, "text": p.document} for i, p in both))
+        ctx.counters[f"{split}_pairs"] = out.rows(
+            f"{split}_corpus", ({"doc_id": i, "text": p.document} for i, p in both)
+        )
         out.rows(f"{split}_queries", ({"query_id": i, "text": p.query} for i, p in both))
         out.rows(f"{split}_qrels", ({"query_id": i, "doc_id": i, "relevance": 1} for i, p in both))
     ctx.facts |= {"dataset": dataset, "python": platform.python_version(), "pairs_found": len(pairs)}
@@ -79,20 +82,21 @@ def _functions(node: ast.AST, lines: list[str], module: str, prefix: str) -> Ite
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             name = f"{prefix}{child.name}"
             query, document = _sentence(ast.get_docstring(child) or ""), _body(child, lines)
-            if query and document:
+            private = any(part.startswith("_") for part in name.split("."))
+            if query and document and not private:
                 yield Pair(module, name, query, document)
             yield from _functions(child, lines, module, f"{name}.")
 
 
 def _sentence(docstring: str) -> str | None:
-    """The first sentence, if it is one: three words or more, and no doctest."""
+    """The first sentence, if it is one: some words, and no doctest."""
     paragraph = " ".join(docstring.strip().split("\n\n")[0].split())
     sentence = re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
-    return sentence if len(sentence.split()) >= 3 and ">>>" not in sentence else None
+    return sentence if len(sentence.split()) >= MIN_WORDS and ">>>" not in sentence else None
 
 
 def _body(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str | None:
-    """The function's source without its docstring; None where nothing else is left."""
+    """The function's source without its docstring; None where too little is left."""
     if len(function.body) < 2:
         return None
     docstring = function.body[0]
@@ -100,7 +104,7 @@ def _body(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) ->
     body = lines[docstring.end_lineno or docstring.lineno : function.end_lineno]
     margin = len(lines[function.lineno - 1]) - len(lines[function.lineno - 1].lstrip())
     text = "\n".join(line[margin:] if not line[:margin].strip() else line.lstrip() for line in head + body).strip()
-    return text or None
+    return text if len(text.splitlines()) >= MIN_LINES else None
 
 
 def _distinct(pairs: Iterator[Pair]) -> Iterator[Pair]:

@@ -1,0 +1,135 @@
+"""What the engine knows of a run while it goes on, and how it writes it down."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealkit import world, write
+from sealkit.config import Config
+from sealkit.finding import Outcome
+from sealkit.layout import Layout
+from sealkit.pack import Pack
+from sealkit.plan import Step
+from sealkit.rundir import Run
+from sealkit.stage import Input
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, for whoever watches: `kind` is stage-started, stage-finished, progress, check or failed."""
+
+    kind: str
+    stage: str | None = None
+    message: str = ""
+    done: int = 0
+    total: int = 0
+    outcome: Outcome | None = None
+
+
+@dataclass(eq=False)
+class Stop(Exception):
+    """Ends the run with an exit code. `kind` and `stage` go into the summary's `failure`."""
+
+    exit_code: int
+    kind: str
+    message: str
+    stage: str | None = None
+
+
+@dataclass
+class Engine:
+    """One run while it goes on. `steps` are what is left to do."""
+
+    root: Path
+    config: Config
+    layout: Layout
+    pack: Pack
+    models: Mapping[str, world.Model]
+    on_event: Callable[[Event], None]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, Input] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def run(self) -> Run:
+        """The run directory as it lies there now."""
+        return Run(self.root, self.layout, self.pack.contracts, self.pack.metric_keys)
+
+    def save(self) -> None:
+        write.atomic(self.root / "run_metadata.json", write.dumps(self.metadata))
+        write.atomic(self.root / "metrics.json", write.dumps(self.metrics))
+        write.atomic(self.root / "summary.json", write.dumps(self.summary))
+
+    def tell(self, event: Event) -> None:
+        if event.kind != "progress":
+            row = {"time": write.now(), "event": event.kind, "stage": event.stage, "message": event.message}
+            write.append(self.root / "logging.jsonl", row)
+        self.on_event(event)
+
+    def fail(self, stop: Stop) -> None:
+        """Write the run's last words."""
+        failure = {"stage": stop.stage, "type": stop.kind, "message": stop.message}
+        self.summary |= {"status": "failed", "finished": write.now(), "failure": failure}
+        self.save()
+        self.tell(Event("failed", stop.stage, stop.message))
+
+
+def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
+    """Write everything that is known before the first stage."""
+    section, started = engine.config.data["run"], write.now()
+    run_id = f"{section['name']}-{started.replace('-', '').replace(':', '')}-{secrets.token_hex(3)}"
+    _, repository = world.find_repository([Path.cwd(), engine.root])
+    engine.metadata = {
+        "schema": "run_metadata/v1",
+        "layout": engine.layout.id,
+        "run_id": run_id,
+        "name": section["name"],
+        "command": command,
+        "purpose": section["purpose"],
+        "seed": section["seed"],
+        "started": started,
+        "sealkit": importlib.metadata.version("sealkit"),
+        "python": world.python(),
+        "host": world.host(),
+        "packages": world.packages(),
+        "git": repository.document(),
+        "device": {"asked": section["device"], "used": None, "threads": None},
+        "packs": [engine.pack.record()],
+        "models": [model.document() for model in engine.models.values()],
+    }
+    engine.summary = {
+        "schema": "summary/v1",
+        "run_id": run_id,
+        "status": "running",
+        "failure": None,
+        "started": started,
+        "finished": None,
+        "seconds": None,
+        "counters": {},
+        "metrics": {},
+        "stages": [],
+    }
+    (engine.root / "sources").mkdir()
+    for source in engine.config.sources:
+        write.atomic(engine.root / source.name, source.text)
+    promised = [
+        {"stage": step.name, "output": output, "contract": contract, "path": path}
+        for step in steps
+        for output, (contract, path, _) in step.outputs.items()
+    ]
+    document = {
+        "schema": "resolved_config/v1",
+        "config": engine.config.data,
+        "provenance": engine.config.provenance(),
+        "overrides": engine.config.overrides,
+        "sources": [source.name for source in engine.config.sources],
+        "artifacts": promised,
+    }
+    write.atomic(engine.root / "resolved_config.json", write.dumps(document))
+    engine.save()

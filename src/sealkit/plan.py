@@ -1,0 +1,127 @@
+"""The stages of a config in an order in which they can run, with the place of every output. Nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from sealkit import config as configuration
+from sealkit import world
+from sealkit.config import Config
+from sealkit.contract import did_you_mean
+from sealkit.finding import UsageError, pointer
+from sealkit.layout import Layout
+from sealkit.pack import Pack
+from sealkit.stage import Stage
+
+MODEL = "model_manifest/v1"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the plan: what it is, and where each output lies, as (contract id, path, whether a folder)."""
+
+    name: str
+    uses: str
+    stage: Stage
+    inputs: Mapping[str, str]
+    params: Mapping[str, Any]
+    outputs: Mapping[str, tuple[str, str, bool]]
+
+    def values(self) -> Any:
+        """The stage's params with secrets in their places; never to be written."""
+        return self.stage.params.model_validate(configuration.reveal(dict(self.params)))
+
+
+def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
+    """The stages in an order in which every input exists before it is needed.
+
+    Raises UsageError for wiring that does not fit, circles, and libraries that a stage needs and that are not installed.
+    """
+    sections = config.data["stages"]
+    stages = {name: pack.stage(section["uses"]) for name, section in sections.items()}
+    needs = {name: _producers(config, name, stages) for name in stages}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        raise UsageError(f"the stages wait for each other: {' → '.join(error.args[1])}", "break the circle") from None
+    for name, stage in stages.items():
+        missing = [library for library, version in world.versions(stage.libraries).items() if version is None]
+        if missing:
+            where = pointer("stages", name, "uses")
+            raise config.error(
+                where, f"stage {name} needs {', '.join(missing)}, not installed here", "pip install 'sealkit[all]'"
+            )
+    return [_step(name, stages[name], sections[name], layout) for name in _ordered(needs)]
+
+
+def named_models(config: Config, steps: list[Step]) -> dict[str, world.Model]:
+    """Every model that the stages name (and no stage makes), found and digested. Raises UsageError."""
+    stages = {step.name for step in steps}
+    found: dict[str, world.Model] = {}
+    for step in steps:
+        for key, reference in step.inputs.items():
+            if reference.partition(".")[0] not in stages and reference not in found:
+                try:
+                    found[reference] = world.model(reference)
+                except UsageError as error:
+                    raise config.error(pointer("stages", step.name, "in", key), error.message, error.fix) from error
+    return found
+
+
+def _ordered(needs: Mapping[str, set[str]]) -> list[str]:
+    """Topological, and where the wiring leaves a choice in the order of the document: a run is the same twice."""
+    done: list[str] = []
+    while len(done) < len(needs):
+        done.append(next(name for name in needs if name not in done and needs[name] <= set(done)))
+    return done
+
+
+def _producers(config: Config, name: str, stages: Mapping[str, Stage]) -> set[str]:
+    """The stages that a stage's inputs come from, each input held against what the stage declares."""
+    stage, given = stages[name], config.data["stages"][name]["in"]
+    contracts = {key.rstrip("?"): contract for key, contract in stage.inputs.items()}
+    found = set()
+    for key, reference in given.items():
+        where = pointer("stages", name, "in", key)
+        if key not in contracts:
+            message = f"stage {name} takes no input `{key}`{did_you_mean(key, contracts)}"
+            raise config.error(where, message, f"known: {', '.join(contracts) or 'none'}")
+        producer, dot, output = reference.partition(".")
+        if dot and producer in stages:
+            _fits(config, where, reference, contracts[key], stages[producer].outputs, output)
+            found.add(producer)
+        elif contracts[key] != MODEL:
+            known = [f"{other}.{output}" for other in stages for output in stages[other].outputs]
+            raise config.error(
+                where,
+                f"`{reference}` is no output of a stage{did_you_mean(reference, known)}",
+                f"known: {', '.join(known)}",
+            )
+    for key, contract in stage.inputs.items():
+        if not key.endswith("?") and key not in given:
+            raise config.error(
+                pointer("stages", name),
+                f"stage {name} needs the input `{key}` ({contract})",
+                f"add it to stages.{name}.in",
+            )
+    return found
+
+
+def _fits(config: Config, where: str, reference: str, contract: str, offered: Mapping[str, str], output: str) -> None:
+    stage = reference.partition(".")[0]
+    if output not in offered:
+        known = [f"{stage}.{name}" for name in offered]
+        message = f"`{reference}`: stage {stage} has no such output{did_you_mean(reference, known)}"
+        raise config.error(where, message, f"known: {', '.join(known)}")
+    if offered[output] != contract:
+        raise config.error(
+            where, f"`{reference}` is {offered[output]}, expected {contract}", "wire an output of that contract"
+        )
+
+
+def _step(name: str, stage: Stage, section: Mapping[str, Any], layout: Layout) -> Step:
+    outputs = {output: (contract, *layout.place(contract, name, output)) for output, contract in stage.outputs.items()}
+    return Step(name, section["uses"], stage, section["in"], section["with"], outputs)

@@ -1,0 +1,242 @@
+"""Verifies a seal: every byte again, then everything that was derived from them; the world outside is told apart."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealkit import digest
+from sealkit.audit import audit
+from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, UsageError, Verdict
+from sealkit.observe import FOLDER, OBSERVED, observe
+from sealkit.pack import BUILT_IN, Pack
+from sealkit.read import json as read_json
+from sealkit.render import json as report_json
+from sealkit.rundir import Run, open_run
+from sealkit.seal import REFERENCE, REPORT, STATEMENT, SUMS, predicate
+
+TOLERANCE = 1e-9
+FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How one thing outside the run stands now to what the seal recorded: `same`, `moved since`, or `not here`."""
+
+    name: str
+    state: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`problems` is why the seal no longer holds, `unknown` the checks that this version cannot run."""
+
+    digest: str | None
+    problems: tuple[Finding, ...]
+    unknown: tuple[str, ...]
+    verdict: Verdict
+    drift: tuple[Drift, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.problems and not self.unknown and self.digest is not None
+
+    @property
+    def exit_code(self) -> int:
+        if self.problems:
+            return 1
+        return EXIT_CODES[self.verdict] if self.holds else 3
+
+
+def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN) -> Verification:
+    """Find out whether a seal still holds: every byte, then everything that was derived from them.
+
+    `expected` is the digest that `seal` printed. Raises UsageError where there is no such folder.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such run directory", "give the folder that was sealed")
+    if expected is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expected):
+        raise UsageError(f"--digest {expected}: expected sha256: and 64 hex digits", "give what `toolkit seal` printed")
+    name = f"{FOLDER}/{STATEMENT}"
+    if not (path / name).is_file():
+        return Verification(None, (), (), Verdict.INCONCLUSIVE, ())
+    found = digest.file(path / name, name, follow=False)
+    contract = pack.contracts["seal/v1"]
+    if other := _other_type(path / name, name):
+        return Verification(found, (), (other,), Verdict.INCONCLUSIVE, ())
+    problems = [] if expected in (None, found) else [_problem(name, f"its digest is {found}, not the given {expected}")]
+    broken, judged = contract.problems(path / name, name) if not problems else ([], True)
+    problems += [_problem(name, finding.message) for finding in broken]
+    if not judged:
+        return Verification(found, (), tuple(finding.message for finding in broken), Verdict.INCONCLUSIVE, ())
+    if problems:
+        return Verification(found, tuple(problems), (), Verdict.INCONCLUSIVE, ())
+    statement = contract.read(path / name, name)
+    verdict = Verdict(statement["predicate"]["verdict"])
+    problems = list(_bytes(path, statement, found))
+    if problems:
+        return Verification(found, tuple(problems), (), verdict, ())
+    unknown = tuple(check for check in statement["predicate"]["checks"] if check not in pack.checks)
+    run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
+    if not unknown:
+        problems = list(_derived(run, statement, pack))
+    return Verification(found, tuple(problems), unknown, verdict, tuple(_drift(run)))
+
+
+def _other_type(path: Path, name: str) -> str | None:
+    """What to call a seal that another version of sealkit made and this one cannot judge."""
+    try:
+        statement = read_json.read(path, name, follow=False)
+    except ReadError:
+        return None  # the contract says what is wrong with it
+    stated = statement.get("predicateType") if isinstance(statement, dict) else None
+    if isinstance(stated, str) and stated.startswith("urn:sealkit:seal/") and stated != "urn:sealkit:seal/v1":
+        return f"a seal of the type {stated}"
+    return None
+
+
+def _left_out(stated: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
+    """Checks that the sealing version had and the seal does not name: leaving one out may not turn a no into a yes."""
+    for check in pack.checks.values():
+        if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), FIRST):
+            message = f"leaves out the check {check.id}, which sealkit {stated['sealkit']} has"
+            yield _problem(f"{FOLDER}/{STATEMENT}", message)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The release part of a version (PEP 440): (0, 1, 0) of 0.1.0.dev0. What is no version counts as the newest."""
+    match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(part or 0) for part in match.groups()) if match else (10**9,)
+
+
+def _problem(path: str, message: str) -> Finding:
+    return Finding(message, Location(path), Severity.ERROR)
+
+
+def _bytes(path: Path, statement: Mapping[str, Any], found: str) -> Iterator[Finding]:
+    """Files that are missing, changed or unexpected, by name."""
+    sealed = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
+    if len(sealed) != len(statement["subject"]):
+        yield _problem(f"{FOLDER}/{STATEMENT}", "names a subject twice")
+    sealed[f"{FOLDER}/{STATEMENT}"] = found
+    here = set(digest.walk(path))
+    sums = f"{FOLDER}/{SUMS}"
+    for name in sorted(sealed.keys() - here):
+        yield _problem(name, "missing: it was sealed and is not here")
+    for name in sorted(here - sealed.keys() - {sums}):
+        yield _problem(name, "unexpected: it is here and was not sealed")
+    for name in sorted(sealed.keys() & here):
+        try:
+            if digest.file(path / name, name, follow=False) != sealed[name]:
+                yield _problem(name, "changed: its bytes are not those that were sealed")
+        except ReadError as error:
+            yield _problem(name, f"changed: it {error.message}")
+    if sums not in here:
+        yield _problem(sums, "missing: it was sealed and is not here")
+    elif (
+        not (path / sums).is_file()
+        or (path / sums).is_symlink()
+        or (path / sums).read_bytes() != digest.sums(sealed).encode()
+    ):
+        yield _problem(sums, "changed: it does not list the sealed files with their digests")
+
+
+def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
+    """Everything that the seal states, derived again; where it comes out otherwise is said by its place."""
+    stated = statement["predicate"]
+    yield from _left_out(stated, pack)
+    observed = run.document("observed")
+    stored = run.contracts["report/v1"]
+    broken, _ = stored.problems(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
+    if broken or observed is None:
+        yield _problem(f"{FOLDER}/{REPORT if broken else OBSERVED}", "does not keep its contract")
+        return
+    report = report_json.document(audit(run, {name: pack.checks[name] for name in stated["checks"]}, sealed=True))
+    same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
+    sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
+    yield from _report_differences(sealed_report, report, same_version)
+    excerpt = run.root / FOLDER / REFERENCE
+    reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
+    digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
+    outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
+    derived = predicate(run, sealed_report, observed, reference, outside, stated["sealed_at"], stated["sealkit"])
+    for where, said, got in _unequal(stated, derived, "/predicate"):
+        yield Finding(
+            f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",
+            Location(f"{FOLDER}/{STATEMENT}", pointer=where),
+            Severity.ERROR,
+        )
+
+
+def _report_differences(sealed: Mapping[str, Any], derived: Mapping[str, Any], same_version: bool) -> Iterator[Finding]:
+    where = f"{FOLDER}/{REPORT}"
+    if sealed["verdict"] != derived["verdict"] or sealed["exit_code"] != derived["exit_code"]:
+        yield _problem(where, f"the seal says {sealed['verdict']}, judged again it is {derived['verdict']}")
+    for part in ("artifacts", "checks"):
+        before, after = ({o["id"]: o for o in report[part]} for report in (sealed, derived))
+        for name in [*before, *(name for name in after if name not in before)]:
+            said, got = before.get(name), after.get(name)
+            if said is None or got is None or said["status"] != got["status"]:
+                message = f"{name}: the seal says {said['status'] if said else 'nothing'}, judged again it is {got['status'] if got else 'gone'}"
+                yield _problem(where, message + _reasons(got))
+            elif same_version and said != got:
+                yield _problem(where, f"{name}: judged again it says something else")
+
+
+def _reasons(outcome: Mapping[str, Any] | None) -> str:
+    if outcome is None:
+        return ""
+    places = [
+        f"{f['location']['path']}:{f['location']['line'] or '?'}: {f['message']}" for f in outcome["findings"][:3]
+    ]
+    return "".join(f"\n    {place}" for place in places) or (f" ({outcome['reason']})" if outcome["reason"] else "")
+
+
+def _unequal(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+    """Where two JSON values differ; numbers may differ in their last digits, as libraries do."""
+    if isinstance(stated, dict) and isinstance(derived, dict):
+        for key in [*stated, *(key for key in derived if key not in stated)]:
+            if not key.startswith("x-"):
+                yield from _unequal(
+                    stated.get(key), derived.get(key), f"{where}/{key.replace('~', '~0').replace('/', '~1')}"
+                )
+    elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
+        for index, (left, right) in enumerate(zip(stated, derived, strict=True)):
+            yield from _unequal(left, right, f"{where}/{index}")
+    elif isinstance(stated, float) and isinstance(derived, float):
+        if not math.isclose(stated, derived, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+            yield where, stated, derived
+    elif type(stated) is not type(derived) or stated != derived:
+        yield where, stated, derived
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _drift(run: Run) -> Iterator[Drift]:
+    """The world now against the world that the seal observed. Never changes whether the seal holds."""
+    then = run.document("observed")
+    if then is None:
+        return
+    now_ = observe(Run(run.root, run.layout, run.contracts, run.metric_keys))
+    before, after = then["repository"], now_["repository"]
+    if before["commit"] is not None:
+        if after["commit"] is None:
+            yield Drift("repository", "not here", f"sealed at {before['commit']}; {after['reason']}")
+        elif after["commit"] == before["commit"]:
+            yield Drift("repository", "same", f"at {before['commit']}")
+        else:
+            yield Drift("repository", "moved since", f"sealed at {before['commit']}, now at {after['commit']}")
+    for model in now_["models"]:
+        state = {"same": "same", "changed": "moved since", "missing": "not here"}[model["state"]]
+        seen = f", now {model['weights']}" if model["state"] == "changed" else ""
+        yield Drift(f"model {model['name']}", state, f"weights {model['recorded']}{seen}")
