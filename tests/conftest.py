@@ -32,6 +32,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         from tests.tiny import tiny_model
 
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.model = tiny_model(folder / "tiny", seed=1)
         (folder / ".gitignore").write_text("*\n")

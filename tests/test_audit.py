@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,7 +60,16 @@ def a_check(
 ) -> Check:
     """A check of the test's own; `maybe_x` stands for the optional kind x."""
     kinds = {f"{kind.removeprefix('maybe_')}?" if kind.startswith("maybe_") else kind: v for kind, v in reads.items()}
-    return Check("A check", "so#1", "put it right", kinds or {"metrics": 1}, find, severity, "a-check")
+    return Check(
+        id="a-check",
+        title="A check",
+        why="so#1",
+        fix="put it right",
+        since="0.1.0",
+        reads=kinds or {"metrics": 1},
+        find=find,
+        severity=severity,
+    )
 
 
 def nothing(run: View) -> Iterator[Finding]:
@@ -106,7 +116,7 @@ def test_what_the_config_promised_and_is_absent_blocks(root: Path, optional: boo
     reads = {"metrics": 1, "maybe_index_manifest" if optional else "index_manifest": 1}
     outcome = judge(opened(root), a_check(nothing, **reads))
     assert outcome.status is Status.BLOCKED
-    assert "promised, and absent" in (outcome.reason or "")
+    assert re.search("index.* is promised.*, and absent", outcome.reason or "")
 
 
 def test_one_of_several_that_is_promised_and_absent_blocks_too(root: Path) -> None:
@@ -134,11 +144,12 @@ def test_what_the_layout_promises_and_is_absent_blocks(root: Path, name: str) ->
 
 
 def test_removing_any_artifact_of_a_good_run_is_noticed(root: Path, tmp_path: Path) -> None:
-    for name in [artifact.path for artifact in opened(root).artifacts]:
+    for name in [artifact.path for artifact in opened(root).artifacts if artifact.path != "run_metadata.json"]:
         copy = Path(shutil.copytree(root, tmp_path / "less"))
         (copy / name).unlink()
-        if name != "run_metadata.json":  # without it the folder is no run directory
-            assert audited(copy).verdict is Verdict.INCONCLUSIVE, name
+        # A folder from which a file is gone is another than its stage wrote.
+        whole = name.count("/") <= 2
+        assert audited(copy).verdict in ([Verdict.INCONCLUSIVE] if whole else [Verdict.INCONCLUSIVE, Verdict.FAIL]), name
         shutil.rmtree(copy)
 
 
@@ -258,6 +269,16 @@ def test_a_folder_in_the_place_of_an_artifact_is_blocked(root: Path) -> None:
 def test_an_empty_file_is_no_artifact(root: Path) -> None:
     (root / "metrics.json").write_text("", "utf-8")
     assert artifact(audited(root), "metrics.json").status is Status.FAILED
+
+
+def test_a_file_name_that_is_no_text_is_said_and_not_stumbled_over(root: Path) -> None:
+    """Neither a report nor a seal could write it down."""
+    try:
+        Path(os.fsdecode(os.fsencode(root / "stages") + b"/\xff.jsonl")).write_text("{}", "utf-8")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(ReadError, match="UTF-8"):
+        audited(root)
 
 
 # Checks that go wrong.

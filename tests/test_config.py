@@ -668,7 +668,7 @@ KNOWN_TOP = "known: schema, extends, run, stages, model, retriever"
         ),
         (
             PLAIN + "model:\n  pool.mode: cls\n",
-            "c.yaml:6: unknown key `pool.mode` in model\n  fix: known: base, max_length, pool",
+            "c.yaml:6: unknown key `pool.mode` in model; did you mean `pool`?\n  fix: known: base, max_length, pool",
         ),
         (
             PLAIN + 'retriever:\n  "top/k": 3\n',
@@ -762,7 +762,7 @@ WIRED = HEAD + "stages:\n  data: {uses: retrieval.stdlib_code}\n  index:\n    us
         ),
         (
             "    in: {corpus: data.test_corpus}\n",
-            "c.yaml:5: stage index needs the input `model` (model_manifest/v1)\n  fix: add it under `in`",
+            "c.yaml:5: stage index needs the input `model` (model_manifest/v1)\n  fix: add it to stages.index.in",
         ),
         (
             "    in:\n      corpus: data.test_corpsu\n      model: package:x\n",
@@ -772,7 +772,7 @@ WIRED = HEAD + "stages:\n  data: {uses: retrieval.stdlib_code}\n  index:\n    us
         ),
         (
             "    in: {corpus: data.test_queries, model: package:x}\n",
-            "c.yaml:7: `data.test_queries` is queries/v1, expected corpus/v1",
+            "c.yaml:7: `data.test_queries` is queries/v1, expected corpus/v1\n  fix: wire an output of that contract",
         ),
         (
             "    in: {corpus: daat.test_corpus, model: package:x}\n",

@@ -103,7 +103,7 @@ def test_a_report_in_which_nothing_was_judged_is_no_pass(count: int) -> None:
     assert report([Status.SKIPPED] * count).verdict is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("statuses", itertools.product(Status, repeat=3))
+@pytest.mark.parametrize("statuses", list(itertools.product(Status, repeat=3)))
 def test_only_what_passed_adds_up_to_a_pass(statuses: tuple[Status, ...]) -> None:
     verdict = report(statuses).verdict
     assert verdict is report(reversed(statuses)).verdict, "the order decides nothing"

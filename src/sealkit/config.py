@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import UsageError, pointer
+from sealkit.finding import ReadError, UsageError, pointer
 from sealkit.read import yaml
 from sealkit.read.source import read_text
 
@@ -108,8 +108,21 @@ def load(
     """Read, merge, complete and hold a config against everything that is known of its keys.
 
     `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
-    under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2) or ReadError.
+    under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2).
     """
+    try:
+        return _load(path, overrides, contract, sections, params_of)
+    except ReadError as error:
+        raise UsageError(f"{error.at}: {error.message}", error.fix) from error
+
+
+def _load(
+    path: Path,
+    overrides: Sequence[str],
+    contract: Contract,
+    sections: Mapping[str, type[BaseModel]],
+    params_of: Callable[[str], type[BaseModel]],
+) -> Config:
     config = Config({}, {}, [], list(overrides))
     for source, document in _chain(path, config.sources):
         _merge(config, document.data, "", _written_in(source, document))

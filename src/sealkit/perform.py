@@ -116,9 +116,12 @@ def _placed(engine: Engine, findings: tuple[Finding, ...]) -> Iterator[Finding]:
     """The findings with lines and quotes; files inside the run are called by their names below it."""
     root, run = engine.root.resolve(), engine.run()
     for finding in findings:
-        path = Path(finding.at.path)
-        if path.exists() and path.resolve().is_relative_to(root):
-            finding = replace(finding, at=replace(finding.at, path=path.resolve().relative_to(root).as_posix()))
+        path = Path(finding.at.path).absolute().resolve()
+        if path != root and path.is_relative_to(root):
+            name = path.relative_to(root).as_posix()
+            if name.startswith(f"{PARTIAL}/"):  # it was moved since
+                name = QUARANTINE + name.removeprefix(PARTIAL)
+            finding = replace(finding, at=replace(finding.at, path=name))
         yield concrete(run, finding, Severity.ERROR)
 
 

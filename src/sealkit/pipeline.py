@@ -38,7 +38,7 @@ def run(
 ) -> Result:
     """Run the config at `path`.
 
-    Raises UsageError or ReadError before the run directory exists; from then on whatever goes wrong is in the Result and
+    Raises UsageError before the run directory exists; from then on whatever goes wrong is in the Result and
     in the run's own summary, and nothing that was written is lost.
     """
     layout = pack.layout()

@@ -24,4 +24,6 @@ def lines(path: Path, name: str | None = None, *, follow: bool = True) -> Iterat
                 )
             if number == 1:
                 refuse_lfs_pointer(raw, name)
-            yield number, decode(raw, name, number).rstrip("\r\n")
+            # Most lines are ASCII, which needs none of decode's care.
+            text = raw.decode("ascii") if raw.isascii() else decode(raw, name, number)
+            yield number, text.rstrip("\r\n")

@@ -18,7 +18,10 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         _opening(predicate),
         "## What stands out\n\n" + _findings(report),
         "## Metrics\n\n"
-        + table(["metric", "value"], [[code(key), number(value)] for key, value in predicate["metrics"].items()]),
+        + table(
+            ["metric", "value"],
+            [[code(key), number(predicate["metrics"][key])] for key in sorted(predicate["metrics"], key=_weight)],
+        ),
         "## Before and after\n\n" + _deltas(predicate),
         "## Model lineage\n\n" + _lineage(predicate["lineage"]),
         "## Config and artifacts\n\n" + _artifacts(predicate),
@@ -45,6 +48,11 @@ def _opening(predicate: Mapping[str, Any]) -> str:
         else ""
     )
     return table(["", ""], rows) + smoke
+
+
+def _weight(key: str) -> tuple[bool, str]:
+    """What was measured comes before what was observed on the way."""
+    return key.startswith(("time/", "train/")), key
 
 
 def _commit(commit: str | None) -> str:
