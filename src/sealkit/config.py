@@ -9,17 +9,15 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import ReadError, UsageError, pointer
-from sealkit.read import yaml
-from sealkit.read.source import read_text
+from sealkit.finding import UsageError, pointer
+from sealkit.sources import DEFAULT, Config, leaves, nodes, read
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
@@ -41,63 +39,6 @@ class RunSection(Params):
     device: str = "auto"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a value was written. `source` is the name below `sources/`, `typed` the path as the user knows it."""
-
-    source: str
-    typed: str
-    line: int | None = None
-
-    def recorded(self) -> str:
-        return self.source if self.line is None else f"{self.source}:{self.line}"
-
-    def __str__(self) -> str:
-        return self.typed if self.line is None else f"{self.typed}:{self.line}"
-
-
-DEFAULT = Origin("default", "default")
-COMMAND_LINE = Origin("command line", "command line")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A config file as it was read."""
-
-    name: str
-    path: Path
-    text: str
-
-
-@dataclass
-class Config:
-    """`data` is the whole config; `origins` says where each value (by JSON pointer) was written."""
-
-    data: dict[str, Any]
-    origins: dict[str, Origin]
-    sources: list[Source]
-    overrides: list[str]
-    via: dict[str, str] = field(default_factory=dict)
-
-    def provenance(self) -> dict[str, str]:
-        """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
-        return {
-            where: self.origin(where).recorded() + (f" via {self.via[where]}" if where in self.via else "")
-            for where, value in _leaves(self.data)
-        }
-
-    def origin(self, where: str) -> Origin:
-        """The origin of a value, or of the nearest mapping around it that has one."""
-        while where not in self.origins and where:
-            where = where.rpartition("/")[0]
-        return self.origins.get(where, DEFAULT)
-
-    def error(self, where: str, message: str, fix: str | None = None) -> UsageError:
-        """A UsageError that names the place of a value as the user knows it."""
-        origin = self.origin(where)
-        return UsageError(f"{'config' if origin is DEFAULT else origin}: {message}", fix)
-
-
 def load(
     path: Path,
     overrides: Sequence[str],
@@ -110,25 +51,7 @@ def load(
     `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
     under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2).
     """
-    try:
-        return _load(path, overrides, contract, sections, params_of)
-    except ReadError as error:
-        raise UsageError(f"{error.at}: {error.message}", error.fix) from error
-
-
-def _load(
-    path: Path,
-    overrides: Sequence[str],
-    contract: Contract,
-    sections: Mapping[str, type[BaseModel]],
-    params_of: Callable[[str], type[BaseModel]],
-) -> Config:
-    config = Config({}, {}, [], list(overrides))
-    for source, document in _chain(path, config.sources):
-        _merge(config, document.data, "", _written_in(source, document))
-    for override in overrides:
-        _override(config, override)
-    config.data.pop("extends", None)
+    config = read(path, overrides)
     _refuse_unknown_sections(config, sections)
     for violation in contract.violations(config.data):
         raise config.error(violation.pointer, _say(violation.pointer, violation.message))
@@ -153,7 +76,7 @@ def _load(
         config.data["run"]["purpose"] = "smoke"
         config.origins["/run/purpose"] = config.origin("/run/limit")
         config.via["/run/purpose"] = "run.limit"
-    for where, value in _leaves(config.data):
+    for where, value in leaves(config.data):
         for name in _environment(value):
             if name not in os.environ:
                 raise config.error(where, f"${{ENV:{name}}} is not set", f"export {name}=… and run again")
@@ -167,75 +90,6 @@ def reveal(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: reveal(inner) for key, inner in value.items()}
     return [reveal(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Document]]:
-    """The documents from the outermost base to the file itself."""
-    found: list[tuple[Source, yaml.Document]] = []
-    seen: list[Path] = []
-    while True:
-        if path.resolve() in seen:
-            raise UsageError(f"{path}: extends itself by way of {found[-1][0].path}", "break the circle")
-        seen.append(path.resolve())
-        text = read_text(path, limit=yaml.LIMIT)
-        document = yaml.parse(text, str(path))
-        if not isinstance(document.data, dict):
-            raise UsageError(f"{path}:1: expected a mapping, found {type(document.data).__name__}", "see configs/")
-        name, taken = f"sources/{path.name}", {source.name for source, _ in found}
-        while name in taken:
-            name = f"sources/base_{name.removeprefix('sources/')}"
-        found.append((Source(name, path, text), document))
-        base = document.data.get("extends")
-        if base is None:
-            break
-        if not isinstance(base, str):
-            raise UsageError(f"{path}:{document.lines['/extends']}: extends: expected a path, found {base!r}")
-        path = path.parent / base
-    found.reverse()
-    sources += [source for source, _ in found]
-    return found
-
-
-def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Origin]:
-    return lambda where: Origin(source.name, str(source.path), document.lines.get(where))
-
-
-def _merge(config: Config, value: dict[str, Any], where: str, origin: Callable[[str], Origin]) -> None:
-    target = config.data
-    for part in where.split("/")[1:]:
-        target = target[part]
-    for key, inner in value.items():
-        here = where + pointer(key)
-        config.origins[here] = origin(here)
-        if re.fullmatch(r"/stages/[^/]+/uses", here) and key in target and target[key] != inner:
-            target.pop("with", None)
-        if isinstance(inner, dict) and isinstance(target.get(key), dict) and "/" not in key and "~" not in key:
-            _merge(config, inner, here, origin)
-        else:
-            for stale in [known for known in config.origins if known.startswith(here + "/")]:
-                del config.origins[stale]
-            target[key] = copy.deepcopy(inner)
-            for deeper, _ in _nodes(inner, here):
-                config.origins[deeper] = origin(deeper)
-
-
-def _override(config: Config, text: str) -> None:
-    key, equals, raw = text.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
-        raise UsageError(f"override {text!r}: expected KEY=VALUE, as run.seed=7")
-    value = yaml.parse(raw, f"override {key}").data if raw else ""
-    node: Any = value
-    for part in reversed(key.split(".")):
-        node = {part: node}
-    where = ""
-    for part in key.split(".")[:-1]:
-        where += pointer(part)
-        held = _get(config.data, where)
-        if held is not None and not isinstance(held, dict):
-            raise UsageError(
-                f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
-            )
-    _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
 
 
 def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
@@ -296,7 +150,7 @@ def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
 
 
 def _interpolate(config: Config) -> None:
-    for where, value in list(_leaves(config.data)):
+    for where, value in list(leaves(config.data)):
         if isinstance(value, str) and "${" in value:
             resolved = _resolve(config, where, value, ())
             if resolved != value:
@@ -325,7 +179,7 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     inner: Any = config.data
     for part in key.split("."):
         if not isinstance(inner, dict) or part not in inner:
-            known = [w[1:].replace("/", ".") for w, _ in _nodes(config.data, "")]
+            known = [w[1:].replace("/", ".") for w, _ in nodes(config.data, "")]
             raise config.error(where, f"${{{key}}}: there is no such key{did_you_mean(key, known)}")
         inner = inner[part]
     if isinstance(inner, dict):
@@ -337,25 +191,6 @@ def _environment(value: Any) -> list[str]:
     if not isinstance(value, str):
         return []
     return [match[1] for reference in _REFERENCE.findall(value) if (match := _ENV.match(reference))]
-
-
-def _nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Every value below one, itself left out, with its JSON pointer."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        here = where + pointer(key)
-        yield here, inner
-        yield from _nodes(inner, here)
-
-
-def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
-    return ((where, inner) for where, inner in _nodes(value, "") if not isinstance(inner, dict | list) or not inner)
-
-
-def _get(data: Any, where: str) -> Any:
-    for part in where.split("/")[1:]:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
 
 
 def _set(data: Any, where: str, value: Any) -> None:

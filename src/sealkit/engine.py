@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import world, write
-from sealkit.config import Config
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.plan import Step
 from sealkit.rundir import Run
+from sealkit.sources import Config
 from sealkit.stage import Input
 
 

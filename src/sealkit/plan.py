@@ -9,11 +9,11 @@ from typing import Any
 
 from sealkit import config as configuration
 from sealkit import world
-from sealkit.config import Config
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.pack import Pack
+from sealkit.sources import Config
 from sealkit.stage import Stage
 
 MODEL = "model_manifest/v1"

@@ -40,7 +40,7 @@ def _float(text: str) -> float:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float)
-_scan = _decoder.scan_once
+_scan = _decoder.scan_once  # type: ignore[attr-defined]  # there since Python 2.6, and not in typeshed
 
 
 def parse(text: str, name: str, line: int = 1) -> Any:

@@ -1,0 +1,175 @@
+"""Config files and overrides to one merged document, in which every value knows where it was written."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sealkit.finding import ReadError, UsageError, pointer
+from sealkit.read import yaml
+from sealkit.read.source import read_text
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written. `source` is the name below `sources/`, `typed` the path as the user knows it."""
+
+    source: str
+    typed: str
+    line: int | None = None
+
+    def recorded(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    def __str__(self) -> str:
+        return self.typed if self.line is None else f"{self.typed}:{self.line}"
+
+
+DEFAULT = Origin("default", "default")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A config file as it was read."""
+
+    name: str
+    path: Path
+    text: str
+
+
+@dataclass
+class Config:
+    """`data` is the whole config; `origins` says where each value (by JSON pointer) was written."""
+
+    data: dict[str, Any]
+    origins: dict[str, Origin]
+    sources: list[Source]
+    overrides: list[str]
+    via: dict[str, str] = field(default_factory=dict)
+
+    def provenance(self) -> dict[str, str]:
+        """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
+        return {
+            where: self.origin(where).recorded() + (f" via {self.via[where]}" if where in self.via else "")
+            for where, value in leaves(self.data)
+        }
+
+    def origin(self, where: str) -> Origin:
+        """The origin of a value, or of the nearest mapping around it that has one."""
+        while where not in self.origins and where:
+            where = where.rpartition("/")[0]
+        return self.origins.get(where, DEFAULT)
+
+    def error(self, where: str, message: str, fix: str | None = None) -> UsageError:
+        """A UsageError that names the place of a value as the user knows it."""
+        origin = self.origin(where)
+        return UsageError(f"{'config' if origin is DEFAULT else origin}: {message}", fix)
+
+
+def read(path: Path, overrides: Sequence[str]) -> Config:
+    """The file with what it extends below it and the overrides on top. Nothing is known of keys yet.
+
+    Raises UsageError for files that cannot be read, circles, and overrides that are none.
+    """
+    config = Config({}, {}, [], list(overrides))
+    try:
+        for source, document in _chain(path, config.sources):
+            _merge(config, document.data, "", _written_in(source, document))
+        for override in overrides:
+            _override(config, override)
+    except ReadError as error:
+        raise UsageError(f"{error.at}: {error.message}", error.fix) from error
+    config.data.pop("extends", None)
+    return config
+
+
+def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Document]]:
+    """The documents from the outermost base to the file itself."""
+    found: list[tuple[Source, yaml.Document]] = []
+    seen: list[Path] = []
+    while True:
+        if path.resolve() in seen:
+            raise UsageError(f"{path}: extends itself by way of {found[-1][0].path}", "break the circle")
+        seen.append(path.resolve())
+        text = read_text(path, limit=yaml.LIMIT)
+        document = yaml.parse(text, str(path))
+        if not isinstance(document.data, dict):
+            raise UsageError(f"{path}:1: expected a mapping, found {type(document.data).__name__}", "see configs/")
+        name, taken = f"sources/{path.name}", {source.name for source, _ in found}
+        while name in taken:
+            name = f"sources/base_{name.removeprefix('sources/')}"
+        found.append((Source(name, path, text), document))
+        base = document.data.get("extends")
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise UsageError(f"{path}:{document.lines['/extends']}: extends: expected a path, found {base!r}")
+        path = path.parent / base
+    found.reverse()
+    sources += [source for source, _ in found]
+    return found
+
+
+def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Origin]:
+    return lambda where: Origin(source.name, str(source.path), document.lines.get(where))
+
+
+def _merge(config: Config, value: dict[str, Any], where: str, origin: Callable[[str], Origin]) -> None:
+    target = config.data
+    for part in where.split("/")[1:]:
+        target = target[part]
+    for key, inner in value.items():
+        here = where + pointer(key)
+        config.origins[here] = origin(here)
+        if re.fullmatch(r"/stages/[^/]+/uses", here) and key in target and target[key] != inner:
+            target.pop("with", None)
+        if isinstance(inner, dict) and isinstance(target.get(key), dict) and "/" not in key and "~" not in key:
+            _merge(config, inner, here, origin)
+        else:
+            for stale in [known for known in config.origins if known.startswith(here + "/")]:
+                del config.origins[stale]
+            target[key] = copy.deepcopy(inner)
+            for deeper, _ in nodes(inner, here):
+                config.origins[deeper] = origin(deeper)
+
+
+def _override(config: Config, text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
+        raise UsageError(f"override {text!r}: expected KEY=VALUE, as run.seed=7")
+    value = yaml.parse(raw, f"override {key}").data if raw else ""
+    node: Any = value
+    for part in reversed(key.split(".")):
+        node = {part: node}
+    where = ""
+    for part in key.split(".")[:-1]:
+        where += pointer(part)
+        held = _get(config.data, where)
+        if held is not None and not isinstance(held, dict):
+            raise UsageError(
+                f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
+            )
+    _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
+
+
+def nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Every value below one, itself left out, with its JSON pointer."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        here = where + pointer(key)
+        yield here, inner
+        yield from nodes(inner, here)
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    return ((where, inner) for where, inner in nodes(value, "") if not isinstance(inner, dict | list) or not inner)
+
+
+def _get(data: Any, where: str) -> Any:
+    for part in where.split("/")[1:]:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
