@@ -56,17 +56,18 @@ def change(path: Path, edit: Callable[[Any], Any]) -> None:
 
 
 def a_check(
-    find: Callable[[View], Iterator[Finding]], severity: Severity = Severity.ERROR, **reads: int
+    find: Callable[[View], Iterator[Finding]],
+    reads: dict[str, int] | None = None,
+    severity: Severity = Severity.ERROR,
 ) -> Check:
-    """A check of the test's own; `maybe_x` stands for the optional kind x."""
-    kinds = {f"{kind.removeprefix('maybe_')}?" if kind.startswith("maybe_") else kind: v for kind, v in reads.items()}
+    """A check of the test's own; it reads `metrics` where nothing else is said."""
     return Check(
         id="a-check",
         title="A check",
         why="so#1",
         fix="put it right",
         since="0.1.0",
-        reads=kinds or {"metrics": 1},
+        reads=reads or {"metrics": 1},
         find=find,
         severity=severity,
     )
@@ -99,7 +100,7 @@ def test_what_is_absent_and_was_promised_by_nobody_skips_a_check(root: Path) -> 
 
 
 def test_an_optional_kind_that_is_absent_skips_nothing(root: Path) -> None:
-    assert judge(opened(root), a_check(nothing, metrics=1, maybe_model_manifest=1)).status is Status.PASSED
+    assert judge(opened(root), a_check(nothing, {"metrics": 1, "model_manifest?": 1})).status is Status.PASSED
 
 
 @pytest.mark.parametrize("optional", [False, True])
@@ -113,8 +114,8 @@ def test_what_the_config_promised_and_is_absent_blocks(root: Path, optional: boo
     assert checked(report, "index-counts").status is Status.BLOCKED
     assert checked(report, "index-fits-query").status is Status.BLOCKED
     assert (report.verdict, report.exit_code()) == (Verdict.INCONCLUSIVE, 3)
-    reads = {"metrics": 1, "maybe_index_manifest" if optional else "index_manifest": 1}
-    outcome = judge(opened(root), a_check(nothing, **reads))
+    reads = {"metrics": 1, "index_manifest?" if optional else "index_manifest": 1}
+    outcome = judge(opened(root), a_check(nothing, reads))
     assert outcome.status is Status.BLOCKED
     assert re.search("index.* is promised.*, and absent", outcome.reason or "")
 
@@ -149,7 +150,9 @@ def test_removing_any_artifact_of_a_good_run_is_noticed(root: Path, tmp_path: Pa
         (copy / name).unlink()
         # A folder from which a file is gone is another than its stage wrote.
         whole = name.count("/") <= 2
-        assert audited(copy).verdict in ([Verdict.INCONCLUSIVE] if whole else [Verdict.INCONCLUSIVE, Verdict.FAIL]), name
+        assert audited(copy).verdict in ([Verdict.INCONCLUSIVE] if whole else [Verdict.INCONCLUSIVE, Verdict.FAIL]), (
+            name
+        )
         shutil.rmtree(copy)
 
 
@@ -196,7 +199,7 @@ def test_a_broken_artifact_fails_and_blocks_the_checks_that_read_it(root: Path) 
 
 def test_a_broken_artifact_of_an_optional_kind_blocks_too(root: Path) -> None:
     (root / "stages/data/dev_corpus.jsonl").write_text('{"doc_id": "d1"}\n', "utf-8")
-    assert judge(opened(root), a_check(nothing, metrics=1, maybe_corpus=1)).status is Status.BLOCKED
+    assert judge(opened(root), a_check(nothing, {"metrics": 1, "corpus?": 1})).status is Status.BLOCKED
 
 
 def test_a_newer_schema_is_blocked_and_not_failed(root: Path) -> None:
@@ -211,8 +214,11 @@ def test_a_newer_schema_is_blocked_and_not_failed(root: Path) -> None:
 
 
 def test_a_check_reads_the_version_that_it_understands(root: Path) -> None:
-    outcome = judge(opened(root), a_check(nothing, metrics=2))
-    assert (outcome.status, outcome.reason) == (Status.BLOCKED, "metrics.json is metrics/v1; the check reads metrics/v2")
+    outcome = judge(opened(root), a_check(nothing, {"metrics": 2}))
+    assert (outcome.status, outcome.reason) == (
+        Status.BLOCKED,
+        "metrics.json is metrics/v1; the check reads metrics/v2",
+    )
 
 
 @pytest.mark.parametrize(
@@ -302,7 +308,7 @@ def test_a_check_that_reads_a_kind_it_does_not_name_has_crashed(root: Path) -> N
     def sneaks(run: View) -> Iterator[Finding]:
         yield Finding("is there", run.one("summary").at())
 
-    outcome = judge(opened(root), a_check(sneaks, metrics=1))
+    outcome = judge(opened(root), a_check(sneaks))
     assert outcome.status is Status.CRASHED
     assert "does not say that it reads summary" in (outcome.reason or "")
 
@@ -312,7 +318,7 @@ def test_a_check_cannot_come_by_another_kind_through_the_wiring(root: Path, read
     def sneaks(run: View) -> Iterator[Finding]:
         yield from (Finding("is there", found.at()) for found in [run.produced("search.rankings")] if found)
 
-    assert judge(opened(root), a_check(sneaks, **reads)).status is Status.CRASHED
+    assert judge(opened(root), a_check(sneaks, reads)).status is Status.CRASHED
 
 
 def test_a_check_that_yields_no_findings_has_crashed(root: Path) -> None:
@@ -337,7 +343,9 @@ def test_a_file_that_a_check_cannot_read_fails_if_broken_and_blocks_if_out_of_re
 ) -> None:
     def reads(run: View) -> Iterator[Finding]:
         yield from ()
-        raise ReadError("is no index", Location("stages/index/index/ids.txt", line=2), "build it again", malformed=malformed)
+        raise ReadError(
+            "is no index", Location("stages/index/index/ids.txt", line=2), "build it again", malformed=malformed
+        )
 
     outcome = judge(opened(root), a_check(reads))
     assert outcome.status is status
@@ -377,7 +385,10 @@ def test_a_run_that_was_cut_off_is_inconclusive(root: Path) -> None:
 
 def test_a_run_that_failed_fails(root: Path) -> None:
     failure = {"stage": "index", "type": "StageRaised", "message": "stage index: ValueError: no documents"}
-    change(root / "summary.json", lambda summary: summary.update(status="failed", failure=failure, stages=summary["stages"][:1]))
+    change(
+        root / "summary.json",
+        lambda summary: summary.update(status="failed", failure=failure, stages=summary["stages"][:1]),
+    )
     for stage in ("index", "search", "evaluate"):
         shutil.rmtree(root / "stages" / stage)
     report = audited(root)
@@ -409,13 +420,18 @@ def test_an_unsealed_run_is_judged_with_the_world_as_it_is(root: Path, monkeypat
 # Findings, made exact.
 
 
-def found(root: Path, place: Callable[[View], Location], severity: Severity | None = None, **reads: int) -> Finding:
+def found(
+    root: Path,
+    place: Callable[[View], Location],
+    severity: Severity | None = None,
+    reads: dict[str, int] | None = None,
+) -> Finding:
     """The one finding of a check that points at a place."""
 
     def find(run: View) -> Iterator[Finding]:
         yield Finding("is wrong", place(run), severity)
 
-    (finding,) = judge(opened(root), a_check(find, **reads)).findings
+    (finding,) = judge(opened(root), a_check(find, reads)).findings
     return finding
 
 
@@ -431,7 +447,7 @@ def test_a_place_in_a_document_gets_its_line_its_text_and_the_digest_of_the_file
 
 
 def test_a_place_in_rows_gets_its_text(root: Path) -> None:
-    at = found(root, lambda run: run.all("qrels")[1].at(line=3), qrels=1).at
+    at = found(root, lambda run: run.all("qrels")[1].at(line=3), reads={"qrels": 1}).at
     assert (at.path, at.line) == ("stages/data/test_qrels.jsonl", 3)
     assert at.quote == '{"query_id": "q2", "doc_id": "t1", "relevance": 2}'
     assert at.digest == digest.file(root / "stages/data/test_qrels.jsonl")
@@ -496,7 +512,7 @@ def test_further_places_are_made_exact_too(root: Path) -> None:
 
 @pytest.mark.parametrize("severity", Severity)
 def test_a_finding_has_the_severity_of_its_check(root: Path, severity: Severity) -> None:
-    outcome = judge(opened(root), a_check(at_key, severity))
+    outcome = judge(opened(root), a_check(at_key, severity=severity))
     assert [finding.severity for finding in outcome.findings] == [severity]
     assert outcome.status is (Status.FAILED if severity is Severity.ERROR else Status.WARNED)
     assert outcome.fix == "put it right"

@@ -95,7 +95,11 @@ def test_a_case_holds_what_differs_and_nothing_else(case: Path) -> None:
     assert case.name.startswith(("pass", "fail"))
     assert said(case).keys() == {"base", "remove"}
     base = HERE / "_base" / said(case)["base"]
-    same = [name for name in overlay(case) if (base / name).exists() and digest.file(base / name) == digest.file(case / name)]
+    same = [
+        name
+        for name in overlay(case)
+        if (base / name).exists() and digest.file(base / name) == digest.file(case / name)
+    ]
     assert not same, "these files are those of the base"
     assert (case / "expected.txt").exists() == case.name.startswith("fail")
 
@@ -109,11 +113,15 @@ def test_a_check_has_both_kinds_of_case(check_id: str) -> None:
 @pytest.mark.parametrize("check_id", BUILT_IN.checks)
 def test_every_finding_that_a_check_can_yield_is_in_a_case(check_id: str, tmp_path: Path) -> None:
     source = Path(str(module(check_id).__file__))
-    ran = lines_run(source, BUILT_IN.checks[check_id], (build(case, tmp_path / case.name) for case in cases(check_id, "fail")))
+    ran = lines_run(
+        source, BUILT_IN.checks[check_id], (build(case, tmp_path / case.name) for case in cases(check_id, "fail"))
+    )
     calls = (node for node in ast.walk(ast.parse(source.read_text("utf-8"))) if isinstance(node, ast.Call))
     yielded = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("Finding", "Blocked")]
     assert yielded
-    unseen = [call.lineno for call in yielded if not ran & set(range(call.lineno, (call.end_lineno or call.lineno) + 1))]
+    unseen = [
+        call.lineno for call in yielded if not ran & set(range(call.lineno, (call.end_lineno or call.lineno) + 1))
+    ]
     assert not unseen, f"{source.name}: no fail case reaches these lines"
 
 
@@ -173,6 +181,7 @@ def test_some_base_holds_an_artifact_of_every_kind_that_checks_read() -> None:
 def test_a_check_explains_itself(check: Check) -> None:
     assert str(module(check.id).__doc__).strip().count("\n") == 0, "the docstring is one line"
     assert check.title and check.fix
+    assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", check.since)
     assert re.search(r"[\w.-]+#[0-9]+|https://", check.why), "`why` names no source"
     assert check.required, "a check that requires nothing would judge every run"
 
@@ -211,11 +220,13 @@ def readme() -> str:
 
 
 def section(check: Check) -> str:
-    reads = ", ".join(f"`{kind.rstrip('?')}/v{version}`{' if there' * kind.endswith('?')}" for kind, version in check.reads.items())
+    reads = ", ".join(
+        f"`{kind.rstrip('?')}/v{version}`{' if there' * kind.endswith('?')}" for kind, version in check.reads.items()
+    )
     lines = [
         f"## {check.id}",
         f"{check.title}. {module(check.id).__doc__}",
-        f"- severity: {check.severity}\n- reads: {reads}\n- why: {check.why}\n- fix: {check.fix}",
+        f"- severity: {check.severity}\n- reads: {reads}\n- since: {check.since}\n- why: {check.why}\n- fix: {check.fix}",
     ]
     return "\n\n".join(lines) + "\n"
 

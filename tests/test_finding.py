@@ -50,7 +50,14 @@ def test_any_text_may_be_a_part(unescaped: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("unescaped", "expected"),
-    [((), ""), (("",), "/"), (("a/b", 0), "/a~1b/0"), (("m~n",), "/m~0n"), (("~1",), "/~01"), (("a", "", "b"), "/a//b")],
+    [
+        ((), ""),
+        (("",), "/"),
+        (("a/b", 0), "/a~1b/0"),
+        (("m~n",), "/m~0n"),
+        (("~1",), "/~01"),
+        (("a", "", "b"), "/a//b"),
+    ],
 )
 def test_a_pointer_is_written_as_rfc_6901_says(unescaped: tuple[str | int, ...], expected: str) -> None:
     assert pointer(*unescaped) == expected
@@ -73,7 +80,9 @@ def test_a_place_is_shown_with_its_line_where_it_is_known() -> None:
         ([None, Severity.WARNING], Status.FAILED),
     ],
 )
-def test_the_hardest_finding_decides_how_a_judgement_came_out(severities: list[Severity | None], expected: Status) -> None:
+def test_the_hardest_finding_decides_how_a_judgement_came_out(
+    severities: list[Severity | None], expected: Status
+) -> None:
     assert status_of(Finding("wrong", HERE, severity) for severity in severities) is expected
 
 
@@ -116,7 +125,9 @@ def test_only_what_passed_adds_up_to_a_pass(statuses: tuple[Status, ...]) -> Non
 
 
 @given(st.lists(st.sampled_from(Status), min_size=1), st.data())
-def test_leaving_an_outcome_out_of_a_failed_report_is_the_only_way_past_it(statuses: list[Status], data: st.DataObject) -> None:
+def test_leaving_an_outcome_out_of_a_failed_report_is_the_only_way_past_it(
+    statuses: list[Status], data: st.DataObject
+) -> None:
     extra = data.draw(st.sampled_from([Status.FAILED, Status.BLOCKED, Status.CRASHED]))
     assert report([*statuses, extra]).exit_code() != 0
 

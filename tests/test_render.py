@@ -50,7 +50,11 @@ def a_report() -> Report:
                 "metrics.json",
                 "metrics/v1",
                 Status.FAILED,
-                (Finding("/a: expected number, found null", Location("metrics.json", "/a", 2, '"a": null', SHA), error),),
+                (
+                    Finding(
+                        "/a: expected number, found null", Location("metrics.json", "/a", 2, '"a": null', SHA), error
+                    ),
+                ),
             ),
             Outcome("run_metadata.json", "run_metadata/v1", Status.PASSED),
             Outcome(
@@ -60,7 +64,9 @@ def a_report() -> Report:
                 (Finding("is a Git LFS pointer", Location("summary.json"), error, fix="git lfs pull"),),
                 reason="is a Git LFS pointer",
             ),
-            Outcome("stages/index/index", "index_manifest/v1", Status.BLOCKED, reason="promised, and absent", fix="run it"),
+            Outcome(
+                "stages/index/index", "index_manifest/v1", Status.BLOCKED, reason="promised, and absent", fix="run it"
+            ),
         ),
         checks=(
             Outcome("agrees", "They agree", Status.PASSED),
@@ -229,7 +235,10 @@ def test_a_report_as_json_says_everything() -> None:
         "quote": '"retrieval/test/R@2": 1.5,',
         "digest": SHA,
     }
-    assert [place["path"] for place in finding["also"]] == ["stages/search/rankings.jsonl", "stages/data/test_qrels.jsonl"]
+    assert [place["path"] for place in finding["also"]] == [
+        "stages/search/rankings.jsonl",
+        "stages/data/test_qrels.jsonl",
+    ]
 
 
 def runs(root: Path) -> Iterator[tuple[str, Path]]:
@@ -250,7 +259,13 @@ def test_the_reports_of_real_runs_keep_their_contract(tmp_path: Path) -> None:
         raise KeyError("x")
 
     crashing = Check(
-        id="crashes", title="It crashes", why="so#1", fix="mend it", since="0.1.0", reads={"run_metadata": 1}, find=raises
+        id="crashes",
+        title="It crashes",
+        why="so#1",
+        fix="mend it",
+        since="0.1.0",
+        reads={"run_metadata": 1},
+        find=raises,
     )
     seen: set[str] = set()
     for name, path in list(runs(tmp_path)):
@@ -400,7 +415,9 @@ def test_a_table_keeps_its_columns() -> None:
 
 @given(st.text())
 def test_any_text_in_a_cell_is_that_text_again(anything: str) -> None:
-    (inline,) = [token for token in MarkdownIt("commonmark").parse(f"x {page.cell(anything)} x") if token.type == "inline"]
+    (inline,) = [
+        token for token in MarkdownIt("commonmark").parse(f"x {page.cell(anything)} x") if token.type == "inline"
+    ]
     assert {token.type for token in inline.children or []} == {"text"}
     shown = "".join(token.content for token in inline.children or []).replace("\u200b", "")
     assert shown == f"x {text.clean(anything)} x"
@@ -408,7 +425,9 @@ def test_any_text_in_a_cell_is_that_text_again(anything: str) -> None:
 
 @given(st.text(min_size=1))
 def test_any_text_in_code_stays_in_it(anything: str) -> None:
-    (inline,) = [token for token in MarkdownIt("commonmark").parse(f"x {page.code(anything)} x") if token.type == "inline"]
+    (inline,) = [
+        token for token in MarkdownIt("commonmark").parse(f"x {page.code(anything)} x") if token.type == "inline"
+    ]
     kinds = [token.type for token in inline.children or []]
     assert kinds == (["text", "code_inline", "text"] if text.clean(anything).strip() else ["text"])
 

@@ -7,8 +7,10 @@ Precedence: defaults < extends < file < command line. `${section.key}` is replac
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import UsageError, pointer
+from sealkit.finding import UsageError, parts, pointer
 from sealkit.sources import DEFAULT, Config, leaves, nodes, read
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
@@ -30,8 +32,9 @@ class Params(BaseModel):
 
 
 class RunSection(Params):
-    """Defaults of the `run` section; its shape is fixed by `pipeline/v1`."""
+    """The `run` section, whose shape is fixed by `pipeline/v1`."""
 
+    name: str
     output_dir: str = "outputs"
     seed: int = 42
     purpose: str = "bench"
@@ -53,25 +56,27 @@ def load(
     """
     config = read(path, overrides)
     _refuse_unknown_sections(config, sections)
-    for violation in contract.violations(config.data):
-        raise config.error(violation.pointer, _say(violation.pointer, violation.message))
-    _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
+    _keep(config, contract)
     for name, model in sections.items():
+        # References may point at defaults, so these are there before anything is resolved.
         _fill(config, pointer(name), config.data.setdefault(name, {}), model.model_construct().model_dump())
+    _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
     _interpolate(config)
+    _keep(config, contract)
     for name, model in sections.items():
         config.data[name] = _hold(config, pointer(name), model, config.data[name])
+    # Strictly, since to JSON Schema 42.0 is an integer; keys of one's own (x-…) stay as they are.
+    run = {key: value for key, value in config.data["run"].items() if not key.startswith("x-")}
+    config.data["run"] |= _hold(config, "/run", RunSection, run)
     for name, stage in config.data["stages"].items():
         where = pointer("stages", name)
         try:
             model = params_of(stage["uses"])
         except UsageError as error:
             raise config.error(f"{where}/uses", error.message, error.fix) from None
-        given = stage.get("with", {})
-        stage.setdefault("in", {})
-        stage["with"] = _hold(config, f"{where}/with", model, given)
-        for key in stage["with"].keys() - given.keys():
-            config.origins[f"{where}/with" + pointer(key)] = DEFAULT
+        if "in" not in stage:
+            stage["in"], config.origins[f"{where}/in"] = {}, DEFAULT
+        stage["with"] = _hold(config, f"{where}/with", model, stage.get("with", {}))
     if config.data["run"]["limit"] is not None and config.data["run"]["purpose"] != "smoke":
         config.data["run"]["purpose"] = "smoke"
         config.origins["/run/purpose"] = config.origin("/run/limit")
@@ -107,9 +112,10 @@ def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> Non
             )
 
 
-def _say(where: str, message: str) -> str:
-    path = where[1:].replace("/", ".")
-    return f"{path}: {message}" if path and "unknown key" not in message else message
+def _keep(config: Config, contract: Contract) -> None:
+    for violation in contract.violations(config.data):
+        where, message = violation.pointer, violation.message
+        raise config.error(where, message if not where or "unknown key" in message else f"{dotted(where)}: {message}")
 
 
 def _fill(config: Config, where: str, values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -125,28 +131,48 @@ def _fill(config: Config, where: str, values: dict[str, Any], defaults: Mapping[
 def _hold(config: Config, where: str, model: type[BaseModel], values: Any) -> dict[str, Any]:
     """The values completed by a model's defaults. Raises UsageError at the place of the first value that does not fit."""
     try:
-        return model.model_validate(values).model_dump(mode="json")
+        held: dict[str, Any] = model.model_validate(values).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors()[0]
+    else:
+        _mark_defaults(config, where, values, held)
+        return held
     place = where + pointer(*first["loc"])
-    dotted = place[1:].replace("/", ".")
     if first["type"] == "extra_forbidden":
-        known, holder = _known_keys(model, first["loc"][:-1]), dotted.rpartition(".")[0]
-        key = str(first["loc"][-1])
-        message = f"unknown key `{key}` in {holder}{did_you_mean(key, known)}"
+        key, holder = str(first["loc"][-1]), where + pointer(*first["loc"][:-1])
+        known = _known_keys(model, first["loc"][:-1])
+        message = f"unknown key `{key}` in {dotted(holder)}{did_you_mean(key, known)}"
         raise config.error(place, message, f"known: {', '.join(known) or 'none'}")
     if first["type"] == "missing":
-        raise config.error(place, f"{dotted} is missing", "give it a value")
-    raise config.error(place, f"{dotted}: {first['msg'][:1].lower()}{first['msg'][1:]}, found {first['input']!r}")
+        raise config.error(place, f"{dotted(place)} is missing", "give it a value")
+    message = f"{first['msg'][:1].lower()}{first['msg'][1:]}, found {json.dumps(first['input'], default=str)}"
+    raise config.error(place, f"{dotted(place)}: {message}")
+
+
+def _mark_defaults(config: Config, where: str, given: Any, held: Any) -> None:
+    """Whatever a model added was written nowhere."""
+    if isinstance(given, dict) and isinstance(held, dict):
+        for key, inner in held.items():
+            if key not in given:
+                config.origins[where + pointer(key)] = DEFAULT
+            else:
+                _mark_defaults(config, where + pointer(key), given[key], inner)
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     for part in loc:
-        inner = model.model_fields[str(part)].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        annotation = model.model_fields[str(part)].annotation
+        choices = [annotation, *typing.get_args(annotation)]  # `Pool | None` is a choice of two
+        found = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+        if not found:
             return []
-        model = inner
+        model = found[0]
     return list(model.model_fields)
+
+
+def dotted(where: str) -> str:
+    """A JSON pointer as a config's reader writes it: `run.seed`."""
+    return ".".join(parts(where))
 
 
 def _interpolate(config: Config) -> None:
@@ -161,10 +187,17 @@ def _interpolate(config: Config) -> None:
 def _resolve(config: Config, where: str, value: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(value, str) or "${" not in value:
         return value
+    if "${" in _REFERENCE.sub("", value):
+        raise config.error(where, f"{value!r} holds a ${{ that is not closed", "write ${section.key} or ${ENV:NAME}")
     whole = _REFERENCE.fullmatch(value)
     if whole:
         return _lookup(config, where, whole[1], path)
-    return _REFERENCE.sub(lambda m: str(_lookup(config, where, m[1], path)), value)
+    return _REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
+
+
+def _as_text(value: Any) -> str:
+    """A value within a text stands there as YAML would write it: true, null, 0.5."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
@@ -179,7 +212,7 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     inner: Any = config.data
     for part in key.split("."):
         if not isinstance(inner, dict) or part not in inner:
-            known = [w[1:].replace("/", ".") for w, _ in nodes(config.data, "")]
+            known = [dotted(w) for w, _ in nodes(config.data, "") if not w.rpartition("/")[2].isdigit()]
             raise config.error(where, f"${{{key}}}: there is no such key{did_you_mean(key, known)}")
         inner = inner[part]
     if isinstance(inner, dict):
@@ -194,10 +227,7 @@ def _environment(value: Any) -> list[str]:
 
 
 def _set(data: Any, where: str, value: Any) -> None:
-    *path, last = where.split("/")[1:]
+    *path, last = parts(where)
     for part in path:
-        data = data[int(part)] if isinstance(data, list) else data[part.replace("~1", "/").replace("~0", "~")]
-    if isinstance(data, list):
-        data[int(last)] = value
-    else:
-        data[last.replace("~1", "/").replace("~0", "~")] = value
+        data = data[int(part)] if isinstance(data, list) else data[part]
+    data[int(last) if isinstance(data, list) else last] = value

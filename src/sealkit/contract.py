@@ -219,6 +219,8 @@ def _show(value: Any) -> str:
 def _explain(error: Any) -> list[Violation]:
     """A jsonschema error in words that say what was expected and what was found."""
     where = pointer(*error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        where += pointer(error.instance)  # what breaks the rule is a key, and stands there itself
     rule, expected, found = error.validator, error.validator_value, error.instance
     known = list(error.schema.get("properties", {}))
     if rule == "required":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit.finding import ReadError, UsageError, pointer
+from sealkit.finding import ReadError, UsageError, parts, pointer
 from sealkit.read import yaml
 from sealkit.read.source import read_text
 
@@ -53,10 +53,12 @@ class Config:
 
     def provenance(self) -> dict[str, str]:
         """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
-        return {
-            where: self.origin(where).recorded() + (f" via {self.via[where]}" if where in self.via else "")
-            for where, value in leaves(self.data)
-        }
+        return {where: self.origin(where).recorded() + self._by_way_of(where) for where, _ in leaves(self.data)}
+
+    def _by_way_of(self, where: str) -> str:
+        while where and where not in self.via:
+            where = where.rpartition("/")[0]
+        return f" via {self.via[where]}" if where else ""
 
     def origin(self, where: str) -> Origin:
         """The origin of a value, or of the nearest mapping around it that has one."""
@@ -79,7 +81,8 @@ def read(path: Path, overrides: Sequence[str]) -> Config:
     try:
         for source, document in _chain(path, config.sources):
             _merge(config, document.data, "", _written_in(source, document))
-        for override in overrides:
+        # A stage's `uses` first: wherever it stands on the command line, it clears no `with` that is beside it.
+        for override in sorted(overrides, key=lambda text: not re.match(r"stages\.[^.]+\.uses=", text)):
             _override(config, override)
     except ReadError as error:
         raise UsageError(f"{error.at}: {error.message}", error.fix) from error
@@ -119,22 +122,30 @@ def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Orig
 
 
 def _merge(config: Config, value: dict[str, Any], where: str, origin: Callable[[str], Origin]) -> None:
-    target = config.data
-    for part in where.split("/")[1:]:
-        target = target[part]
+    """Lay a mapping over what is there, at `where`. Another `uses` for a stage clears what its `with` was."""
+    target = _get(config.data, where)
+    config.origins[where] = origin(where)
+    if re.fullmatch(r"/stages/[^/]+", where) and target.get("uses") not in (
+        None,
+        value.get("uses", target.get("uses")),
+    ):
+        target.pop("with", None)
+        _forget(config, f"{where}/with")
     for key, inner in value.items():
         here = where + pointer(key)
-        config.origins[here] = origin(here)
-        if re.fullmatch(r"/stages/[^/]+/uses", here) and key in target and target[key] != inner:
-            target.pop("with", None)
-        if isinstance(inner, dict) and isinstance(target.get(key), dict) and "/" not in key and "~" not in key:
+        if isinstance(inner, dict) and isinstance(target.get(key), dict):
             _merge(config, inner, here, origin)
         else:
-            for stale in [known for known in config.origins if known.startswith(here + "/")]:
-                del config.origins[stale]
+            _forget(config, here)
             target[key] = copy.deepcopy(inner)
-            for deeper, _ in nodes(inner, here):
-                config.origins[deeper] = origin(deeper)
+            config.origins[here] = origin(here)
+            config.origins.update((deeper, origin(deeper)) for deeper, _ in nodes(inner, here))
+
+
+def _forget(config: Config, where: str) -> None:
+    """Drop the origins of a value and of everything below it."""
+    for known in [known for known in config.origins if known == where or known.startswith(f"{where}/")]:
+        del config.origins[known]
 
 
 def _override(config: Config, text: str) -> None:
@@ -170,6 +181,6 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _get(data: Any, where: str) -> Any:
-    for part in where.split("/")[1:]:
+    for part in parts(where):
         data = data.get(part) if isinstance(data, dict) else None
     return data

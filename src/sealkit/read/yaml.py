@@ -50,7 +50,7 @@ def parse(text: str, name: str) -> Document:
     loader = None
     try:
         loader = pyyaml.SafeLoader(text)
-        _refuse_aliases(text, name)
+        _refuse_tricks(text, name)
         node = loader.get_single_node()
     except pyyaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -68,8 +68,8 @@ def parse(text: str, name: str) -> Document:
     return Document(None if node is None else _value(node, "", name, lines, 1), lines)
 
 
-def _refuse_aliases(text: str, name: str) -> None:
-    if "&" not in text and "*" not in text:
+def _refuse_tricks(text: str, name: str) -> None:
+    if not set("&*!") & set(text):
         return
     for event in pyyaml.parse(text, Loader=pyyaml.SafeLoader):
         anchor, mark = getattr(event, "anchor", None), event.start_mark
@@ -78,6 +78,11 @@ def _refuse_aliases(text: str, name: str) -> None:
                 f"uses the anchor or alias `{anchor}`",
                 Location(name, line=mark.line + 1 if mark else None),
                 "write the value out, or refer to it with ${section.key}",
+            )
+        if getattr(event, "tag", None) is not None:
+            where = Location(name, line=mark.line + 1 if mark else None)
+            raise ReadError(
+                f"uses the tag `{getattr(event, 'tag', '')}`", where, "write a plain value, in quotes if it is text"
             )
 
 
@@ -111,9 +116,6 @@ def _mapping(node: pyyaml.MappingNode, where: str, name: str, lines: dict[str, i
 
 def _scalar(node: pyyaml.ScalarNode, at: Location) -> Any:
     text = node.value
-    explicit = node.tag if not node.tag.startswith("tag:yaml.org,2002:") else None
-    if explicit:
-        raise ReadError(f"uses the tag `{explicit}`", at, "write a plain value")
     if node.style in ("'", '"', "|", ">"):
         return text
     for pattern, convert in _SCALARS:
