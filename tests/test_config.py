@@ -1040,7 +1040,7 @@ def test_whole_numbers(text: str, value: int) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "on", "no", "'true'", "1"])
 def test_only_true_and_false_are_true_and_false(text: str) -> None:
-    found = repr(1 if text == "1" else text.strip("'"))
+    found = "1" if text == "1" else '"' + text.strip("'") + '"'
     assert refusal(PLAIN, f"retriever.fast={text}") == (
         f"override retriever.fast={text}: retriever.fast: input should be a valid boolean, found {found}"
     )
