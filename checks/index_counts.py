@@ -52,6 +52,9 @@ def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact | None) ->
                 manifest.at("fingerprint", "count"),
                 also=(corpus.at(),),
             )
+    if said["corpus"]["count"] not in (len(documents), said["count"]):
+        message = f"{corpus.path} holds {len(documents)} documents, the manifest says {said['corpus']['count']}"
+        yield Finding(message, manifest.at("fingerprint", "corpus", "count"), also=(corpus.at(),))
     for number, (name, document) in enumerate(zip(names, documents, strict=False), 1):
         if name != document:
             yield Finding(

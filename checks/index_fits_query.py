@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, View, differences, explain
+from sealkit import Check, Finding, View, differences, explain, identity
 
 
 def find(run: View) -> Iterator[Finding]:
+    for manifest in run.all("index_manifest"):
+        if identity(manifest.document["fingerprint"]) != manifest.document["identity"]:
+            message = "its identity is not that of its fingerprint: one of the two was changed"
+            yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
     indexes = {manifest.document["identity"]: manifest for manifest in run.all("index_manifest")}
     for search in run.all("search_manifest"):
         index = indexes.get(search.document["index"]["identity"])

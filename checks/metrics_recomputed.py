@@ -16,7 +16,7 @@ def find(run: View) -> Iterator[Finding]:
         rankings, qrels = run.produced(stage["in"]["rankings"]), run.produced(stage["in"]["qrels"])
         if rankings is None or qrels is None:
             continue
-        values = recompute(rankings, qrels, stage["with"]["measures"])
+        values = recompute(rankings, qrels, asked(metrics, subset, stage["with"]["measures"]))
         for measure, per_query in values.items():
             key, mean = f"retrieval/{subset}/{measure}", measures.mean(per_query)
             derived.add(key)
@@ -31,7 +31,7 @@ def find(run: View) -> Iterator[Finding]:
                 yield Finding(message, metrics.at(key), also=also, fix=f'"{key}": {mean!r}')
         rows = run.produced(f"{name}.per_query_metrics")
         if rows is not None:
-            yield from differing_rows(rows, values)
+            yield from differing_rows(rows, {name: values[name] for name in stage["with"]["measures"]})
     for key in metrics.document:
         family = run.metric_keys.find(key)
         if family is not None and family.derivable and key not in derived:
@@ -41,6 +41,13 @@ def find(run: View) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 fix="keep the rankings and the judgments in the run",
             )
+
+
+def asked(metrics: Artifact, subset: str, names: list[str]) -> list[str]:
+    """The measures that the stage was to report, and whatever else stands in the metrics for its queries."""
+    prefix = f"retrieval/{subset}/"
+    reported = [key.removeprefix(prefix) for key in metrics.document if key.startswith(prefix)]
+    return [*names, *(name for name in reported if name not in names and measures.known(name))]
 
 
 def recompute(rankings: Artifact, qrels: Artifact, names: list[str]) -> dict[str, dict[str, float]]:

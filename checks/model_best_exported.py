@@ -8,17 +8,26 @@ from sealkit import Artifact, Check, Finding, Severity, View
 
 def find(run: View) -> Iterator[Finding]:
     manifests = run.all("model_manifest")
-    trained = [m for m in manifests if m.document["training"] and m.document["exported_to"] is None]
-    steps = {m.document["step"]: m for m in trained if m.document["role"] == "step"}
-    for best in (m for m in trained if m.document["role"] == "best"):
-        yield from best_is_best(run, best, steps)
-    promised = {name: stage["with"].get("which") for name, stage in run.wired("model")}
+    checkpoints = [m for m in manifests if m.document["training"] and m.document["exported_to"] is None]
+    for best in (m for m in checkpoints if m.document["role"] == "best"):
+        yield from best_is_best(run, best, made_by(stage_of(best), checkpoints))
+    sources = dict(run.wired("model"))
     for exported in (m for m in manifests if m.document["exported_to"] is not None):
-        which = promised.get(exported.path.split("/")[1])
-        yield from exported_is(exported, trained, which)
+        stage = sources.get(stage_of(exported), {"in": {}, "with": {}})
+        source = stage["in"].get("model", "").partition(".")[0]
+        yield from exported_is(exported, made_by(source, checkpoints), stage["with"].get("which"))
 
 
-def best_is_best(run: View, best: Artifact, steps: dict[int, Artifact]) -> Iterator[Finding]:
+def stage_of(artifact: Artifact) -> str:
+    return artifact.path.split("/")[1]
+
+
+def made_by(stage: str, checkpoints: list[Artifact]) -> dict[str, Artifact]:
+    """Checkpoint name (`best`, `step_3`, …) → manifest, of one training."""
+    return {m.path.split("/")[-2]: m for m in checkpoints if stage_of(m) == stage}
+
+
+def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) -> Iterator[Finding]:
     selection = best.document["selection"]
     if selection is None:
         yield Finding("does not say by what it was chosen", best.at("selection"), severity=Severity.WARNING)
@@ -26,6 +35,7 @@ def best_is_best(run: View, best: Artifact, steps: dict[int, Artifact]) -> Itera
     rows = [
         (row, history.at(line=line))
         for history in run.all("metric_history")
+        if stage_of(history) == stage_of(best)
         for line, row in history.rows()
         if row["key"] == selection["metric"]
     ]
@@ -36,34 +46,45 @@ def best_is_best(run: View, best: Artifact, steps: dict[int, Artifact]) -> Itera
         return
     sign = 1 if selection["direction"] == "higher" else -1
     top, place = max(rows, key=lambda pair: (sign * pair[0]["value"], -pair[0]["step"]))
+    name = f"step_{top['step']}"
     if (selection["step"], selection["value"]) != (top["step"], top["value"]):
-        message = f"chosen at step {selection['step']} with {selection['value']!r}; the best was step {top['step']} with {top['value']!r}"
-        yield Finding(message, best.at("selection", "step"), also=(place,), fix=f"take step_{top['step']}")
-    step = steps.get(top["step"])
-    if step is not None and step.document["weights"] != best.document["weights"]:
-        yield Finding(
-            f"its weights are not those of step {top['step']}, the best",
-            best.at("weights"),
-            also=(step.at("weights"), place),
-        )
+        chosen = f"chosen at step {selection['step']} with {selection['value']!r}"
+        message = f"{chosen}; the best was step {top['step']} with {top['value']!r}"
+        yield Finding(message, best.at("selection", "step"), also=(place,), fix=f"take {name}")
+    step = checkpoints.get(name)
+    if step is None:
+        message = f"its weights are taken on trust: step {top['step']}, the best, was not kept"
+        fix = "keep the checkpoint of every evaluated step"
+        yield Finding(message, best.at("weights"), severity=Severity.WARNING, also=(place,), fix=fix)
+    elif step.document["weights"] != best.document["weights"]:
+        message = f"its weights are not those of step {top['step']}, the best"
+        yield Finding(message, best.at("weights"), also=(step.at("weights"), place))
 
 
-def exported_is(exported: Artifact, trained: list[Artifact], which: Any) -> Iterator[Finding]:
-    def named(checkpoint: Artifact) -> str:
-        return checkpoint.path.split("/")[-2]
-
-    wanted = next((m for m in trained if named(m) == (which or "best")), None)
-    if wanted is None or wanted.document["weights"] == exported.document["weights"]:
+def exported_is(exported: Artifact, checkpoints: dict[str, Artifact], which: Any) -> Iterator[Finding]:
+    if not checkpoints:
+        message = "its weights are taken on trust: no stage of this run made the model that was exported"
+        fix = "export it in the run that trained it"
+        yield Finding(message, exported.at("weights"), severity=Severity.WARNING, fix=fix)
         return
-    like = [named(m) for m in trained if m.document["weights"] == exported.document["weights"]]
-    is_what = f"those of {' and '.join(sorted(like))}" if like else "of no checkpoint that the run kept"
+    wanted = checkpoints.get(which or "best")
+    if wanted is None:
+        if which:
+            message = f"{which} was promised, and the run holds no such checkpoint to compare with"
+            yield Finding(message, exported.at("weights"))
+        return
+    weights = exported.document["weights"]
+    if wanted.document["weights"] == weights:
+        return
+    like = sorted(name for name, checkpoint in checkpoints.items() if checkpoint.document["weights"] == weights)
+    found = f"those of {' and '.join(like)}" if like else "of no checkpoint that the run kept"
     yield Finding(
-        f"its weights are {is_what}, expected those of {named(wanted)}",
+        f"its weights are {found}, expected those of {which or 'best'}",
         exported.at("weights"),
         # Where the config promised nothing, to export another one is unusual and no breach.
         severity=None if which else Severity.WARNING,
         also=(wanted.at("weights"),),
-        fix=f"export {named(wanted)} again",
+        fix=f"export {which or 'best'} again",
     )
 
 

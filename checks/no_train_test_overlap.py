@@ -1,6 +1,6 @@
 """No text of the test is a text of the training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sealkit import Artifact, Check, Finding, View
 
@@ -8,20 +8,24 @@ SHOWN = 3
 
 
 def find(run: View) -> Iterator[Finding]:
-    trained = [(key, reference) for _, stage in run.wired("train_queries") for key, reference in stage["in"].items()]
-    training = [
-        artifact for key, reference in trained if key.startswith("train_") if (artifact := run.produced(reference))
-    ]
-    tests = [
-        artifact
-        for name in ("queries", "corpus")
-        for _, stage in run.wired(name)
-        if (artifact := run.produced(stage["in"][name]))
-    ]
+    training = artifacts(run, "train_queries", lambda key: key.startswith("train_"))
+    searched = artifacts(run, "queries", lambda key: key == "queries") | artifacts(
+        run, "corpus", lambda key: key == "corpus"
+    )
+    # Mining negatives searches the training data itself, which is no test.
+    tests = [artifact for path, artifact in searched.items() if path not in training]
     for kind, what in (("queries", "query"), ("corpus", "document")):
-        seen = {normal(row["text"]): (one, line) for one in training if one.kind == kind for line, row in one.rows()}
+        ours = [artifact for artifact in training.values() if artifact.kind == kind]
+        seen = {normal(row["text"]): (artifact, line) for artifact in ours for line, row in artifact.rows()}
         for test in (artifact for artifact in tests if artifact.kind == kind):
             yield from overlaps(test, what, seen)
+
+
+def artifacts(run: View, marker: str, wanted: Callable[[str], bool]) -> dict[str, Artifact]:
+    """path → artifact, of the wanted inputs of every stage that takes the input `marker`."""
+    references = [reference for _, stage in run.wired(marker) for key, reference in stage["in"].items() if wanted(key)]
+    found = [artifact for reference in references if (artifact := run.produced(reference))]
+    return {artifact.path: artifact for artifact in found}
 
 
 def overlaps(test: Artifact, what: str, seen: dict[str, tuple[Artifact, int]]) -> Iterator[Finding]:

@@ -34,12 +34,12 @@ def find(run: View) -> Iterator[Finding]:
             if name not in done:
                 yield Finding(f"says `ok`, but holds no record of the stage {name}", summary.at("stages"))
     for i, stage in enumerate(summary.document["stages"]):
-        for name, output in stage["outputs"].items():
-            if output["path"] in run.files and run.digest(output["path"]) != output["digest"]:
-                place = summary.at("stages", i, "outputs", name, "digest")
-                yield Finding(
-                    f"{output['path']} is not what the stage {stage['name']} wrote: its digest differs", place
-                )
+        for key, output in stage["outputs"].items():
+            present = any(name == output["path"] or name.startswith(f"{output['path']}/") for name in run.files)
+            if present and run.digest(output["path"]) != output["digest"]:
+                place = summary.at("stages", i, "outputs", key, "digest")
+                message = f"{output['path']} is not what the stage {stage['name']} wrote: its digest differs"
+                yield Finding(message, place)
 
 
 CHECK = Check(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sealkit.check import Check, View
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
-    from sealkit.index import differences, explain, open_index
+    from sealkit.index import differences, explain, identity, open_index
     from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
 
@@ -33,12 +33,14 @@ _HOME = {
     "View": "check",
     "differences": "index",
     "explain": "index",
+    "identity": "index",
     "open_index": "index",
 }
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Severity", "Stage", "View", "differences", "explain", "open_index",
+    "Severity", "Stage", "View", "differences", "explain", "identity",
+    "open_index",
 ]  # fmt: skip
 
 

@@ -37,10 +37,9 @@ def promises(run: Run, sealed: bool) -> dict[str, tuple[str, str]]:
 def judge_artifacts(run: Run, sealed: bool) -> list[Outcome]:
     """One outcome for each artifact there is, and one for each that was promised and is not there."""
     found = [judge_artifact(run, artifact) for artifact in run.artifacts if _counts(artifact)]
-    for path, (contract, who) in promises(run, sealed).items():
-        if not any(_keeps(artifact, path, contract) for artifact in run.artifacts):
-            reason = f"promised by {who}, and absent"
-            found.append(Outcome(path, contract, Status.BLOCKED, reason=reason, fix="run the pipeline to its end"))
+    for path, (contract, who) in _absent(run, sealed):
+        reason = f"promised by {who}, and absent"
+        found.append(Outcome(path, contract, Status.BLOCKED, reason=reason, fix="run the pipeline to its end"))
     return sorted(found, key=lambda outcome: outcome.id)
 
 
@@ -55,24 +54,34 @@ def judge_artifact(run: Run, artifact: Artifact) -> Outcome:
 
 def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
     """Run one check, if everything it reads is there and valid; its outcome says what came of it."""
-    status, reason = _hindrance(run, check, sealed)
-    if status:
-        return Outcome(check.id, check.title, status, reason=reason)
+    hindered, reason = _hindrance(run, check, sealed)
+    if hindered:
+        return Outcome(check.id, check.title, hindered, reason=reason)
+    found: list[Finding] = []
+    stopped: Status | None = None
+    fix: str | None = check.fix
     try:
-        found = tuple(concrete(run, finding, check.severity) for finding in check.find(View(run, check.kinds)))
+        for finding in check.find(View(run, check.kinds)):
+            found.append(concrete(run, finding, check.severity))
     except Blocked as blocked:
-        return Outcome(check.id, check.title, Status.BLOCKED, reason=blocked.message, fix=blocked.fix)
+        stopped, reason, fix = Status.BLOCKED, blocked.message, blocked.fix or fix
     except ReadError as error:
-        finding = concrete(run, error.finding(), Severity.ERROR)
-        status = Status.FAILED if error.malformed else Status.BLOCKED
-        reason = None if error.malformed else f"{error.at}: {error.message}"
-        return Outcome(check.id, check.title, status, (finding,), reason=reason, fix=error.fix)
+        # What breaks its format fails; what cannot be read at all is no failure, and never a pass.
+        stopped = Status.FAILED if error.malformed else Status.BLOCKED
+        reason, fix = None if error.malformed else f"{error.at}: {error.message}", error.fix or fix
+        trouble = (concrete(run, error.finding(), Severity.ERROR),)
+        return Outcome(check.id, check.title, _worst(found, stopped), (*found, *trouble), reason, fix)
     except Exception as error:
         # A bug in a check must not pass for a judgement, nor keep the other checks from theirs.
-        return Outcome(
-            check.id, check.title, Status.CRASHED, reason=f"{type(error).__name__}: {error}", fix="report this as a bug"
-        )
-    return Outcome(check.id, check.title, status_of(found), found, fix=check.fix if found else None)
+        stopped, reason, fix = Status.CRASHED, f"{type(error).__name__}: {error}", "report this as a bug"
+    status = _worst(found, stopped)
+    return Outcome(check.id, check.title, status, tuple(found), reason, fix if status is not Status.PASSED else None)
+
+
+def _worst(found: list[Finding], stopped: Status | None) -> Status:
+    """What was found before a check stopped stays found."""
+    status = status_of(found)
+    return stopped if stopped and status is not Status.FAILED else status
 
 
 def concrete(run: Run, finding: Finding, severity: Severity) -> Finding:
@@ -86,7 +95,8 @@ def concrete(run: Run, finding: Finding, severity: Severity) -> Finding:
 
 
 def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str | None]:
-    promised = {contract.split("/")[0] for contract, _ in promises(run, sealed).values()}
+    """Why a check cannot run: something it reads is broken, of another version, or promised and absent."""
+    absent = {contract.split("/")[0]: path for path, (contract, _) in _absent(run, sealed)}
     for kind in sorted(check.kinds):
         version = check.reads.get(kind, check.reads.get(f"{kind}?"))
         artifacts = run.all(kind)
@@ -95,11 +105,20 @@ def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str
                 return Status.BLOCKED, f"{artifact.path} does not keep {artifact.contract.id}"
             if artifact.contract.version != version:
                 return Status.BLOCKED, f"{artifact.path} is {artifact.contract.id}; the check reads {kind}/v{version}"
-        if not artifacts and kind in promised:
-            return Status.BLOCKED, f"{kind} is promised, and absent"
+        if kind in absent:
+            return Status.BLOCKED, f"{absent[kind]} is promised, and absent"
         if not artifacts and kind in check.required:
             return Status.SKIPPED, f"the run holds no {kind}, and nothing promises one"
     return None, None
+
+
+def _absent(run: Run, sealed: bool) -> list[tuple[str, tuple[str, str]]]:
+    """(path, (contract id, who promised it)) of what was promised and is not there."""
+    return [
+        (path, (contract, who))
+        for path, (contract, who) in promises(run, sealed).items()
+        if not any(_keeps(artifact, path, contract) for artifact in run.artifacts)
+    ]
 
 
 def _counts(artifact: Artifact) -> bool:

@@ -55,12 +55,17 @@ class Delta:
 def compare(
     key: str, pre: Mapping[str, float], post: Mapping[str, float], seed: int, resamples: int = RESAMPLES
 ) -> Delta:
-    """Compare per-query values (query_id → value) of two runs. Raises ValueError unless both have the same queries."""
+    """Compare per-query values (query_id → value) of two runs.
+
+    Raises ValueError unless both have the same queries and all values are finite.
+    """
     if pre.keys() != post.keys() or not pre:
         raise ValueError("the two runs do not have the same queries")
     queries = sorted(pre)
     before = np.array([pre[query] for query in queries], dtype=np.float64)
     after = np.array([post[query] for query in queries], dtype=np.float64)
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise ValueError("a value is no finite number")
     differences = after - before
     mean = math.fsum(differences) / len(queries)
     low, high = bootstrap_interval(differences, seed, resamples)
@@ -93,7 +98,7 @@ def sign_flip_p(differences: NDArray[np.float64], seed: int, resamples: int = RE
     n, per_row = len(differences), (len(differences) + 63) // 64
     observed = abs(float(np.sum(differences)))
     # Sums that are equal in exact arithmetic may differ in the last bits: they count as reached.
-    reach = observed - 1e-9 * max(1.0, float(np.sum(np.abs(differences))))
+    reach = observed - 1e-9 * float(np.sum(np.abs(differences)))
     count = 0
     for rows in _blocks(resamples, 64 * per_row):
         raw = words.random_raw(rows * per_row).reshape(rows, per_row).astype("<u8")

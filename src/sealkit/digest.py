@@ -69,6 +69,10 @@ def walk(root: Path, *, follow: bool = False) -> Iterator[str]:
     for base, folders, names in os.walk(root, followlinks=follow, onerror=refuse):
         links = [] if follow else [name for name in folders if os.path.islink(os.path.join(base, name))]
         found += (os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/") for name in names + links)
+    for name in found:
+        if not name.isprintable() and any(0xDC80 <= ord(character) <= 0xDCFF for character in name):
+            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise ReadError("has a name that is not UTF-8", Location(shown), "rename the file", malformed=False)
     return iter(sorted(found))
 
 

@@ -106,7 +106,7 @@ class Report:
         seen = {outcome.status for outcome in self.outcomes}
         if Status.FAILED in seen:
             return Verdict.FAIL
-        if not self.outcomes or seen & {Status.BLOCKED, Status.CRASHED}:
+        if seen & {Status.BLOCKED, Status.CRASHED} or not seen & {Status.PASSED, Status.WARNED}:
             return Verdict.INCONCLUSIVE
         return Verdict.WARNINGS if Status.WARNED in seen else Verdict.PASS
 

@@ -70,6 +70,7 @@ def open_index(folder: Path, query_side: Mapping[str, Any]) -> OpenIndex:
     ids = [line for _, line in text.lines(listing)]
     promised = manifest["fingerprint"]
     facts = [
+        ("identity", identity(promised), manifest["identity"], "identity"),
         ("file digest", digest.file(vectors), manifest["digest"], "digest"),
         ("ids digest", digest.file(listing), manifest["ids"]["digest"], "ids/digest"),
         ("vectors in the file", header.count, promised["count"], "fingerprint/count"),

@@ -77,6 +77,11 @@ def measure(name: str) -> Callable[[Sequence[str], Grades], float]:
     return lambda ranked, grades: function(ranked, grades, k)
 
 
+def known(name: str) -> bool:
+    """Whether there is a measure of that name."""
+    return _NAME.match(name) is not None
+
+
 def per_query(
     names: Iterable[str], rankings: Iterable[tuple[str, Sequence[str]]], qrels: Mapping[str, Grades]
 ) -> dict[str, dict[str, float]]:

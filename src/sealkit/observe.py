@@ -17,7 +17,7 @@ FOLDER, OBSERVED = "seal", "observed.json"
 def look(path: Path, pack: Pack = BUILT_IN) -> Run:
     """Open a run for judging: a sealed one with what its seal observed, another with the world as it is now."""
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
-    if (path / FOLDER / OBSERVED).exists():
+    if (path / FOLDER).exists():
         return run
     return run.with_documents({f"{FOLDER}/{OBSERVED}": observe(run)})
 

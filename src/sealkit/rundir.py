@@ -15,7 +15,7 @@ from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.read import faiss, json, jsonl, text
 from sealkit.read.faiss import FaissHeader
-from sealkit.read.source import read_text
+from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
@@ -138,9 +138,13 @@ class Run:
         return text.lines(self.root / name, name, follow=False)
 
     def digest(self, name: str) -> str:
-        """The digest of a file of the run. Raises ReadError."""
+        """The digest of a file of the run, or of the tree of a folder. Raises ReadError."""
         if name in self.virtual:
             return digest.of_bytes(dumps(self.virtual[name]).encode())
+        if name not in self.files:
+            return digest.tree(self.root / name)
+        with open_bytes(self.root / name, name, follow=False) as file:
+            refuse_lfs_pointer(file.read(64), name)
         return digest.file(self.root / name, name, follow=False)
 
     def concrete(self, location: Location) -> Location:
