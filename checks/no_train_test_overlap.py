@@ -1,6 +1,7 @@
 """No text of the test is a text of the training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sealkit import Artifact, Check, Finding, View
 
@@ -8,22 +9,33 @@ SHOWN = 3
 
 
 def find(run: View) -> Iterator[Finding]:
-    training = artifacts(run, "train_queries", lambda key: key.startswith("train_"))
-    searched = artifacts(run, "queries", lambda key: key == "queries") | artifacts(
-        run, "corpus", lambda key: key == "corpus"
-    )
-    # Mining negatives searches the training data itself, which is no test.
-    tests = [artifact for path, artifact in searched.items() if path not in training]
+    training = artifacts(run, (ref for _, stage in run.wired("train_queries") for ref in train_inputs(stage)))
     for kind, what in (("queries", "query"), ("corpus", "document")):
         ours = [artifact for artifact in training.values() if artifact.kind == kind]
         seen = {normal(row["text"]): (artifact, line) for artifact in ours for line, row in artifact.rows()}
-        for test in (artifact for artifact in tests if artifact.kind == kind):
-            yield from overlaps(test, what, seen)
+        for test in artifacts(run, tested(run)).values():
+            if test.kind == kind and test.path not in training:
+                yield from overlaps(test, what, seen)
+            elif test.kind == kind == "queries":  # documents may be one collection for both
+                yield Finding("its queries were trained on, and then evaluated", test.at())
 
 
-def artifacts(run: View, marker: str, wanted: Callable[[str], bool]) -> dict[str, Artifact]:
-    """path → artifact, of the wanted inputs of every stage that takes the input `marker`."""
-    references = [reference for _, stage in run.wired(marker) for key, reference in stage["in"].items() if wanted(key)]
+def train_inputs(stage: dict[str, Any]) -> list[str]:
+    return [reference for key, reference in stage["in"].items() if key.startswith("train_")]
+
+
+def tested(run: View) -> Iterator[str]:
+    """The queries and documents behind every ranking that was evaluated; a search for mining is no test."""
+    stages = dict(run.wired())
+    for _, evaluation in run.wired("rankings", "qrels"):
+        if evaluation["with"].get("subset") != "train":
+            search = stages.get(evaluation["in"]["rankings"].partition(".")[0], {"in": {}})["in"]
+            index = stages.get(search.get("index", "").partition(".")[0], {"in": {}})["in"]
+            yield from (search.get("queries", ""), index.get("corpus", ""))
+
+
+def artifacts(run: View, references: Iterable[str]) -> dict[str, Artifact]:
+    """path → artifact, each once."""
     found = [artifact for reference in references if (artifact := run.produced(reference))]
     return {artifact.path: artifact for artifact in found}
 

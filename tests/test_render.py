@@ -139,6 +139,9 @@ def test_why_a_check_stopped_is_told_beside_what_it_had_found() -> None:
     shown = text.outcome(item)
     assert "metrics.json:2: stops: is wrong" in shown
     assert "KeyError: 'x'" in shown
+    written = page.render(a_predicate(), report_json.document(Report("run-1", "run", (), (item,))))
+    assert "is wrong" in written
+    assert written.count("KeyError") == 2, "beside what stands out, and in the table of checks"
 
 
 # Nobody writes into a report.
@@ -159,7 +162,7 @@ def test_clean_text_can_be_printed_on_one_line(anything: str) -> None:
     shown.encode()
 
 
-@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], include_characters=" ")))
 def test_ordinary_text_stays_as_it_is(ordinary: str) -> None:
     assert text.clean(ordinary) == ordinary
 

@@ -57,11 +57,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def artifact(path: Path, kind: str, name: str | None = None) -> Input:
     """An input as the engine hands it to a stage."""
-    document = None
-    if (path / f"{kind}.json").is_file():
-        document = json.loads((path / f"{kind}.json").read_text("utf-8"))
     found = digest.tree(path) if path.is_dir() else digest.file(path)
-    return Input(name or path.stem, f"{kind}/v1", path, found, document=document)
+    return Input(name or path.stem, f"{kind}/v1", path, found)
 
 
 def a_model(path: Path, name: str = "package:tiny") -> Input:
@@ -310,7 +307,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sysconfig, "get_paths", lambda *a, **k: real(*a, **k) | {"stdlib": str(folder)})
     for module in range(20):
         functions = [
-            f'def f{i}(x):\n    """Give back number {i} of module {module}. And more."""\n    return x + {module * 100 + i}\n'
+            f'def f{i}(x):\n    """Give back number {i} of module {module}. And more."""\n    y = {module * 100 + i}\n    return x + y\n'
             for i in range(3)
         ]
         (folder / f"m{module}.py").write_text("\n\n".join(functions))
@@ -421,7 +418,7 @@ def test_nothing_that_is_read_is_imported(library: Path, tmp_path: Path) -> None
     mark = tmp_path / "imported"
     only(
         library,
-        f'import pathlib\npathlib.Path({str(mark)!r}).touch()\n\ndef f():\n    """Three words here."""\n    return 1\n',
+        f'import pathlib\npathlib.Path({str(mark)!r}).touch()\n\ndef f():\n    """Four words are here."""\n    x = 1\n    return x\n',
     )
     assert "f" in of_interest(data(tmp_path))
     assert not mark.exists()
@@ -454,7 +451,7 @@ def test_files_that_cannot_be_parsed_are_passed_over(library: Path, tmp_path: Pa
 def test_tests_and_what_others_installed_are_left_out(library: Path, tmp_path: Path, folder: str) -> None:
     before = documents(data(tmp_path, "before"))
     (library / folder).mkdir(parents=True)
-    (library / folder / "more.py").write_text('def g():\n    """Three words here."""\n    return 2\n')
+    (library / folder / "more.py").write_text('def g():\n    """Four words are here."""\n    x = 2\n    return x\n')
     assert documents(data(tmp_path, "after")) == before
 
 
@@ -472,7 +469,8 @@ class A:
 
     async def later(self):
         "Wait for what comes later"
-        return await self
+        if self:
+            return await self
 
 @decorated
 def outer():
@@ -480,11 +478,17 @@ def outer():
     two lines."""
     def inner():
         """What is inside of it."""
-        return 1
+        x = 1
+        return x
     return inner
 
-def short():
-    """Two words."""
+def too_short():
+    """Only three words."""
+    x = 1
+    return x
+
+def too_little():
+    """The body is one line."""
     return 1
 
 def nothing_else():
@@ -492,10 +496,23 @@ def nothing_else():
 
 def shown():
     """>>> shown() gives a doctest"""
-    return 1
+    x = 1
+    return x
+
+def _private():
+    """Nobody asks for this one."""
+    x = 1
+    return x
+
+class _Private:
+    def method(self):
+        """Nor for this one here."""
+        x = 1
+        return x
 
 def undocumented():
-    return 1
+    x = 1
+    return x
 '''
 
 
@@ -503,19 +520,23 @@ def test_a_query_is_the_first_sentence_and_a_document_the_source_without_it(libr
     only(library, SOURCE)
     assert of_interest(data(tmp_path)) == {
         "A.method": ("Do this and that.", "def method(self, x):\n    y = x  # a comment stays\n    return y"),
-        "A.later": ("Wait for what comes later", "async def later(self):\n    return await self"),
+        "A.later": ("Wait for what comes later", "async def later(self):\n    if self:\n        return await self"),
         "outer": (
             "A first sentence over two lines.",
-            'def outer():\n    def inner():\n        """What is inside of it."""\n        return 1\n    return inner',
+            "def outer():\n    def inner():\n"
+            '        """What is inside of it."""\n        x = 1\n        return x\n    return inner',
         ),
-        "outer.inner": ("What is inside of it.", "def inner():\n    return 1"),
+        "outer.inner": ("What is inside of it.", "def inner():\n    x = 1\n    return x"),
     }
 
 
 @pytest.mark.parametrize("mark", ["\f", "\v", "\x1c", "\x85", "\u2028"])
 def test_marks_that_are_no_ends_of_lines_do_not_shift_the_lines(library: Path, tmp_path: Path, mark: str) -> None:
-    only(library, f"# a{mark}b{mark}c{mark}d\n" + 'def f():\n    """Three words here."""\n    return 1\n\nx = 3\n')
-    assert of_interest(data(tmp_path)) == {"f": ("Three words here.", "def f():\n    return 1")}
+    only(
+        library,
+        f"# a{mark}b{mark}c{mark}d\n" + 'def f():\n    """Four words are here."""\n    x = 1\n    return x\n\nx = 3\n',
+    )
+    assert of_interest(data(tmp_path)) == {"f": ("Four words are here.", "def f():\n    x = 1\n    return x")}
 
 
 def test_windows_line_ends_change_nothing(library: Path, tmp_path: Path) -> None:
@@ -647,8 +668,8 @@ def test_a_checkpoint_that_is_not_there_is_answered_with_those_that_are(tmp_path
 def test_an_export_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = shutil.copytree
 
-    def breaks(source: Path, target: Path, **options: Any) -> None:
-        real(source, target, **options)
+    def breaks(*arguments: Any, **options: Any) -> None:
+        real(*arguments, **options)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copytree", breaks)
@@ -666,15 +687,27 @@ def test_an_export_that_breaks_off_leaves_nothing_behind(tmp_path: Path, monkeyp
 
 # With a model: from fine-tuning to evaluation
 
-WORDS = (
-    "tree river stone cloud window letter garden bridge candle mirror ladder button basket hammer needle pillow".split()
-)
+WORDS = [
+    "tree",
+    "river",
+    "stone",
+    "cloud",
+    "window",
+    "letter",
+    "garden",
+    "bridge",
+    "candle",
+    "mirror",
+    "ladder",
+    "button",
+]
+WORDS += ["basket", "hammer", "needle", "pillow"]
 
 
 def corpus(folder: Path, split: str, count: int, start: int, *, title: str = "") -> dict[str, Input]:
     """Pairs that can be learned: the query says the two words that the document is made of."""
     pairs = [(WORDS[(start + i) % 16], WORDS[(start + 3 * i + i // 16 + 5) % 16], start + i) for i in range(count)]
-    texts = {
+    texts: dict[str, list[dict[str, Any]]] = {
         "corpus": [
             {"doc_id": f"d{n}", "text": f"def {a}_{b}(x): return {n}"} | ({"title": title} if title else {})
             for a, b, n in pairs
@@ -869,8 +902,9 @@ def test_an_index_keeps_its_contract_and_holds_the_corpus_in_its_order(trained: 
     assert problems(held.path / "index_manifest.json", "index_manifest") == []
     ids = [row["doc_id"] for row in rows(trained.inputs["dev_corpus"].path)]
     assert (held.path / "ids.txt").read_text().splitlines() == ids
-    fingerprint = held.document["fingerprint"]
-    assert held.document["identity"] == index.identity(fingerprint)
+    manifest = json.loads((held.path / "index_manifest.json").read_text())
+    fingerprint = manifest["fingerprint"]
+    assert manifest["identity"] == index.identity(fingerprint)
     assert (fingerprint["count"], fingerprint["dimension"], fingerprint["pooling"]) == (8, 32, "mean")
     assert fingerprint["corpus"] == {"digest": trained.inputs["dev_corpus"].digest, "count": 8}
     assert fingerprint["tokenizer"]["max_length"] == 64
@@ -1121,7 +1155,7 @@ def test_code_that_a_model_brings_along_is_not_run(trained: Trained, tmp_path: P
         (copy / "modules.json").write_text(json.dumps(modules))
     else:
         settings = json.loads((copy / "config.json").read_text()) | {"model_type": "evil"}
-        auto_map = {name: "evil.Evil" for name in ("AutoConfig", "AutoModel")}
+        auto_map = dict.fromkeys(("AutoConfig", "AutoModel"), "evil.Evil")
         (copy / "config.json").write_text(json.dumps({**settings, "auto_map": auto_map}))
     with pytest.raises(Exception, match=r"trust_remote_code|custom code"):
         built(tmp_path / "index", a_model(copy), trained.inputs["dev_corpus"])

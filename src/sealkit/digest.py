@@ -86,6 +86,11 @@ def sums(digests: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def listing(digests: Mapping[str, str]) -> str:
+    """The digest of a tree, from the digests of its files by their names in it."""
+    return of_bytes(sums(digests).encode())
+
+
 def tree(root: Path, *, without: Iterable[str] = (), follow: bool = False) -> str:
     """The digest of a folder's file names and contents; times, modes and empty folders do not count.
 
@@ -94,7 +99,7 @@ def tree(root: Path, *, without: Iterable[str] = (), follow: bool = False) -> st
     names = [name for name in walk(root, follow=follow) if name not in set(without)]
     if not names:
         raise ReadError("holds no files", Location(str(root)), "check the path", malformed=False)
-    return of_bytes(sums(files(root, names, follow=follow)).encode())
+    return listing(files(root, names, follow=follow))
 
 
 def weights(root: Path, *, follow: bool = False) -> Weights:

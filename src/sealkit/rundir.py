@@ -142,7 +142,8 @@ class Run:
         if name in self.virtual:
             return digest.of_bytes(dumps(self.virtual[name]).encode())
         if name not in self.files:
-            return digest.tree(self.root / name)
+            inside = (file for file in self.files if file.startswith(f"{name}/"))
+            return digest.listing({file.removeprefix(f"{name}/"): self.digest(file) for file in inside})
         with open_bytes(self.root / name, name, follow=False) as file:
             refuse_lfs_pointer(file.read(64), name)
         return digest.file(self.root / name, name, follow=False)

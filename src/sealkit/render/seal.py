@@ -64,7 +64,8 @@ def _findings(report: Mapping[str, Any]) -> str:
     for outcome in [*report["artifacts"], *report["checks"]]:
         if outcome["status"] in ("passed", "skipped"):
             continue
-        if not outcome["findings"]:
+        told = [finding["message"] for finding in outcome["findings"]]
+        if not told or (outcome["reason"] and not any(outcome["reason"].endswith(message) for message in told)):
             lines.append(f"- **{outcome['status']}** {code(outcome['id'])}: {cell(outcome['reason'] or '')}")
         for finding in outcome["findings"]:
             lines.append(
@@ -73,9 +74,10 @@ def _findings(report: Mapping[str, Any]) -> str:
             lines += [
                 f"  - evidence: {place(also)}" for also in [finding["location"], *finding["also"]] if also["quote"]
             ]
-        fix = next((finding["fix"] for finding in outcome["findings"] if finding["fix"]), outcome["fix"])
-        if fix:
-            lines.append(f"  - smallest fix: {cell(fix)}")
+            if finding["fix"]:
+                lines.append(f"  - smallest fix: {cell(finding['fix'])}")
+        if outcome["fix"] and not any(finding["fix"] for finding in outcome["findings"]):
+            lines.append(f"  - smallest fix: {cell(outcome['fix'])}")
     return "\n".join(lines) or "Nothing: every artifact keeps its contract, every check that could run has passed."
 
 
@@ -92,7 +94,7 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
     head = f"Against the reference {cell(reference['name'])} ({code(reference['run_id'])})."
     if deltas["differs"]:
         return f"{head}\n\nNot tested, since the two runs differ in what they were measured on:\n\n" + bullets(
-            deltas["differs"]
+            cell(reason) for reason in deltas["differs"]
         )
     rows = [
         [
@@ -176,8 +178,9 @@ def number(value: float) -> str:
     return f"{value:.4f}"
 
 
+# A zero-width space ends a mention; an entity would not: mentions are looked for after entities are read.
 _ESCAPED = str.maketrans(
-    {c: f"\\{c}" for c in "\\`*_{}[]()#+!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
+    {c: f"\\{c}" for c in "\\`*_{}[]()#+!|~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "@&#8203;"}
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 
 from sealkit.finding import Finding, Location, Outcome, Report, Status
@@ -21,8 +22,8 @@ def render(report: Report) -> str:
 def outcome(item: Outcome) -> str:
     """One outcome that did not pass: its findings, or the reason why it has none."""
     lines = [line for finding in item.findings for line in _finding(item, finding)]
-    if not item.findings:
-        lines = [f"{item.id}: {item.status}: {clean(item.reason or '')}"]
+    if not item.findings or (item.reason and not any(item.reason.endswith(f.message) for f in item.findings)):
+        lines.append(f"{clean(item.id)}: {item.status}: {clean(item.reason or '')}")
     if item.fix and not any(finding.fix for finding in item.findings):
         lines.append(f"  fix: {clean(item.fix)}")
     return "\n".join(lines)
@@ -55,17 +56,13 @@ def _counts(outcomes: tuple[Outcome, ...]) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without control and bidirectional characters, which could rewrite what the terminal shows."""
+    """Text without what could rewrite a terminal, or stop it: control and format characters (bidirectional, zero-width),
+    line separators, surrogates."""
     return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:
-    code = ord(character)
-    hidden = (
-        code < 32
-        or 127 <= code < 160
-        or 0x202A <= code <= 0x202E
-        or 0x2066 <= code <= 0x2069
-        or code in (0x200E, 0x200F)
-    )
-    return f"\\x{code:02x}" if hidden else character
+    category, code = unicodedata.category(character), ord(character)
+    if category[0] != "C" and category not in ("Zl", "Zp"):
+        return character
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
