@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 
 from sealkit import config as configuration
 from sealkit import plan
-from sealkit.config import Config, Params, reveal
+from sealkit.config import Params, reveal
 from sealkit.contract import did_you_mean
 from sealkit.finding import SealkitError, UsageError
 from sealkit.pack import BUILT_IN
+from sealkit.sources import Config
 
 
 class Pool(Params):
@@ -47,12 +48,18 @@ class Train(Params):
     rate: float = 5e-5
 
 
+class Deep(Params):
+    several: list[Pool] = Field(default=[])
+    named: dict[str, Pool] = Field(default={})
+    maybe: list[Pool] | None = None
+
+
 class Nothing(Params):
     """No keys at all."""
 
 
 SECTIONS: dict[str, type[BaseModel]] = {"model": Model, "retriever": Retriever}
-STAGES: dict[str, type[BaseModel]] = {"toy.build": Build, "toy.train": Train, "toy.nothing": Nothing}
+STAGES: dict[str, type[BaseModel]] = {"toy.build": Build, "toy.train": Train, "toy.nothing": Nothing, "toy.deep": Deep}
 
 HEAD = """\
 schema: pipeline/v1
@@ -701,12 +708,26 @@ KNOWN_TOP = "known: schema, extends, run, stages, model, retriever"
         ),
         (
             HEAD + "stages:\n  build:\n    uses: toy.bild\n",
-            "c.yaml:5: unknown stage `toy.bild`; did you mean `toy.build`?\n  fix: known: toy.build, toy.train, toy.nothing",
+            "c.yaml:5: unknown stage `toy.bild`; did you mean `toy.build`?\n  fix: known: toy.build, toy.train, toy.nothing, toy.deep",
         ),
     ],
 )
 def test_unknown_keys_are_named_with_file_and_line(text: str, said: str) -> None:
     assert refusal(text) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "holder"),
+    [
+        ("several: [{}, {scal: 2}]", "several.1"),
+        ("named: {first: {scal: 2}}", "named.first"),
+        ("maybe: [{scal: 2}]", "maybe.0"),
+    ],
+)
+def test_an_unknown_key_within_a_list_or_a_mapping_of_mappings(given: str, holder: str) -> None:
+    assert refusal(HEAD + f"stages:\n  deep:\n    uses: toy.deep\n    with: {{{given}}}\n") == (
+        f"c.yaml:6: unknown key `scal` in stages.deep.with.{holder}; did you mean `scale`?\n  fix: known: mode, scale"
+    )
 
 
 def test_an_unknown_key_of_a_base_is_blamed_on_the_base() -> None:

@@ -907,7 +907,7 @@ def test_an_index_keeps_its_contract_and_holds_the_corpus_in_its_order(trained: 
     assert manifest["identity"] == index.identity(fingerprint)
     assert (fingerprint["count"], fingerprint["dimension"], fingerprint["pooling"]) == (8, 32, "mean")
     assert fingerprint["corpus"] == {"digest": trained.inputs["dev_corpus"].digest, "count": 8}
-    assert fingerprint["tokenizer"]["max_length"] == 64
+    assert fingerprint["tokenizer"]["max_length"] == 32
     import faiss
 
     vectors = faiss.read_index(str(held.path / "index.faiss")).reconstruct_n(0, 8)
@@ -968,7 +968,9 @@ def refused(folder: Path, of_index: Input, of_queries: Input, trained: Trained, 
 
 
 def test_an_index_of_another_model_of_the_same_dimension_is_refused(trained: Trained, tmp_path: Path) -> None:
-    one, two = a_model(trained.base), a_model(trained.model / "best")
+    from tests.tiny import tiny_model
+
+    one, two = a_model(trained.base), a_model(tiny_model(tmp_path / "tiny", seed=2))
     assert refused(tmp_path, one, two, trained) == [
         f"encoder.weights: the index was built with '{one.digest}', the query side has '{two.digest}'"
     ]

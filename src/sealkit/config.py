@@ -160,14 +160,19 @@ def _mark_defaults(config: Config, where: str, given: Any, held: Any) -> None:
 
 
 def _known_keys(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The keys that may stand at a place below a model; items and free keys on the way are passed over."""
+    models = [model]
     for part in loc:
-        annotation = model.model_fields[str(part)].annotation
-        choices = [annotation, *typing.get_args(annotation)]  # `Pool | None` is a choice of two
-        found = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
-        if not found:
-            return []
-        model = found[0]
-    return list(model.model_fields)
+        if fields := [found.model_fields[str(part)] for found in models if part in found.model_fields]:
+            models = [inner for field in fields for inner in _models(field.annotation)]
+    return [key for found in models for key in found.model_fields]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models within an annotation: two in `list[A] | B`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [inner for part in typing.get_args(annotation) for inner in _models(part)]
 
 
 def dotted(where: str) -> str:

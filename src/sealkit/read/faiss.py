@@ -40,6 +40,9 @@ def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> 
     fix = "build the index again"
     if len(start) < 37 or start[:1] != b"I" or not start[:4].isalnum():
         raise ReadError("is no FAISS index", Location(name), fix)
+    if start[:2] == b"IB":
+        message = f"is a binary FAISS index ({start[:4].decode()}), and only those of floats are read"
+        raise ReadError(message, Location(name), malformed=False)
     dimension, count, _, _, trained, metric = struct.unpack("<iqqqBi", start[4:37])
     if dimension <= 0 or count < 0 or trained > 1:
         raise ReadError(f"has a header that does not add up: d={dimension}, ntotal={count}", Location(name), fix)

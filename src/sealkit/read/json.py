@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sealkit.finding import Location, ReadError, pointer
+from sealkit.finding import Location, ReadError, parts, pointer
 from sealkit.read.source import DOCUMENT_LIMIT, MAX_DEPTH, read_text
 
 _TOKEN = re.compile(r'[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([\[\]{}:,])|([^\s\[\]{}:,"]+))', re.DOTALL)
 _MAX_DIGITS = 400  # enough for any float written out; Python itself refuses integers of over 4,300 digits
+_LONG = re.compile(r"[0-9]{300}")  # an integer that no float can hold has at least so many digits
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or a whole one
 _FIX = "write the file again with a strict writer, json.dump(..., allow_nan=False)"
 
 
@@ -45,20 +48,22 @@ _scan = _decoder.scan_once  # type: ignore[attr-defined]  # there since Python 2
 
 def parse(text: str, name: str, line: int = 1) -> Any:
     """The value of a JSON text; `line` is the number of its first line in the file `name`. Raises ReadError."""
-    # The walk is slow, and only for what may need it: without this many brackets no text is too deep, and so on.
-    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
-        _refuse(text, name, line)
     try:
-        return _parse(text)
+        value = _parse(text)
     except json.JSONDecodeError as error:
         at = Location(name, line=line + error.lineno - 1)
         shown = text[error.pos : error.pos + 20].split("\n")[0]
         found = f"found {shown!r}" if shown else "found the end of the text (was it cut off?)"
-        message = error.msg[:1].lower() + error.msg[1:]
+        message = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at").removesuffix(" starting")
         raise ReadError(f"is not JSON: {message}, column {error.colno}, {found}", at, _FIX) from None
-    except ValueError:  # _Doubtful, or an integer of more digits than Python converts
+    except (ValueError, RecursionError):  # _Doubtful, or an integer of more digits than Python converts
         _refuse(text, name, line)
-        raise AssertionError("the walk missed what the parser saw") from None
+        raise ReadError("is not JSON: holds a number that is none", Location(name, line=line), _FIX) from None
+    # The walk below is slow. These tell where it is needed: hardly ever, and then it is what names the place.
+    deep = text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value)
+    if deep or ("\\u" in text and _HALF.search(text)) or (len(text) > 300 and _LONG.search(text)):
+        _refuse(text, name, line)
+    return value
 
 
 def _parse(text: str) -> Any:
@@ -70,26 +75,40 @@ def _parse(text: str) -> Any:
     return value if end == len(text) else _decoder.decode(text)
 
 
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inner(outer) if isinstance(inner, dict | list)]
+    return bool(level)
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
 def _refuse(text: str, name: str, line: int) -> None:
     """Raise ReadError at the first duplicate key, non-finite number, lone surrogate or too deep nesting."""
-    seen: set[str] = set()
-    for where, offset, token, depth in walk(text):
-        at = Location(name, pointer=where or None, line=line + text.count("\n", 0, offset))
-        if depth > MAX_DEPTH:
-            raise ReadError(f"is nested deeper than {MAX_DEPTH} levels", at, "flatten it")
-        if where in seen:
-            key = json.dumps(where.rsplit("/", 1)[1].replace("~1", "/").replace("~0", "~"), ensure_ascii=False)
-            raise ReadError(f"has the key {key} twice in one object", at, "keep one of the two")
-        seen.add(where)
-        if token in ("NaN", "Infinity", "-Infinity"):
-            raise ReadError(f"holds {token} at {where or 'the top'}, which JSON does not have", at, _FIX)
-        if token[0] in "-0123456789":
-            if len(token) > _MAX_DIGITS:
-                raise ReadError(f"holds a number of {len(token)} characters at {where}", at)
-            if _is_number(token) and math.isinf(float(token)):
-                raise ReadError(f"holds {token} at {where}, larger than a float can be", at)
-        if "\\u" in token and _has_surrogate(token):
-            raise ReadError(f"holds half of a surrogate pair at {where}, which is no text", at)
+    for node in walk(text):
+        where, token = node.pointer or "the top", node.token
+        shown = token if len(token) <= 40 else token[:37] + "..."
+        fix: str = _FIX
+        if node.depth > MAX_DEPTH:
+            message, fix = f"is nested deeper than {MAX_DEPTH} levels", "flatten it"
+        elif "\\u" in token and _has_surrogate(token):
+            message = f"holds half of a surrogate pair at {where}, which is no text"
+        elif node.again:
+            key = json.dumps(parts(node.pointer)[-1], ensure_ascii=False)
+            message, fix = f"has the key {key} twice in one object", "keep one of the two"
+        elif token in ("NaN", "Infinity", "-Infinity"):
+            message = f"holds {token} at {where}, which JSON does not have"
+        elif token[0] in "-0123456789" and len(token) > _MAX_DIGITS:
+            message, fix = f"holds a number of {len(token)} characters at {where}", "write it in at most 17 digits"
+        elif token[0] in "-0123456789" and _is_number(token) and math.isinf(float(token)):
+            message, fix = f"holds {shown} at {where}, larger than a float can be", "write a finite number or null"
+        else:
+            continue
+        at = Location(name, pointer=node.pointer or None, line=line + text.count("\n", 0, node.offset))
+        raise ReadError(message, at, fix)
 
 
 def _is_number(token: str) -> bool:
@@ -106,14 +125,31 @@ def _has_surrogate(token: str) -> bool:
     return False
 
 
-def walk(text: str) -> Iterator[tuple[str, int, str, int]]:
-    """Each value of a JSON text as (pointer, offset, token, depth), in order, without building it.
+class Node(NamedTuple):
+    """One value of a JSON text, not built. `offset` is that of the key for a member of an object, else that of the
+    value; so the line of a pointer is a count of newlines. `again`: its key stood in the object before."""
 
-    The offset is that of the key for a member of an object, else that of the value; so the line of a pointer is a
-    count of newlines. Keys are yielded with the token of their value, or `{` / `[`. Stops where the text is no JSON.
-    """
-    stack: list[tuple[str, str, int]] = []  # ({ or [, pointer, next index)
-    key: tuple[str, int] | None = None
+    pointer: str
+    offset: int
+    token: str
+    depth: int
+    again: bool
+
+
+@dataclass
+class _Open:
+    """An object (with the keys seen so far) or an array (None) that is open."""
+
+    pointer: str
+    keys: set[str] | None
+    index: int = 0
+
+
+def walk(text: str) -> Iterator[Node]:
+    """Each value of a JSON text in order. A container is yielded with the token `{` or `[`. Stops after the first
+    document, and where the text is no JSON."""
+    stack: list[_Open] = []
+    key: tuple[str, int, bool] | None = None
     expect_key = False
     position = 0
     while match := _TOKEN.match(text, position):
@@ -121,50 +157,51 @@ def walk(text: str) -> Iterator[tuple[str, int, str, int]]:
         string, punctuation, literal = match.groups()
         start = match.start(match.lastindex or 0)
         if punctuation == ",":
-            expect_key = bool(stack) and stack[-1][0] == "{"
-            continue
-        if punctuation == ":":
-            continue
-        if punctuation in ("}", "]"):
+            expect_key = bool(stack) and stack[-1].keys is not None
+        elif punctuation == ":":
+            pass
+        elif punctuation in ("}", "]"):
+            if stack:
+                stack.pop()
             if not stack:
                 return
-            stack.pop()
             expect_key = False
-            continue
-        if string and expect_key:
+        elif string and expect_key:
+            known = stack[-1].keys
             try:
-                key = (json.loads(string, strict=False), start)
+                name = json.loads(string, strict=False)
             except json.JSONDecodeError:
                 return
+            if known is None:
+                return
             if _has_surrogate(string):
-                yield f"{stack[-1][1]}/?", start, string, len(stack)
+                yield Node(f"{stack[-1].pointer}/?", start, string, len(stack), False)
                 return
-            expect_key = False
-            continue
-        where, offset = "", start
-        if stack:
-            kind, parent, index = stack[-1]
-            if kind == "[":
-                where = f"{parent}/{index}"
-                stack[-1] = (kind, parent, index + 1)
-            elif key is None:
+            key, expect_key = (name, start, name in known), False
+            known.add(name)
+        else:
+            where, offset, again = "", start, False
+            if stack and stack[-1].keys is None:
+                where = f"{stack[-1].pointer}/{stack[-1].index}"
+                stack[-1].index += 1
+            elif stack:
+                if key is None:
+                    return
+                where, offset, again = stack[-1].pointer + pointer(key[0]), key[1], key[2]
+                key = None
+            yield Node(where, offset, string or literal or punctuation, len(stack) + (punctuation is not None), again)
+            if punctuation:
+                stack.append(_Open(where, set() if punctuation == "{" else None))
+                expect_key = punctuation == "{"
+            elif not stack:
                 return
-            else:
-                where, offset, key = parent + pointer(key[0]), key[1], None
-        token = string or literal or punctuation
-        yield where, offset, token, len(stack) + (punctuation is not None)
-        if punctuation:
-            stack.append((punctuation, where, 0))
-            expect_key = punctuation == "{"
-        elif not stack:
-            return
 
 
 def line_of(text: str, json_pointer: str) -> int | None:
     """The line, from 1, on which the member or item of a JSON pointer begins; None where there is none such."""
-    for where, offset, _, _ in walk(text):
-        if where == json_pointer:
-            return text.count("\n", 0, offset) + 1
+    for node in walk(text):
+        if node.pointer == json_pointer:
+            return text.count("\n", 0, node.offset) + 1
     return None
 
 

@@ -19,9 +19,18 @@ def rows(path: Path, name: str | None = None, *, follow: bool = True) -> Iterato
     """
     name = name or str(path)
     pending: ReadError | None = None
-    for number, text in lines(path, name, follow=follow):
+    texts = lines(path, name, follow=follow)
+    while True:
+        try:
+            number, text = next(texts)
+        except StopIteration:
+            break
+        except ReadError as error:
+            raise pending or error from None
         if pending:
             raise pending
+        if not text.strip():
+            raise ReadError("is blank; expected an object on each line", Location(name, line=number), "remove the line")
         try:
             row = parse(text, name, number)
         except ReadError as error:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealkit.finding import Location, ReadError
-from sealkit.read.source import open_bytes
+from sealkit.read.source import open_bytes, refuse_lfs_pointer
 
 HEADER_LIMIT = 64 * 1024
-_DTYPE = re.compile(r"[<>|=]?(?:(b|i|u|f|c)(1|2|4|8|16)|\?)\Z")
+_DTYPE = re.compile(r"[<>|=]?(?:(?:b|i|u)(1)|(?:i|u)(2|4|8)|f(2|4|8|12|16)|c(8|16|24|32)|\?)\Z")
+_MAX_DIMENSIONS = 64  # NumPy's own
+_FIX = "save it again as a plain array with numpy.save(..., allow_pickle=False)"
 
 
 @dataclass(frozen=True)
@@ -32,30 +34,43 @@ def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> 
     name = name or str(path)
     with open_bytes(path, name, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        start = file.read(12)
-        if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3):
-            raise ReadError("is not a .npy file of version 1 to 3", Location(name))
+        start = file.read(64)
+        refuse_lfs_pointer(start, name)
+        if start[:6] != b"\x93NUMPY" or len(start) < 12 or start[6] not in (1, 2, 3) or start[7] != 0:
+            raise ReadError("is not a .npy file of version 1 to 3", Location(name), _FIX)
         width = 2 if start[6] == 1 else 4
         length = struct.unpack("<H" if width == 2 else "<I", start[8 : 8 + width])[0]
         if length > HEADER_LIMIT:
-            raise ReadError(f"has a header of {length:,} bytes; at most {HEADER_LIMIT:,} are read", Location(name))
+            message = f"has a header of {length:,} bytes; at most {HEADER_LIMIT:,} are read"
+            raise ReadError(message, Location(name), _FIX)
         file.seek(8 + width)
         raw = file.read(length)
     offset = 8 + width + length
     try:
         header = ast.literal_eval(raw.decode("utf-8" if start[6] == 3 else "latin-1").strip())
-        dtype, shape, fortran = header["descr"], header["shape"], header["fortran_order"]
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-        raise ReadError("has a header that is no .npy header", Location(name)) from None
-    if not isinstance(dtype, str) or not (match := _DTYPE.match(dtype)):
-        raise ReadError(
-            f"holds elements of type {str(dtype)[:40]}; only plain numbers are read, and nothing is unpickled",
-            Location(name),
-            "save it as a plain array with numpy.save(..., allow_pickle=False)",
-        )
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ReadError(f"has the shape {str(shape)[:40]}", Location(name))
-    expected = offset + math.prod(shape) * int(match[2] or 1)
+        if header.keys() != {"descr", "shape", "fortran_order"} or not isinstance(header["fortran_order"], bool):
+            raise ValueError
+    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
+        raise ReadError("has a header that is no .npy header", Location(name), _FIX) from None
+    dtype, shape = header["descr"], header["shape"]
+    match = _DTYPE.match(dtype) if isinstance(dtype, str) else None
+    if match is None:
+        message = f"holds elements of type {_show(dtype)}; only plain numbers are read, and nothing is unpickled"
+        raise ReadError(message, Location(name), _FIX)
+    if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise ReadError(f"has the shape {_show(shape)}", Location(name), _FIX)
+    if len(shape) > _MAX_DIMENSIONS:
+        message = f"has {len(shape)} dimensions; at most {_MAX_DIMENSIONS} are read"
+        raise ReadError(message, Location(name), _FIX)
+    width = int(next(filter(None, match.groups()), 1))
+    expected = offset + math.prod(shape) * width
     if size != expected:
         raise ReadError(f"is {size:,} bytes, its header promises {expected:,}", Location(name), "write it again")
-    return NpyHeader(dtype, shape, bool(fortran), offset)
+    return NpyHeader(dtype, shape, header["fortran_order"], offset)
+
+
+def _show(value: object) -> str:
+    try:
+        return str(value)[:40]
+    except ValueError:  # an integer of more digits than Python writes out
+        return "with a number too long to be written out"

@@ -32,6 +32,9 @@ def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> B
         descriptor = os.open(path, flags)
     except OSError as error:
         raise unreadable(error, name) from error
+    except ValueError:
+        at = Location(name)
+        raise ReadError("cannot be read: no file can have such a name", at, "check the path", malformed=False) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ReadError("is not a regular file", Location(name), malformed=False)

@@ -46,82 +46,123 @@ def read(path: Path, name: str | None = None) -> Document:
 
 
 def parse(text: str, name: str) -> Document:
-    """Read a YAML text. Raises ReadError with the line and what to do."""
+    """Read a YAML text. Raises ReadError with the line and what to do.
+
+    Built from the parser's events, which come one by one: nothing recurses, however deep a text is.
+    """
+    builder = _Builder(name)
     loader = None
     try:
         loader = pyyaml.SafeLoader(text)
-        _refuse_tricks(text, name)
-        node = loader.get_single_node()
+        while loader.check_event():
+            builder.take(loader.get_event())  # type: ignore[no-untyped-call]
     except pyyaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ReadError(
-            f"is not YAML: {error.problem}", Location(name, line=mark.line + 1 if mark else None), "correct the line"
-        ) from None
+        message = f"is not YAML: {(error.problem or 'it breaks off').removeprefix('but ')}"
+        raise ReadError(message, Location(name, line=mark.line + 1 if mark else 1), "correct the line") from None
     except pyyaml.reader.ReaderError as error:
-        raise ReadError(f"is not YAML: {error.reason}", Location(name), "save it as plain UTF-8 text") from None
-    except RecursionError:
-        raise ReadError(f"is nested deeper than {MAX_DEPTH} levels", Location(name), "flatten it") from None
+        at = Location(name, line=text.count("\n", 0, error.position) + 1)
+        raise ReadError(f"is not YAML: {error.reason}", at, "save it as plain UTF-8 text") from None
+    except (ValueError, OverflowError):
+        at = Location(name, line=loader.line + 1 if loader else 1)
+        message = "is not YAML: holds a number or an escape that is out of range"
+        raise ReadError(message, at, "correct the line") from None
     finally:
         if loader is not None:
             loader.dispose()
-    lines: dict[str, int] = {}
-    return Document(None if node is None else _value(node, "", name, lines, 1), lines)
+    return Document(builder.data, builder.lines)
 
 
-def _refuse_tricks(text: str, name: str) -> None:
-    if not set("&*!") & set(text):
-        return
-    for event in pyyaml.parse(text, Loader=pyyaml.SafeLoader):
-        anchor, mark = getattr(event, "anchor", None), event.start_mark
-        if anchor is not None:
-            raise ReadError(
-                f"uses the anchor or alias `{anchor}`",
-                Location(name, line=mark.line + 1 if mark else None),
-                "write the value out, or refer to it with ${section.key}",
-            )
-        if getattr(event, "tag", None) is not None:
-            where = Location(name, line=mark.line + 1 if mark else None)
-            raise ReadError(
-                f"uses the tag `{getattr(event, 'tag', '')}`", where, "write a plain value, in quotes if it is text"
-            )
+class _Builder:
+    """Data from events, with a stack of the mappings and lists that are open."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.data: Any = None
+        self.lines: dict[str, int] = {"": 1}
+        self._stack: list[tuple[dict[str, Any] | list[Any], str]] = []
+        self._key: str | None = None
+        self._documents = 0
 
-def _value(node: pyyaml.Node, where: str, name: str, lines: dict[str, int], depth: int) -> Any:
-    at = Location(name, pointer=where or None, line=node.start_mark.line + 1)
-    lines.setdefault(where, node.start_mark.line + 1)
-    if depth > MAX_DEPTH:
-        raise ReadError(f"is nested deeper than {MAX_DEPTH} levels", at, "flatten it")
-    if isinstance(node, pyyaml.MappingNode):
-        return _mapping(node, where, name, lines, depth)
-    if isinstance(node, pyyaml.SequenceNode):
-        return [_value(item, f"{where}/{i}", name, lines, depth + 1) for i, item in enumerate(node.value)]
-    assert isinstance(node, pyyaml.ScalarNode)  # aliases are refused, and there is no fourth kind
-    return _scalar(node, at)
+    def take(self, event: Any) -> None:
+        at = Location(self.name, pointer=self._where() or None, line=event.start_mark.line + 1)
+        if isinstance(event, pyyaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise ReadError("is not YAML: found another document", at, "correct the line")
+        elif isinstance(event, pyyaml.CollectionEndEvent):
+            self._stack.pop()
+        elif isinstance(event, pyyaml.NodeEvent):
+            self._node(event, at)
 
+    def _node(self, event: Any, at: Location) -> None:
+        if event.anchor is not None:
+            fix = "write the value out, or refer to it with ${section.key}"
+            raise ReadError(f"uses the anchor or alias `{event.anchor}`", at, fix)
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
+            raise ReadError(f"uses the tag `{tag}`", at, "write a plain value, in quotes if it is text")
+        opens = not isinstance(event, pyyaml.ScalarEvent)
+        if opens and len(self._stack) == MAX_DEPTH:
+            raise ReadError(f"is nested deeper than {MAX_DEPTH} levels", at, "flatten it")
+        if self._stack and isinstance(self._stack[-1][0], dict) and self._key is None:
+            self._take_key(event, at)
+            return
+        value: Any = _scalar(event, at) if not opens else {} if isinstance(event, pyyaml.MappingStartEvent) else []
+        where = self._place(value, at)
+        if opens:
+            self._stack.append((value, where))
 
-def _mapping(node: pyyaml.MappingNode, where: str, name: str, lines: dict[str, int], depth: int) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        at = Location(name, pointer=where or None, line=key_node.start_mark.line + 1)
-        key = key_node.value
-        if not isinstance(key_node, pyyaml.ScalarNode):
+    def _take_key(self, event: Any, at: Location) -> None:
+        if not isinstance(event, pyyaml.ScalarEvent):
             raise ReadError("has a key that is not plain text", at, "use plain text as key")
-        if key in result:
+        key, (holder, where) = event.value, self._stack[-1]
+        if _half_pair(key):
+            message = "has half of a surrogate pair in a key, which is no text"
+            raise ReadError(message, at, "write the character itself")
+        if key in holder:
             raise ReadError(f"has the key `{key}` twice in one mapping", at, "keep one of the two")
-        inner = where + pointer(key)
-        lines[inner] = key_node.start_mark.line + 1
-        result[key] = _value(value_node, inner, name, lines, depth + 1)
-    return result
+        self._key = key
+        self.lines[where + pointer(key)] = at.line or 1
+
+    def _where(self) -> str:
+        """The pointer of the value that comes next."""
+        if not self._stack:
+            return ""
+        holder, where = self._stack[-1]
+        if isinstance(holder, list):
+            return f"{where}/{len(holder)}"
+        return where if self._key is None else where + pointer(self._key)
+
+    def _place(self, value: Any, at: Location) -> str:
+        """Put a value where it belongs, and say where that is."""
+        where = self._where()
+        self.lines.setdefault(where, at.line or 1)  # a member's line is that of its key
+        if not self._stack:
+            self.data, self.lines[""] = value, at.line or 1
+            return where
+        holder, _ = self._stack[-1]
+        if isinstance(holder, list):
+            holder.append(value)
+        else:
+            holder[self._key or ""], self._key = value, None
+        return where
 
 
-def _scalar(node: pyyaml.ScalarNode, at: Location) -> Any:
-    text = node.value
-    if node.style in ("'", '"', "|", ">"):
+def _half_pair(text: str) -> bool:
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
+def _scalar(event: Any, at: Location) -> Any:
+    text: str = event.value
+    if _half_pair(text):
+        raise ReadError("holds half of a surrogate pair, which is no text", at, "write the character itself")
+    if event.style is not None:
         return text
     for pattern, convert in _SCALARS:
         if pattern.match(text):
             if len(text) > 400:
-                raise ReadError(f"holds a number of {len(text)} characters", at)
+                raise ReadError(f"holds a number of {len(text)} characters", at, "write it in fewer digits")
             value = convert(text)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ReadError(f"holds {text}, which is no finite number", at, "write a finite number or null")
