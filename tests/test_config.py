@@ -296,7 +296,7 @@ def test_a_mapping_may_fill_what_was_null() -> None:
 
 
 def test_a_null_section_is_refused() -> None:
-    assert refusal(PLAIN + "model:\n") == "c.yaml:5: model: expected object, found null null"
+    assert refusal(PLAIN + "model:\n") == "c.yaml:5: model: expected object, found null"
 
 
 def test_extends_may_be_null() -> None:
@@ -585,7 +585,7 @@ def test_a_dollar_alone_is_a_dollar() -> None:
         ),
         (
             HEAD + 'stages:\n  b:\n    uses: toy.build\n    in: {model: "${model.max_length}"}\n',
-            "c.yaml:6: stages.b.in.model: expected string, found null null",
+            "c.yaml:6: stages.b.in.model: expected string, found null",
         ),
     ],
 )
@@ -828,7 +828,7 @@ def test_wiring_that_leads_nowhere(wiring: str, said: str) -> None:
         ),
         (PLAIN.replace("{name: one}", "[]"), "c.yaml:2: run: expected object, found array []"),
         (PLAIN.replace("{name: one}", "{}"), "c.yaml:2: run: `name` is missing"),
-        (HEAD + "stages: {}\n", "c.yaml:3: stages: is empty; expected at least 1"),
+        (HEAD + "stages: {}\n", "c.yaml:3: stages: is empty; expected at least 1 entry"),
         (HEAD + "stages:\n  build: 3\n", "c.yaml:4: stages.build: expected object, found integer 3"),
         (HEAD + "stages:\n  build: {with: {}}\n", "c.yaml:4: stages.build: `uses` is missing"),
         (HEAD + "stages:\n  build: {uses: [a]}\n", 'c.yaml:4: stages.build.uses: expected string, found array ["a"]'),

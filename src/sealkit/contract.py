@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit.finding import Finding, Location, ReadError, Severity, pointer
+from sealkit.finding import Finding, Location, ReadError, Severity, parts, pointer
 from sealkit.read import json as read_json
 from sealkit.read import jsonl
 
@@ -48,9 +49,10 @@ class Contract:
 
     @cached_property
     def _validator(self) -> Any:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator, validators
 
-        return Draft202012Validator(self.schema)
+        strict = validators.extend(Draft202012Validator, {"pattern": _pattern_holds})  # type: ignore[no-untyped-call]
+        return strict(self.schema)
 
     @cached_property
     def _accepts_row(self) -> Callable[[Any], bool]:
@@ -63,7 +65,7 @@ class Contract:
         found = [Violation(where, "is no finite number") for where in _non_finite(document, "")]
         for error in self._validator.iter_errors(document):
             found += _explain(error)
-        return sorted(set(found), key=lambda v: (v.pointer, v.message))
+        return sorted(set(found), key=lambda v: (_position(document, v.pointer), v.message))
 
     def row_violations(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Violation]]:
         """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
@@ -71,6 +73,7 @@ class Contract:
         accepts = self._accepts_row
         for line, row in rows:
             if not accepts(row):
+                rules.pass_over()
                 for violation in self.violations(row):
                     yield line, violation
             else:
@@ -137,6 +140,12 @@ class RowRules:
         self._position = 0
         self.count = 0
 
+    def pass_over(self) -> None:
+        """A row that breaks the schema: it is there, and nothing between it and its neighbours can be said."""
+        self.count += 1
+        self._position += 1
+        self._previous = None
+
     def __call__(self, row: dict[str, Any]) -> list[str]:
         """The messages of the rules that this row breaks."""
         self.count += 1
@@ -144,12 +153,14 @@ class RowRules:
         if self._group is not None:
             value = row[self._group]
             if self.count == 1 or value != self._current:
-                if value in self._groups:
+                back = value in self._groups
+                if back:
                     broken.append(
                         f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together"
                     )
                 self._groups.add(value)
-                self._current, self._previous, self._position = value, None, 0
+                self._current, self._previous = value, None
+                self._position = row[self._ranked] - 1 if back and self._ranked else 0
                 self._seen.clear()
         if self._unique:
             key = tuple([row[field] for field in self._unique])
@@ -213,7 +224,29 @@ _TYPES = {
 
 def _show(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= 100 else text[:97] + "..."  # a digest is shown whole
+
+
+def _position(document: Any, where: str) -> list[int]:
+    """Where a pointer stands in a document, so that findings come in the document's own order."""
+    found = []
+    for part in parts(where):
+        if isinstance(document, dict):
+            found.append(list(document).index(part) if part in document else len(document))
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdigit():
+            found.append(int(part))
+            document = document[int(part)] if int(part) < len(document) else None
+    return found
+
+
+def _pattern_holds(validator: Any, pattern: str, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    """JSON Schema's `$` is the end of the text (ECMA-262); Python's would let a newline pass behind it."""
+    from jsonschema import ValidationError
+
+    strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+    if isinstance(instance, str) and not re.search(strict, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _explain(error: Any) -> list[Violation]:
@@ -231,7 +264,8 @@ def _explain(error: Any) -> list[Violation]:
         return [Violation(where + pointer(key), f"unknown key `{key}`{did_you_mean(key, known)}") for key in extra]
     if rule == "type":
         wanted = " or ".join(expected) if isinstance(expected, list) else expected
-        return [Violation(where, f"expected {wanted}, found {_TYPES.get(type(found), 'value')} {_show(found)}")]
+        name = "" if found is None else f"{_TYPES.get(type(found), 'value')} "
+        return [Violation(where, f"expected {wanted}, found {name}{_show(found)}")]
     if rule == "enum":
         wanted = ", ".join(_show(value) for value in expected)
         return [Violation(where, f"expected one of {wanted}; found {_show(found)}{did_you_mean(found, expected)}")]
@@ -243,7 +277,8 @@ def _explain(error: Any) -> list[Violation]:
     if rule == "pattern":
         return [Violation(where, f"expected {_pattern(error.schema)}, found {_show(found)}")]
     if rule in ("minLength", "minItems", "minProperties"):
-        return [Violation(where, f"is empty; expected at least {expected}")]
+        noun = {"minLength": "character", "minItems": "item"}.get(rule, "entry")
+        return [Violation(where, f"is empty; expected at least {expected} {noun}")]
     return [Violation(where, error.message)]
 
 
@@ -253,5 +288,6 @@ def _pattern(schema: Mapping[str, Any]) -> str:
 
 def did_you_mean(given: Any, known: Iterable[Any]) -> str:
     """`; did you mean `x`?` where a known word is close to the given one, else nothing."""
-    close = difflib.get_close_matches(str(given), [str(item) for item in known], n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    words = {str(item).lower(): str(item) for item in known}
+    close = difflib.get_close_matches(str(given).lower(), words, n=1)
+    return f"; did you mean `{words[close[0]]}`?" if close else ""
