@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
 
+WAY_OUT = {
+    "diverged": "seal from a branch that holds it: git branch --contains {commit}",
+    "unknown": "fetch it (git fetch --unshallow, or the branch that holds {commit}), then seal",
+}
 SAID = {"diverged": "is no ancestor of the audit commit", "unknown": "is not known in the repository of the audit"}
 
 
@@ -26,14 +30,19 @@ def find(run: View) -> Iterator[Finding]:
             message = (
                 f"code not bound to a commit: the run's commit {observed.document['run']['commit']} {SAID[relation]}"
             )
-            yield Finding(message, observed.at("run", "relation"), also=(metadata.at("git", "commit"),))
+            fix = WAY_OUT[relation].format(commit=observed.document["run"]["commit"])
+            yield Finding(message, observed.at("run", "relation"), also=(metadata.at("git", "commit"),), fix=fix)
         elif relation == "ancestor" and not bound:
             message = "code not bound to a commit: run and audit commit differ, and no model digest binds them"
-            yield Finding(message, observed.at("run", "commit"), also=(metadata.at("git", "commit"),))
+            fix = "name the models in the config, so that their digests are kept, or seal at the commit of the run"
+            yield Finding(message, observed.at("run", "commit"), also=(metadata.at("git", "commit"),), fix=fix)
     for i, training in enumerate(observed.document["training"]):
         if training["run_id"] != metadata.document["run_id"] and training["relation"] in SAID:
-            message = f"code not bound to a commit: the commit of the training {training['run_id']} {SAID[training['relation']]}"
-            yield Finding(message, observed.at("training", i, "relation"))
+            commit, relation = training["commit"], training["relation"]
+            told = SAID[relation] if commit else "was not recorded"
+            message = f"code not bound to a commit: the commit {commit} of the training {training['run_id']} {told}"
+            fix = WAY_OUT[relation].format(commit=commit) if commit else "train inside a repository"
+            yield Finding(message, observed.at("training", i, "relation"), fix=fix)
 
 
 CHECK = Check(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Artifact, Check, Finding, View
+from sealkit import Artifact, Check, Finding, Location, View
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -26,23 +26,28 @@ def find(run: View) -> Iterator[Finding]:
                 manifest.at("fingerprint", "metric"),
             )
         for part, name, digest in (
-            ("digest", vectors, manifest.document["digest"]),
-            ("ids", listing, manifest.document["ids"]["digest"]),
+            (("digest",), vectors, manifest.document["digest"]),
+            (("ids", "digest"), listing, manifest.document["ids"]["digest"]),
         ):
             if run.digest(name) != digest:
                 yield Finding(
-                    f"{name} is not the file that the manifest describes: its digest differs", manifest.at(part)
+                    f"{name} is not the file that the manifest describes: its digest is {run.digest(name)}",
+                    manifest.at(*part),
+                    fix="put the file back as it was, or build the index again from the corpus",
                 )
-        yield from ids(run, manifest, listing, corpora.get(said["corpus"]["digest"]))
+        corpus = corpora.get(said["corpus"]["digest"])
+        if corpus is None:
+            yield Finding(
+                "the corpus that was indexed is none of the run's",
+                manifest.at("fingerprint", "corpus", "digest"),
+                also=tuple(one.at() for one in corpora.values()),
+            )
+        else:
+            yield from ids(run, manifest, listing, corpus)
 
 
-def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact | None) -> Iterator[Finding]:
+def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterator[Finding]:
     said = manifest.document["fingerprint"]
-    if corpus is None:
-        yield Finding(
-            "no corpus of the run is the one that was indexed", manifest.at("fingerprint", "corpus", "digest")
-        )
-        return
     documents = [row["doc_id"] for _, row in corpus.rows()]
     names = [text for _, text in run.lines(listing)]
     for what, found in ((listing, len(names)), (corpus.path, len(documents))):
@@ -50,16 +55,15 @@ def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact | None) ->
             yield Finding(
                 f"{what} holds {found} documents, the index {said['count']}",
                 manifest.at("fingerprint", "count"),
-                also=(corpus.at(),),
+                also=(Location(what),),
             )
     if said["corpus"]["count"] not in (len(documents), said["count"]):
         message = f"{corpus.path} holds {len(documents)} documents, the manifest says {said['corpus']['count']}"
         yield Finding(message, manifest.at("fingerprint", "corpus", "count"), also=(corpus.at(),))
     for number, (name, document) in enumerate(zip(names, documents, strict=False), 1):
         if name != document:
-            yield Finding(
-                f"row {number} of {listing} is {name}, row {number} of the corpus {document}", corpus.at(line=number)
-            )
+            message = f"row {number} is {name}, row {number} of the corpus that was indexed is {document}"
+            yield Finding(message, Location(listing, line=number), also=(corpus.at(line=number),))
             break
 
 

@@ -14,13 +14,19 @@ def find(run: View) -> Iterator[Finding]:
     for search in run.all("search_manifest"):
         index = indexes.get(search.document["index"]["identity"])
         if index is None:
-            yield Finding("the index that was searched is none of the run's", search.at("index", "identity"))
+            yield Finding(
+                "the index that was searched is none of the run's",
+                search.at("index", "identity"),
+                also=tuple(one.at("identity") for one in indexes.values()),
+                fix="search the run's own index again",
+            )
             continue
         if index.document["digest"] != search.document["index"]["digest"]:
             yield Finding(
                 "the index file is not the one that was searched",
                 search.at("index", "digest"),
                 also=(index.at("digest"),),
+                fix="search the index again as it is now",
             )
         for difference in differences(index.document["fingerprint"], search.document["fingerprint"]):
             yield Finding(

@@ -66,7 +66,12 @@ def differing_rows(rows: Artifact, values: dict[str, dict[str, float]]) -> Itera
             continue
         wrong += 1
         if wrong <= 3:
-            message = f"{row['measure']} of query {row['query_id']} is {row['value']!r}, its ranking gives {expected!r}"
+            gives = (
+                "nobody judged that query or asked for that measure"
+                if expected is None
+                else f"its ranking gives {expected!r}"
+            )
+            message = f"{row['measure']} of query {row['query_id']} is {row['value']!r}; {gives}"
             yield Finding(message, rows.at(line=line))
     if wrong > 3:
         yield Finding(f"and {wrong - 3} further rows differ", rows.at())

@@ -9,7 +9,7 @@ from sealkit import Artifact, Check, Finding, Severity, View
 def find(run: View) -> Iterator[Finding]:
     manifests = run.all("model_manifest")
     checkpoints = [m for m in manifests if m.document["training"] and m.document["exported_to"] is None]
-    for best in (m for m in checkpoints if m.document["role"] == "best"):
+    for best in (m for m in checkpoints if "best" in (m.document["role"], m.path.split("/")[-2])):
         yield from best_is_best(run, best, made_by(stage_of(best), checkpoints))
     sources = dict(run.wired("model"))
     for exported in (m for m in manifests if m.document["exported_to"] is not None):
@@ -30,7 +30,12 @@ def made_by(stage: str, checkpoints: list[Artifact]) -> dict[str, Artifact]:
 def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) -> Iterator[Finding]:
     selection = best.document["selection"]
     if selection is None:
-        yield Finding("does not say by what it was chosen", best.at("selection"), severity=Severity.WARNING)
+        yield Finding(
+            "does not say by what it was chosen",
+            best.at("selection"),
+            severity=Severity.WARNING,
+            fix="keep metric, direction, step and value of the choice",
+        )
         return
     rows = [
         (row, history.at(line=line))
@@ -41,7 +46,9 @@ def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) ->
     ]
     if not rows:
         yield Finding(
-            f"no history of {selection['metric']} is kept, by which it was chosen", best.at("selection", "metric")
+            f"no history of {selection['metric']} is kept, by which it was chosen",
+            best.at("selection", "metric"),
+            fix=f"keep the rows of {selection['metric']} in metric_history.jsonl",
         )
         return
     sign = 1 if selection["direction"] == "higher" else -1
@@ -50,7 +57,15 @@ def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) ->
     if (selection["step"], selection["value"]) != (top["step"], top["value"]):
         chosen = f"chosen at step {selection['step']} with {selection['value']!r}"
         message = f"{chosen}; the best was step {top['step']} with {top['value']!r}"
-        yield Finding(message, best.at("selection", "step"), also=(place,), fix=f"take {name}")
+        yield Finding(
+            message,
+            best.at("selection", "step"),
+            also=(place,),
+            fix=f"choose {name} and export it, under another run name",
+        )
+    if best.document["step"] != selection["step"]:
+        message = f"is the model of step {best.document['step']}, and was chosen at step {selection['step']}"
+        yield Finding(message, best.at("step"), also=(best.at("selection", "step"),))
     step = checkpoints.get(name)
     if step is None:
         message = f"its weights are taken on trust: step {top['step']}, the best, was not kept"
@@ -84,7 +99,7 @@ def exported_is(exported: Artifact, checkpoints: dict[str, Artifact], which: Any
         # Where the config promised nothing, to export another one is unusual and no breach.
         severity=None if which else Severity.WARNING,
         also=(wanted.at("weights"),),
-        fix=f"export {which or 'best'} again",
+        fix=f"export {which or 'best'}, under another run name",
     )
 
 

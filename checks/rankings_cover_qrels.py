@@ -29,9 +29,8 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(f"and {unknown - 3} further results are not in the corpus", rankings.at())
         missing = sorted(judged.keys() - seen)
         for query in missing[:3]:
-            yield Finding(
-                f"no results for the judged query {query}", rankings.at(), also=(qrels.at(line=judged[query]),)
-            )
+            message = f"no results for the judged query {query} in {rankings.path}"
+            yield Finding(message, qrels.at(line=judged[query]), also=(rankings.at(),))
         if len(missing) > 3:
             yield Finding(
                 f"and {len(missing) - 3} further judged queries have no results", rankings.at(), also=(qrels.at(),)

@@ -14,9 +14,9 @@ def find(run: View) -> Iterator[Finding]:
             "wait for it, or run the config again under another name",
         )
     if status == "failed":
-        where = f"stage {failure['stage']}" if failure and failure["stage"] else "a check"
+        # The message names the stage or the check itself.
         yield Finding(
-            f"the run failed at {where}: {failure['message'] if failure else 'no reason kept'}", summary.at("status")
+            f"the run failed: {failure['message'] if failure else 'no reason was kept'}", summary.at("status")
         )
 
 

@@ -24,10 +24,16 @@ def find(run: View) -> Iterator[Finding]:
             )
     if summary.document["run_id"] != run.one("run_metadata").document["run_id"]:
         yield Finding(
-            "names another run than run_metadata.json",
+            f"its run_id is {summary.document['run_id']}, that of run_metadata.json {run.one('run_metadata').document['run_id']}",
             summary.at("run_id"),
             also=(run.one("run_metadata").at("run_id"),),
         )
+    metadata = run.one("run_metadata")
+    for key in ("name", "seed", "purpose"):
+        said, asked = metadata.document[key], config.document["config"]["run"].get(key)
+        if said != asked:
+            message = f"{key} is {said!r} here, {asked!r} in {config.path}"
+            yield Finding(message, metadata.at(key), also=(config.at("config", "run", key),))
     if summary.document["status"] == "ok":
         done = {stage["name"] for stage in summary.document["stages"]}
         for name in config.document["config"]["stages"]:
@@ -38,15 +44,15 @@ def find(run: View) -> Iterator[Finding]:
             present = any(name == output["path"] or name.startswith(f"{output['path']}/") for name in run.files)
             if present and run.digest(output["path"]) != output["digest"]:
                 place = summary.at("stages", i, "outputs", key, "digest")
-                message = f"{output['path']} is not what the stage {stage['name']} wrote: its digest differs"
-                yield Finding(message, place)
+                message = f"{output['path']} is not what the stage {stage['name']} wrote: its digest is {run.digest(output['path'])}"
+                yield Finding(message, place, fix="put it back as it was, or run again under another name")
 
 
 CHECK = Check(
     since="0.1.0",
     title="The summary agrees with the files",
     why="Summaries held the last value while the report said best, and went on to papers (wandb#2756, transformers#7197).",
-    fix="write the summary from the files, or run the stage again",
+    fix="run again under another name: a summary is written by its run, and by nobody afterwards",
     reads={"summary": 1, "metrics": 1, "resolved_config": 1, "run_metadata": 1},
     find=find,
 )

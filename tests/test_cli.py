@@ -111,7 +111,10 @@ def test_an_unknown_verb() -> None:
             ("run", "configs/retriever_ft.yaml", "stages.train.with.epoch=1"),
             "toolkit: override stages.train.with.epoch=1: unknown key `epoch` in stages.train.with; did you mean `epochs`?\n",
         ),
-        (("run", "nowhere.yaml"), "toolkit: nowhere.yaml: cannot be read: No such file or directory\n  fix: check the path\n"),
+        (
+            ("run", "nowhere.yaml"),
+            "toolkit: nowhere.yaml: cannot be read: No such file or directory\n  fix: check the path\n",
+        ),
         (
             ("check", "nowhere"),
             "toolkit: nowhere: no such run directory\n  fix: give the folder that `toolkit run` printed last\n",
@@ -145,7 +148,13 @@ def test_a_run_directory_that_is_taken(here: Path) -> None:
 
 def test_the_run_directory_is_the_last_line_and_all_of_stdout(here: Path) -> None:
     done = toolkit(
-        "run", str(ROOT / "configs/retriever_base.yaml"), "--out", "outputs", "model.base=tiny", "run.limit=4", "run.name=again"
+        "run",
+        str(ROOT / "configs/retriever_base.yaml"),
+        "--out",
+        "outputs",
+        "model.base=tiny",
+        "run.limit=4",
+        "run.name=again",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "outputs/again\n"
@@ -203,7 +212,10 @@ def test_an_index_built_with_another_model_of_the_same_dimension(here: Path, fin
     )
     assert done.returncode == 1
     assert done.stdout == "outputs/mixed\n"
-    assert "toolkit: stage search stopped: it refused; what it wrote lies in outputs/mixed/quarantine/search\n" in done.stderr
+    assert (
+        "toolkit: stage search stopped: it refused; what it wrote lies in outputs/mixed/quarantine/search\n"
+        in done.stderr
+    )
     assert re.search(
         r"stages/index/index/index_manifest.json:\d+: stage-search: encoder\.weights: the index was built with "
         r"'sha256:[0-9a-f]{64}', the query side has 'sha256:[0-9a-f]{64}'\n",

@@ -106,7 +106,6 @@ def test_stages_run_in_the_order_of_their_wiring(place: Path) -> None:
     assert [stage["name"] for stage in summary["stages"]] == ["documents", "copy"]
 
 
-
 @pytest.mark.parametrize(
     ("how", "code", "kind", "message"),
     [
@@ -149,7 +148,9 @@ def test_a_bad_stage_ends_the_run(place: Path, how: str, code: int, kind: str, m
 )
 def test_a_broken_output_is_named_with_its_line(place: Path, how: str, text: str) -> None:
     result = run(place, f"stages.documents.with.how={how}")
-    findings = [finding for outcome in result.report.checks if outcome.id == "stage-documents" for finding in outcome.findings]
+    findings = [
+        finding for outcome in result.report.checks if outcome.id == "stage-documents" for finding in outcome.findings
+    ]
     assert [f"{f.at}: {f.message}"[: len(text)] for f in findings] == [text]
 
 
@@ -159,7 +160,11 @@ def test_what_was_finished_before_stays(place: Path) -> None:
     assert result.exit_code == 4
     assert (result.path / "stages/copy/corpus.jsonl").read_text().count("\n") == 3
     assert [stage["name"] for stage in document(result, "summary.json")["stages"]] == ["documents", "copy"]
-    trace = [row for line in (result.path / "logging.jsonl").read_text().splitlines() if (row := json.loads(line))["event"] == "traceback"]
+    trace = [
+        row
+        for line in (result.path / "logging.jsonl").read_text().splitlines()
+        if (row := json.loads(line))["event"] == "traceback"
+    ]
     assert "ZeroDivisionError" in trace[0]["message"]
 
 
@@ -170,7 +175,10 @@ def test_two_stages_may_not_report_one_metric(place: Path) -> None:
     )
     result = run(place)
     assert result.exit_code == 1
-    assert result.report.checks[-1].findings[0].message == "reported the metric train/loss, which another stage reported already"
+    assert (
+        result.report.checks[-1].findings[0].message
+        == "reported the metric train/loss, which another stage reported already"
+    )
 
 
 def test_a_run_is_never_overwritten(place: Path) -> None:
@@ -231,9 +239,10 @@ def test_a_write_that_the_system_refuses_is_4(place: Path) -> None:
 def test_a_full_disk_is_4_and_the_summary_says_so(place: Path) -> None:
     disk = place / "disk"
     disk.mkdir()
-    if shutil.which("mount") is None or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True
-    ).returncode:
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode
+    ):
         pytest.skip("a small disk cannot be mounted here")
     try:
         done = start(place, "free", "stages.documents.with.how=large", "run.output_dir=disk/outputs")

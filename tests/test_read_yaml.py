@@ -154,9 +154,7 @@ def test_64_levels_are_read_and_no_more(opening: str, closing: str) -> None:
     assert words(deeper) == "c.yaml:1: is nested deeper than 64 levels\n  fix: flatten it"
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 10_000, "{a: " * 10_000, "- " * 10_000, "[" * 10_000 + "&a", "[\n" * 10_000]
-)
+@pytest.mark.parametrize("text", ["[" * 10_000, "{a: " * 10_000, "- " * 10_000, "[" * 10_000 + "&a", "[\n" * 10_000])
 def test_what_is_far_too_deep_is_refused_with_its_line_and_at_once(text: str) -> None:
     with within(8):
         error = refusal(lambda: yaml.parse(text, "c.yaml"))

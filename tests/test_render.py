@@ -104,7 +104,6 @@ def test_a_report_on_a_terminal() -> None:
 metrics.json:2: metrics/v1: /a: expected number, found null
   metrics.json:2 | "a": null
 summary.json: summary/v1: blocked: is a Git LFS pointer
-  see summary.json
   fix: git lfs pull
 stages/index/index: blocked: promised, and absent
   fix: run it

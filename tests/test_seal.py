@@ -79,7 +79,9 @@ def test_the_seal_keeps_its_contracts_and_says_what_was_compared(run: Path) -> N
     assert predicate["commits"]["relation"] == "same"
     deltas = predicate["deltas"]
     assert deltas["differs"] == []
-    assert {row["key"] for row in deltas["rows"]} == {f"retrieval/test/{m}" for m in ("nDCG@10", "RR@10", "R@10", "R@100")}
+    assert {row["key"] for row in deltas["rows"]} == {
+        f"retrieval/test/{m}" for m in ("nDCG@10", "RR@10", "R@10", "R@100")
+    }
     for row in deltas["rows"]:
         assert row["n"] == 24
         assert row["low"] <= row["difference"] <= row["high"]
@@ -228,7 +230,9 @@ def test_a_forged_delta_is_found(run: Path) -> None:
     repair(run, {"deltas": deltas})
     found = verify(run)
     assert found.exit_code == 1
-    assert messages(found)[0].startswith("seal/seal.json: /predicate/deltas/rows/0/low: the seal says 0.5, derived again it is")
+    assert messages(found)[0].startswith(
+        "seal/seal.json: /predicate/deltas/rows/0/low: the seal says 0.5, derived again it is"
+    )
 
 
 def test_a_seal_that_leaves_a_check_out_is_found(run: Path) -> None:
@@ -277,7 +281,10 @@ def test_a_subject_outside_the_run_is_never_read(run: Path, name: str) -> None:
 
 def test_sealing_again_gives_the_same_bytes(sealed_once: tuple[Path, str]) -> None:
     folder, sealed = sealed_once
-    before = {name: (folder / "outputs/ft_mnr/seal" / name).read_bytes() for name in digest.walk(folder / "outputs/ft_mnr/seal")}
+    before = {
+        name: (folder / "outputs/ft_mnr/seal" / name).read_bytes()
+        for name in digest.walk(folder / "outputs/ft_mnr/seal")
+    }
     with contextlib.chdir(folder):
         again = seal(folder / "outputs/ft_mnr", folder / "outputs/base")
     assert (again.digest, again.fresh) == (sealed, False)

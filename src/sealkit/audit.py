@@ -54,9 +54,9 @@ def judge_artifact(run: Run, artifact: Artifact) -> Outcome:
 
 def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
     """Run one check, if everything it reads is there and valid; its outcome says what came of it."""
-    hindered, reason = _hindrance(run, check, sealed)
+    hindered, reason, way_out = _hindrance(run, check, sealed)
     if hindered:
-        return Outcome(check.id, check.title, hindered, reason=reason)
+        return Outcome(check.id, check.title, hindered, reason=reason, fix=way_out)
     found: list[Finding] = []
     stopped: Status | None = None
     fix: str | None = check.fix
@@ -94,7 +94,7 @@ def concrete(run: Run, finding: Finding, severity: Severity) -> Finding:
     )
 
 
-def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str | None]:
+def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str | None, str | None]:
     """Why a check cannot run: something it reads is broken, of another version, or promised and absent."""
     absent = {contract.split("/")[0]: path for path, (contract, _) in _absent(run, sealed)}
     for kind in sorted(check.kinds):
@@ -102,14 +102,15 @@ def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str
         artifacts = run.all(kind)
         for artifact in artifacts:
             if artifact.problems:
-                return Status.BLOCKED, f"{artifact.path} does not keep {artifact.contract.id}"
+                return Status.BLOCKED, f"{artifact.path} does not keep {artifact.contract.id}", "put that right first"
             if artifact.contract.version != version:
-                return Status.BLOCKED, f"{artifact.path} is {artifact.contract.id}; the check reads {kind}/v{version}"
+                reason = f"{artifact.path} is {artifact.contract.id}; the check reads {kind}/v{version}"
+                return Status.BLOCKED, reason, "update sealkit, or the pack that the check is of"
         if kind in absent:
-            return Status.BLOCKED, f"{absent[kind]} is promised, and absent"
+            return Status.BLOCKED, f"{absent[kind]} is promised, and absent", "run the pipeline to its end"
         if not artifacts and kind in check.required:
-            return Status.SKIPPED, f"the run holds no {kind}, and nothing promises one"
-    return None, None
+            return Status.SKIPPED, f"the run holds no {kind}, and nothing promises one", None
+    return None, None, None
 
 
 def _absent(run: Run, sealed: bool) -> list[tuple[str, tuple[str, str]]]:

@@ -68,7 +68,8 @@ class Artifact:
         """The name of a file in the artifact's own folder. Raises ReadError for one that would lead out of it."""
         if "/" in name or "\\" in name or name in ("", ".", ".."):
             raise ReadError(f"names the file {name!r}, which is not beside it", Location(self.path))
-        return self.path.rpartition("/")[0] + "/" + name
+        folder, slash, _ = self.path.rpartition("/")
+        return folder + slash + name
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ class Run:
 
     def _line(self, name: str, line: int) -> str | None:
         lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
-        return next((content.strip()[:QUOTE_LIMIT] for number, content in lines if number == line), None)
+        text = next((content.strip() for number, content in lines if number == line), None)
+        return text if text is None or len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
 
 def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metric_keys: MetricKeys) -> Run:

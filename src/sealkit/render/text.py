@@ -38,7 +38,9 @@ def _finding(item: Outcome, finding: Finding) -> list[str]:
     # An artifact's own id is its path, which stands at the head of the line already.
     who = item.title if item.id == finding.at.path else item.id
     lines = [f"{clean(str(finding.at))}: {clean(who)}: {word}{clean(finding.message)}"]
-    lines += [f"  {place}" for place in (_place(finding.at), *map(_place, finding.also)) if place]
+    # Where the finding's own place has no line, the head has said all of it.
+    places = [*([finding.at] if finding.at.line is not None else []), *finding.also]
+    lines += [f"  {place}" for place in map(_place, places) if place]
     if finding.fix:
         lines.append(f"  fix: {clean(finding.fix)}")
     return lines
@@ -65,4 +67,4 @@ def _visible(character: str) -> str:
     category, code = unicodedata.category(character), ord(character)
     if category[0] != "C" and category not in ("Zl", "Zp"):
         return character
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

@@ -35,7 +35,9 @@ def run(inputs: Mapping[str, Input], params: Documents, out: Out, ctx: Context) 
     if params.how == "interrupt":
         raise KeyboardInterrupt
     if params.how == "refuse":
-        raise Refused([Finding("these documents are not for you", Location(str(out["corpus"]), line=2), fix="ask somebody")])
+        raise Refused(
+            [Finding("these documents are not for you", Location(str(out["corpus"]), line=2), fix="ask somebody")]
+        )
     if params.how == "usage":
         raise UsageError("no such collection", "name another")
     if params.how == "large":

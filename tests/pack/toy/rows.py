@@ -18,7 +18,9 @@ def run(inputs: Mapping[str, Input], params: Rows, out: Out, ctx: Context) -> No
     documents = [f"doc-{i:07d}" for i in range(max(params.queries, 2 * params.top_k))]
     out.rows("corpus", ({"doc_id": doc, "text": f"text of {doc}"} for doc in documents))
     out.rows("queries", ({"query_id": f"q-{i:06d}", "text": f"query {i}"} for i in range(params.queries)))
-    out.rows("qrels", ({"query_id": f"q-{i:06d}", "doc_id": documents[i], "relevance": 1} for i in range(params.queries)))
+    out.rows(
+        "qrels", ({"query_id": f"q-{i:06d}", "doc_id": documents[i], "relevance": 1} for i in range(params.queries))
+    )
     rankings = []
     for i in range(params.queries):
         found = sorted((generator.random(), doc) for doc in generator.sample(documents, params.top_k))[::-1]
