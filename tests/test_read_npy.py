@@ -120,7 +120,7 @@ def test_what_is_no_npy_file_is_refused(data: bytes, tmp_path: Path) -> None:
         "", "{", "[1, 2]", "{1}", "7", "'descr'", "None", "{}", "{'descr': '<f4'}", "(" * 5000, "-" * 5000 + "1", "9" * 5000, "{[]: 1}", "\0",
         "__import__('os').mkdir('made')", "{'descr': '<f4', 'fortran_order': False, 'shape': (open('made', 'w'),)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}", "{'descr': '<f4', 'fortran_order': 'no', 'shape': (2,)}",
-        "{'descr': '<f4', 'fortran_order': 1, 'shape': (2,)}", HEADER + HEADER, HEADER.strip() + " if True else 1",
+        "{'descr': '<f4', 'fortran_order': 1, 'shape': (2,)}", HEADER + HEADER, HEADER.strip() + " if True else 1", HEADER.strip() + "\x1c",
     ],
 )  # fmt: skip
 def test_a_header_that_is_none_is_refused_and_not_run(

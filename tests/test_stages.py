@@ -384,6 +384,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another_split(library: P
 def test_the_order_of_the_file_system_does_not_matter(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("a_copy", "z_copy"):
+        shutil.copy(library / "m1.py", library / f"{name}.py")
     before = digest.tree(data(tmp_path, "before"))
     real = Path.rglob
 
@@ -412,6 +414,12 @@ def test_a_limited_data_set_is_the_beginning_of_the_whole_one(library: Path, tmp
     whole, part = data(tmp_path, "whole"), data(tmp_path, "part", ctx=context(tmp_path, limit=3))
     for split in SPLITS:
         assert rows(part / f"{split}_corpus.jsonl") == rows(whole / f"{split}_corpus.jsonl")[:3]
+
+
+def test_a_limited_data_set_is_drawn_from_many_modules(library: Path, tmp_path: Path) -> None:
+    folder = data(tmp_path, ctx=context(tmp_path, limit=6))
+    modules = {row["doc_id"].partition("::")[0] for row in rows(folder / "train_corpus.jsonl")}
+    assert len(modules) >= 4
 
 
 def test_nothing_that_is_read_is_imported(library: Path, tmp_path: Path) -> None:

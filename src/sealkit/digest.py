@@ -96,7 +96,8 @@ def tree(root: Path, *, without: Iterable[str] = (), follow: bool = False) -> st
 
     `follow` reads through symbolic links, as model caches need. Raises ReadError.
     """
-    names = [name for name in walk(root, follow=follow) if name not in set(without)]
+    left_out = set(without)
+    names = [name for name in walk(root, follow=follow) if name not in left_out]
     if not names:
         raise ReadError("holds no files", Location(str(root)), "check the path", malformed=False)
     return listing(files(root, names, follow=follow))

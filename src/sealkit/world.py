@@ -1,7 +1,6 @@
 """What lies outside a run, observed: the repository, the host, installed packages and named models.
 
-Nothing here runs what it finds: git is called with hooks, fsmonitor, external diffs, filters and the ext protocol
-turned off, and packages are located by their metadata, without importing them.
+Nothing here runs what it finds; packages are located by their metadata, without importing them.
 """
 
 from __future__ import annotations
@@ -10,34 +9,26 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sealkit import digest
 from sealkit.finding import ReadError, UsageError
+from sealkit.repository import Repository, ancestry, find_repository, repository
 
-GIT_TIMEOUT = 60  # seconds, for one call
-UNTRACKED_SHOWN = 100
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A repository as it stood. `state`: `ok`, `none` (no repository or no git), `refused` (git will not read it), or
-    `empty` (no commit yet). Only with `ok` are the other fields set."""
-
-    state: str
-    reason: str | None = None
-    commit: str | None = None
-    branch: str | None = None
-    shallow: bool = False
-    dirty: bool = False
-    diff: str | None = None
-    untracked: tuple[str, ...] = ()
-    untracked_count: int = 0
-
-    def document(self) -> dict[str, object]:
-        return {**asdict(self), "untracked": list(self.untracked)}
+__all__ = [
+    "Model",
+    "Repository",
+    "ancestry",
+    "find_repository",
+    "host",
+    "model",
+    "packages",
+    "python",
+    "repository",
+    "versions",
+]
 
 
 @dataclass(frozen=True)
@@ -59,104 +50,6 @@ class Model:
             "tensors": self.weights.tensors,
             "excluded": list(self.weights.excluded),
         }
-
-
-class _Git:
-    """git in one folder, with everything off by which a repository could run a program."""
-
-    _OFF = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.ext.allow=never", "core.pager=cat",
-            "diff.external=", "core.sshCommand=false", "credential.helper=", "submodule.recurse=false")  # fmt: skip
-
-    def __init__(self, folder: Path) -> None:
-        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-        import git
-
-        self._git = git.Git(str(folder))
-        self._filters: list[str] = []
-        _, names, _ = self("config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process)$")
-        self._filters = [f"{name}=" for name in names.split()]
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        options = [part for setting in (*self._OFF, *self._filters) for part in ("-c", setting)]
-        command = ["git", "--no-optional-locks", "--no-replace-objects", *options, *arguments]
-        # Hostile names come back as bytes of any kind; surrogateescape would not survive JSON.
-        status, out, err = self._git.execute(
-            command,
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            kill_after_timeout=GIT_TIMEOUT if os.name != "nt" else None,
-            env={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-        )
-        text = out.decode("utf-8", "replace") if isinstance(out, bytes) else str(out)
-        error = err.decode("utf-8", "replace") if isinstance(err, bytes) else str(err)
-        return int(status or 0), text.strip("\n"), error.strip()
-
-
-def repository(folder: Path) -> Repository:
-    """The repository that holds a folder."""
-    try:
-        git = _Git(folder)
-    except Exception as error:  # GitPython raises its own errors of several families where git is absent
-        return Repository("none", f"git cannot be run: {type(error).__name__}")
-    status, inside, error_text = git("rev-parse", "--is-inside-work-tree")
-    if "dubious ownership" in error_text:
-        return Repository("refused", "git refuses it: dubious ownership (git config --global --add safe.directory …)")
-    if status or inside != "true":
-        return Repository("none", "no repository")
-    status, commit, _ = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    if status:
-        return Repository("empty", "the repository has no commit yet")
-    _, branch, _ = git("symbolic-ref", "--short", "--quiet", "HEAD")
-    _, shallow, _ = git("rev-parse", "--is-shallow-repository")
-    _, top, _ = git("rev-parse", "--show-toplevel")
-    top_git = _Git(Path(top))
-    _, diff, _ = top_git("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--full-index", "HEAD")
-    _, listing, _ = top_git("ls-files", "--others", "--exclude-standard", "-z")
-    untracked = sorted(name for name in listing.split("\0") if name)
-    return Repository(
-        "ok",
-        commit=commit,
-        branch=branch or None,
-        shallow=shallow == "true",
-        dirty=bool(diff),
-        diff=digest.of_bytes(diff.encode()) if diff else None,
-        untracked=tuple(untracked[:UNTRACKED_SHOWN]),
-        untracked_count=len(untracked),
-    )
-
-
-def ancestry(folder: Path, older: str | None, newer: str | None) -> str:
-    """How one commit stands to another: `same`, `ancestor`, `diverged`, or `unknown` (absent, shallow, no repository)."""
-    if (
-        not older
-        or not newer
-        or not re.fullmatch(r"[0-9a-f]{40,64}", older)
-        or not re.fullmatch(r"[0-9a-f]{40,64}", newer)
-    ):
-        return "unknown"
-    if older == newer:
-        return "same"
-    try:
-        git = _Git(folder)
-    except Exception:
-        return "unknown"
-    if any(git("cat-file", "-e", f"{commit}^{{commit}}")[0] for commit in (older, newer)):
-        return "unknown"
-    status, _, _ = git("merge-base", "--is-ancestor", older, newer)
-    if status == 0:
-        return "ancestor"
-    _, shallow, _ = git("rev-parse", "--is-shallow-repository")
-    return "diverged" if status == 1 and shallow != "true" else "unknown"
-
-
-def find_repository(places: Sequence[Path], commit: str | None = None) -> tuple[Path, Repository]:
-    """The first place in a repository that knows `commit`; else the first in any repository; else the first place."""
-    found = [(place, repository(place)) for place in places]
-    for place, seen in found:
-        if seen.state == "ok" and commit and ancestry(place, commit, seen.commit) != "unknown":
-            return place, seen
-    return next(((place, seen) for place, seen in found if seen.state != "none"), found[0])
 
 
 def host() -> dict[str, object]:
@@ -222,7 +115,7 @@ def _package_folder(name: str) -> Path:
     """The outermost folder with a `modules.json` (or `config.json`) among a distribution's files."""
     try:
         listed = importlib.metadata.distribution(name).files or []
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):
         raise UsageError(f"model package:{name}: the package is not installed", f"pip install {name}") from None
     for marker in ("modules.json", "config.json"):
         hits = sorted((file for file in listed if file.name == marker), key=lambda file: len(file.parts))

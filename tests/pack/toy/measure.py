@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from sealkit import measures
 from sealkit.stage import Context, Input, Out, Params, Stage
 
 
 class Measure(Params):
     subset: str = "test"
-    measures: list[str] = ["nDCG@10", "RR@10", "R@100"]
+    measures: list[str] = Field(default=["nDCG@10", "RR@10", "R@100"])
 
 
 def run(inputs: Mapping[str, Input], params: Measure, out: Out, ctx: Context) -> None:

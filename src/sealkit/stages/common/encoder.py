@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,7 @@ class Encoder:
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         for start in range(0, len(order), CHUNK):
             chunk = [texts[i] for i in order[start : start + CHUNK]]
-            found.append(
-                self.model.encode(chunk, prompt=prompt or None, normalize_embeddings=True, show_progress_bar=False)
-            )
+            found.append(self.model.encode(chunk, prompt=prompt, normalize_embeddings=True, show_progress_bar=False))
             tell(min(start + CHUNK, len(texts)))
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         if order:
@@ -55,13 +53,13 @@ class Encoder:
         pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
         settings = pooling.get_config_dict() if pooling is not None else {}
         mode = settings.get("pooling_mode", "none")
-        rest = [[type(m).__name__, m.get_config_dict() if hasattr(m, "get_config_dict") else {}] for m in modules[1:]]
+        rest = [[type(m).__name__, m.get_config_dict() if hasattr(m, "get_config_dict") else {}] for m in modules]
         return {
             "encoder": {"name": self.source.name, "weights": self.source.digest, "tree": self.source.tree},
             "tokenizer": {"digest": _tokenizer_digest(self.model.tokenizer), "max_length": self._max_length()},
             "prompts": {"query": self.prompt("query"), "document": self.prompt("document")},
             "pooling": mode if isinstance(mode, str) else "+".join(mode),
-            "modules": fingerprint.of(rest),
+            "modules": fingerprint.of([_architecture(modules[0]), *rest]),
             "normalise": True,
             "metric": "inner_product",
             "dimension": self.dimension,
@@ -73,12 +71,28 @@ class Encoder:
         return int(tokens["input_ids"].shape[1])
 
 
+def _architecture(transformer: Any) -> dict[str, Any]:
+    """What the weights are computed with (activation, epsilons, positions); what only a version or a place wrote is left out."""
+    config = getattr(transformer, "config", None)
+    found: dict[str, Any] = config.to_diff_dict() if config is not None else {}
+    return {
+        k: v
+        for k, v in found.items()
+        if k not in ("transformers_version", "_name_or_path", "architectures", "use_cache")
+    }
+
+
 def _tokenizer_digest(tokenizer: Any) -> str:
     """Of the fast tokenizer's own description; truncation and padding change with every call and are left out."""
     import json
 
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     return fingerprint.of({key: value for key, value in state.items() if key not in ("truncation", "padding")})
+
+
+def document(row: Mapping[str, Any]) -> str:
+    """The text of a document as it is trained on, chosen by and indexed."""
+    return f"{row['title']} {row['text']}" if row.get("title") else str(row["text"])
 
 
 def load(source: Input, ctx: Context, max_seq_length: int | None) -> Encoder:

@@ -20,7 +20,8 @@ def per_query(
     import ir_measures
 
     parsed = {ir_measures.parse_measure(name): name for name in measures}
-    judged = [ir_measures.Qrel(q, doc, grade) for q, grades in qrels.items() for doc, grade in grades.items()]
+    # Below 0 counts as 0 in every measure here, and pytrec_eval writes past its memory on a negative grade.
+    judged = [ir_measures.Qrel(q, doc, max(grade, 0)) for q, grades in qrels.items() for doc, grade in grades.items()]
     run = (ir_measures.ScoredDoc(query, doc, float(-rank)) for query, doc, rank in rankings)
     found: dict[str, dict[str, float]] = {name: {} for name in measures}
     for metric in ir_measures.iter_calc(list(parsed), judged, run):

@@ -68,7 +68,7 @@ def _manifest(role: str, step: int, base: Input, selection: Any, params: Finetun
 def _pairs(inputs: Mapping[str, Input], params: Finetune) -> list[tuple[str, str]]:
     """(query, relevant document) of every positive judgment of the training split."""
     queries = {row["query_id"]: row["text"] for row in inputs["train_queries"].rows()}
-    documents = {row["doc_id"]: row["text"] for row in inputs["train_corpus"].rows()}
+    documents = {row["doc_id"]: encoder.document(row) for row in inputs["train_corpus"].rows()}
     found = [
         (queries[row["query_id"]], documents[row["doc_id"]])
         for row in inputs["train_qrels"].rows()
@@ -87,7 +87,7 @@ class _Dev:
     def __init__(self, inputs: Mapping[str, Input], params: Finetune) -> None:
         rows = [row for _, row in zip(range(params.dev_documents), inputs["dev_corpus"].rows(), strict=False)]
         self.ids = [row["doc_id"] for row in rows]
-        self.documents = [row["text"] for row in rows]
+        self.documents = [encoder.document(row) for row in rows]
         kept, self.qrels = set(self.ids), {}
         for row in inputs["dev_qrels"].rows():
             if row["doc_id"] in kept:
@@ -167,6 +167,7 @@ def _train(
             save_strategy="no",
             eval_strategy="no",
             logging_steps=max(1, len(pairs) * params.epochs // params.batch_size // 20),
+            prompts={"anchor": model.prompt("query"), "positive": model.prompt("document")},
             report_to=[],
             disable_tqdm=True,
         )

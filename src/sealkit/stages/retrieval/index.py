@@ -23,7 +23,7 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     ids, texts = [], []
     for row in corpus.rows():
         ids.append(row["doc_id"])
-        texts.append(f"{row['title']} {row['text']}" if row.get("title") else row["text"])
+        texts.append(encoder.document(row))
     vectors = model.encode(
         texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts))
     )

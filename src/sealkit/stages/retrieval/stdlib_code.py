@@ -43,6 +43,10 @@ class Pair(NamedTuple):
 def run(inputs: Mapping[str, Input], params: StdlibCode, out: Out, ctx: Context) -> None:
     dataset = f"stdlib-{platform.python_version()}"
     pairs = list(_distinct(_pairs(Path(sysconfig.get_paths()["stdlib"]))))
+    if not pairs:
+        raise UsageError(
+            "this Python's standard library has no sources to read", "use a Python that ships its .py files"
+        )
     splits = _split(pairs, params, ctx.seed)
     for split in SPLITS:
         chosen = splits[split]
@@ -70,9 +74,10 @@ def _pairs(root: Path) -> Iterator[Pair]:
         try:
             source = path.read_bytes().decode("utf-8")
             tree = ast.parse(source)
-        except (UnicodeDecodeError, SyntaxError, ValueError):
+        except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue  # the library ships files that are broken on purpose
-        yield from _functions(tree, source.splitlines(), module.as_posix(), "")
+        # Only these end a line for the parser; str.splitlines knows form feeds and others too.
+        yield from _functions(tree, re.split(r"\r\n|\r|\n", source), module.as_posix(), "")
 
 
 def _functions(node: ast.AST, lines: list[str], module: str, prefix: str) -> Iterator[Pair]:
