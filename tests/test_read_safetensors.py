@@ -176,7 +176,7 @@ def test_a_very_long_name_is_cut_in_the_message(tmp_path: Path) -> None:
 
 
 def test_thousands_of_huge_dimensions_are_refused_at_once(tmp_path: Path) -> None:
-    data = raw({"a": {"dtype": "F32", "shape": [10**200] * 50_000, "data_offsets": [0, 0]}})
+    data = raw({"a": {"dtype": "F32", "shape": [10**200] * 20_000, "data_offsets": [0, 0]}})
     with within(10):
         assert "does not add up" in words(data, tmp_path)
 

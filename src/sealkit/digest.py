@@ -49,7 +49,7 @@ def file(path: Path, name: str | None = None, *, follow: bool = True) -> str:
 def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str, str]:
     """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it."""
     names = list(names)
-    large = [name for name in names if (root / name).lstat().st_size >= MEBIBYTE]
+    large = [name for name in names if _size(root / name) >= MEBIBYTE]
     result: dict[str, str] = {}
     with ThreadPoolExecutor(2) as pool:
         result.update(zip(large, pool.map(lambda name: file(root / name, name, follow=follow), large), strict=True))
@@ -57,6 +57,13 @@ def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str
         if name not in result:
             result[name] = file(root / name, name, follow=follow)
     return {name: result[name] for name in names}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except (OSError, ValueError):
+        return 0  # hashing it says what is wrong with it
 
 
 def walk(root: Path, *, follow: bool = False) -> Iterator[str]:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import os
 import shutil
-import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from sealkit import digest, rundir, world, write
+from sealkit import digest, rundir, write
 from sealkit.audit import concrete
+from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event, Stop
 from sealkit.finding import Finding, Location, Outcome, ReadError, Refused, SealkitError, Severity, Status
-from sealkit.pack import Pack
 from sealkit.plan import MODEL, Step
 from sealkit.stage import Context, Input, Out
 
 PARTIAL, QUARANTINE = ".partial", "quarantine"
-MODEL_MANIFEST, INDEX_MANIFEST = "model_manifest.json", "index_manifest.json"
+INDEX_MANIFEST = "index_manifest.json"
 
 
 def perform(engine: Engine, step: Step) -> None:
@@ -48,7 +45,7 @@ def perform(engine: Engine, step: Step) -> None:
     os.rename(partial, final)
     write.sync_folder(final.parent)
     shutil.rmtree(engine.root / PARTIAL)
-    _record(engine, step, inputs, context, time.monotonic() - started)
+    complete(engine, step, inputs, context, time.monotonic() - started)
     engine.tell(Event("stage-finished", step.name, f"{time.monotonic() - started:.1f} s"))
 
 
@@ -155,7 +152,7 @@ def _fill_manifests(root: Path, partial: Path) -> None:
     """Put the digests into the manifests that a stage wrote: digests are the engine's to take."""
     for path in sorted(partial.rglob(MODEL_MANIFEST)):
         manifest = json.loads(path.read_text("utf-8"))
-        folder, without = _model_folder(root, path, manifest)
+        folder, without = model_folder(root, path, manifest)
         weights = digest.weights(folder)
         manifest |= {
             "tree": digest.tree(folder, without=without),
@@ -169,13 +166,6 @@ def _fill_manifests(root: Path, partial: Path) -> None:
         manifest["digest"] = digest.file(path.parent / manifest["file"])
         manifest["ids"] = {"file": manifest["ids"], "digest": digest.file(path.parent / manifest["ids"])}
         path.write_text(write.dumps(manifest), "utf-8", newline="\n")
-
-
-def _model_folder(root: Path, path: Path, manifest: Mapping[str, Any]) -> tuple[Path, list[str]]:
-    """Where a manifest's model lies, and what in that folder is not the model."""
-    if manifest.get("exported_to"):
-        return rundir.workspace(root) / manifest["exported_to"], []
-    return path.parent, [path.name]
 
 
 def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iterator[Finding]:
@@ -202,66 +192,3 @@ def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iter
             Location(shown),
             fix="evaluate under another `subset`",
         )
-
-
-def _record(engine: Engine, step: Step, inputs: Mapping[str, Input], context: Context, seconds: float) -> None:
-    """Digest the outputs, and write the stage's completion record: the last thing that is written of it."""
-    outputs = {}
-    for output, (contract, path, folder) in step.outputs.items():
-        place = engine.root / path
-        found = digest.tree(place) if folder else digest.file(place)
-        outputs[output] = {"contract": contract, "path": path, "digest": found}
-        engine.outputs[f"{step.name}.{output}"] = _as_input(engine.root, step, output, place, found)
-    engine.metrics |= {**context.metrics, f"time/{step.name}": round(seconds, 3)}
-    keys = engine.pack.metric_keys
-    headline = {key: value for key, value in engine.metrics.items() if (family := keys.find(key)) and family.derivable}
-    engine.summary["metrics"] = headline
-    engine.summary["counters"] |= {f"{step.name}.{key}": value for key, value in context.counters.items()}
-    engine.summary["stages"].append(
-        {
-            "name": step.name,
-            "uses": step.uses,
-            "key": _key(engine.pack, step, inputs),
-            "inputs": {key: value.digest for key, value in inputs.items()},
-            "outputs": outputs,
-            "facts": context.facts,
-            "seconds": round(seconds, 3),
-            "peak_rss_mb": round(_peak_rss_mb(), 1),
-        }
-    )
-    engine.save()
-
-
-def _as_input(root: Path, step: Step, output: str, place: Path, found: str) -> Input:
-    """An output as the stages after it are handed it: an exported model by its own folder and its weights."""
-    contract, name = step.outputs[output][0], f"{step.name}.{output}"
-    manifest_path = place / MODEL_MANIFEST
-    if contract != MODEL or not manifest_path.is_file():
-        return Input(name, contract, place, found)
-    manifest = json.loads(manifest_path.read_text("utf-8"))
-    folder, _ = _model_folder(root, manifest_path, manifest)
-    return Input(name, contract, folder, manifest["weights"], manifest["tree"])
-
-
-def _key(pack: Pack, step: Step, inputs: Mapping[str, Input]) -> str:
-    """Everything that decides what a stage writes, as one digest."""
-    return digest.of_value(
-        {
-            "uses": step.uses,
-            "code": pack.code(step.uses.split(".")[0]),
-            "sealkit": importlib.metadata.version("sealkit"),
-            "libraries": world.versions(step.stage.libraries),
-            "params": dict(step.params),
-            "inputs": {key: [value.contract, value.digest, value.tree] for key, value in inputs.items()},
-            "outputs": {output: contract for output, (contract, _, _) in step.outputs.items()},
-        }
-    )
-
-
-def _peak_rss_mb() -> float:
-    """The largest resident set of this process so far, in MiB (getrusage: KiB on Linux, bytes on macOS); 0 on Windows."""
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)

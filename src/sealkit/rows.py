@@ -1,0 +1,74 @@
+"""What holds between the rows of one file, which no single row can show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class RowRules:
+    """What holds between the rows of one file, from a schema's `x-rows`:
+
+    `unique`: these fields together occur once (within the group, if there is one); `grouped_by`: rows with the same
+    value stand together; `ranked`: within a group the field counts 1, 2, 3, …; `order`: within a group, rows are
+    sorted by these fields, `-` for falling. Memory grows with the number of distinct keys, not with the rows' size.
+    """
+
+    def __init__(self, rules: Mapping[str, Any]) -> None:
+        self._unique: list[str] = rules.get("unique", [])
+        self._group: str | None = rules.get("grouped_by")
+        self._ranked: str | None = rules.get("ranked")
+        self._order: list[tuple[str, bool]] = [(f.lstrip("-"), f.startswith("-")) for f in rules.get("order", [])]
+        self._seen: set[Any] = set()
+        self._groups: set[Any] = set()
+        self._current: Any = None
+        self._previous: dict[str, Any] | None = None
+        self._position = 0
+        self.count = 0
+
+    def pass_over(self) -> None:
+        """A row that breaks the schema: it is there, and nothing between it and its neighbours can be said."""
+        self.count += 1
+        self._position += 1
+        self._previous = None
+
+    def __call__(self, row: dict[str, Any]) -> list[str]:
+        """The messages of the rules that this row breaks."""
+        self.count += 1
+        broken = []
+        if self._group is not None:
+            value = row[self._group]
+            if self.count == 1 or value != self._current:
+                back = value in self._groups
+                if back:
+                    broken.append(
+                        f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together"
+                    )
+                self._groups.add(value)
+                self._current, self._previous = value, None
+                self._position = row[self._ranked] - 1 if back and self._ranked else 0
+                self._seen.clear()
+        if self._unique:
+            key = tuple([row[field] for field in self._unique])
+            if key in self._seen:
+                named = ", ".join(f"{field} {json.dumps(row[field])}" for field in self._unique)
+                broken.append(f"{named} occurs a second time")
+            self._seen.add(key)
+        self._position += 1
+        if self._ranked and row[self._ranked] != self._position:
+            broken.append(f"{self._ranked} is {row[self._ranked]}, expected {self._position}")
+        if self._order and self._previous is not None:
+            broken += self._disorder(self._previous, row)
+        self._previous = row
+        return broken
+
+    def _disorder(self, before: dict[str, Any], row: dict[str, Any]) -> list[str]:
+        for field, falling in self._order:
+            if row[field] == before[field]:
+                continue
+            if (row[field] < before[field]) != falling:
+                rule = ", then ".join(f"{f} {'falling' if down else 'rising'}" for f, down in self._order)
+                return [f"{field} {json.dumps(row[field])} follows {json.dumps(before[field])}; the order is {rule}"]
+            break
+        return []
