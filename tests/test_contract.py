@@ -137,12 +137,12 @@ def test_many_broken_rows_are_told_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [{f"key_{i}": None for i in range(50_000)}, [None] * 50_000], ids=["members", "items"]
+    "document", [{f"key_{i}": None for i in range(20_000)}, [None] * 20_000], ids=["members", "items"]
 )
 def test_time_grows_with_what_is_wrong_and_not_with_its_square(document: Any) -> None:
     kept = contract({"additionalProperties": {"type": "number"}, "items": {"type": "number"}})
     with within(20):
-        assert len(kept.violations(document)) == 50_000
+        assert len(kept.violations(document)) == 20_000
 
 
 # What cannot be judged

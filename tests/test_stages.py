@@ -861,6 +861,56 @@ def test_how_often_it_is_evaluated_does_not_change_the_training(trained: Trained
     assert digest.weights(out / "model" / "final") == digest.weights(trained.model / "final")
 
 
+def test_random_numbers_drawn_while_it_is_evaluated_do_not_change_the_training(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from sealkit.stages.retrieval import finetune
+
+    real = finetune._Dev.score
+
+    def draws(self: Any, model: Any) -> float:
+        torch.rand(7)
+        return real(self, model)
+
+    monkeypatch.setattr(finetune._Dev, "score", draws)
+    out = run("retrieval.finetune", trained.inputs, PARAMS, tmp_path / "out", context(tmp_path))
+    assert digest.weights(out / "model" / "final") == digest.weights(trained.model / "final")
+
+
+def test_only_what_was_judged_relevant_is_trained_on(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sealkit.stages.retrieval import finetune
+
+    seen: list[tuple[str, str]] = []
+
+    def stops(model: Any, pairs: list[tuple[str, str]], *rest: Any) -> None:
+        seen.extend(pairs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finetune, "_train", stops)
+    judgments = rows(trained.inputs["train_qrels"].path)
+    more = [
+        {**judgments[0], "doc_id": "d5", "relevance": 0},
+        {**judgments[0], "doc_id": "d6", "relevance": -1},
+        {**judgments[0], "doc_id": "d7", "relevance": 3},
+        {**judgments[0], "doc_id": "nowhere"},
+    ]
+    inputs = {**trained.inputs, "train_qrels": artifact(written(tmp_path / "q.jsonl", judgments + more), "qrels")}
+    with pytest.raises(KeyboardInterrupt):
+        run("retrieval.finetune", inputs, PARAMS, tmp_path / "out", context(tmp_path))
+    queries = {row["query_id"]: row["text"] for row in rows(trained.inputs["train_queries"].path)}
+    documents = {row["doc_id"]: row["text"] for row in rows(trained.inputs["train_corpus"].path)}
+    relevant = [*judgments, more[2]]
+    assert seen == [(queries[row["query_id"]], documents[row["doc_id"]]) for row in relevant]
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run("retrieval.finetune", inputs, {**PARAMS, "max_pairs": 5}, tmp_path / "five", context(tmp_path))
+    assert len(seen) == 5
+
+
 def test_a_training_split_without_pairs_is_refused(trained: Trained, tmp_path: Path) -> None:
     few = {
         **trained.inputs,

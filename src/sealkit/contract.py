@@ -66,7 +66,8 @@ class Contract:
         found = [Violation(where, "is no finite number") for where in _non_finite(document, "")]
         for error in self._validator.iter_errors(document):
             found += _explain(error)
-        return sorted(set(found), key=lambda v: (_position(document, v.pointer), v.message))
+        orders: dict[int, dict[str, int]] = {}
+        return sorted(set(found), key=lambda v: (_position(document, v.pointer, orders), v.message))
 
     def row_violations(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Violation]]:
         """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
@@ -74,8 +75,8 @@ class Contract:
         accepts = self._accepts_row
         for line, row in rows:
             if not accepts(row):
-                rules.pass_over()
-                for violation in self.violations(row):
+                rules.pass_over(row)
+                for violation in self.violations(row) or [Violation("", f"does not keep {self.id}")]:
                     yield line, violation
             else:
                 for message in rules(row):
@@ -116,7 +117,7 @@ class Contract:
 
     def _newer(self, declared: Any) -> str | None:
         kind, _, version = str(declared).rpartition("/v")
-        if kind == self.kind and version.isdigit() and int(version) > self.version:
+        if kind == self.kind and re.fullmatch(r"[1-9][0-9]{0,8}", version) and int(version) > self.version:
             return f"keeps {declared}, which is newer than this sealkit knows ({self.id})"
         return None
 
@@ -161,12 +162,17 @@ def _show(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."  # a digest is shown whole
 
 
-def _position(document: Any, where: str) -> list[int]:
-    """Where a pointer stands in a document, so that findings come in the document's own order."""
+def _position(document: Any, where: str, orders: dict[int, dict[str, int]]) -> list[int]:
+    """Where a pointer stands in a document, so that findings come in the document's own order.
+
+    `orders` holds the order of the keys of each object that was met before, by its id.
+    """
     found = []
     for part in parts(where):
         if isinstance(document, dict):
-            found.append(list(document).index(part) if part in document else len(document))
+            if id(document) not in orders:
+                orders[id(document)] = {key: i for i, key in enumerate(document)}
+            found.append(orders[id(document)].get(part, len(document)))
             document = document.get(part)
         elif isinstance(document, list) and part.isdigit():
             found.append(int(part))

@@ -46,7 +46,7 @@ class MetricKeys:
         numbers = re.findall(r"[0-9]+", key)
         subset = key.split("/")[1] if key.count("/") >= 2 else "test"
         filled = [f.key.replace("{subset}", subset).replace("{k}", (numbers or ["10"])[-1]) for f in self.families]
-        folded = {candidate.lower(): candidate for candidate in filled}
+        folded = {candidate.lower(): candidate for candidate in filled if self.find(candidate)}
         close = difflib.get_close_matches(key.lower(), folded, n=1)
         return folded[close[0]] if close else None
 

@@ -25,30 +25,28 @@ class RowRules:
         self._current: Any = None
         self._previous: dict[str, Any] | None = None
         self._position = 0
+        self._unsure = False  # the row before broke the schema, so that this one's place is not known
         self.count = 0
 
-    def pass_over(self) -> None:
-        """A row that breaks the schema: it is there, and nothing between it and its neighbours can be said."""
+    def pass_over(self, row: dict[str, Any]) -> None:
+        """A row that breaks the schema: it is there, and all that can be said of it is its group."""
         self.count += 1
-        self._position += 1
+        value = row.get(self._group) if self._group else None
+        if isinstance(value, str) and (self.count == 1 or value != self._current):
+            self._enter(value, 0)
         self._previous = None
+        self._unsure = True
 
     def __call__(self, row: dict[str, Any]) -> list[str]:
         """The messages of the rules that this row breaks."""
         self.count += 1
         broken = []
-        if self._group is not None:
+        if self._group is not None and (self.count == 1 or row[self._group] != self._current):
             value = row[self._group]
-            if self.count == 1 or value != self._current:
-                back = value in self._groups
-                if back:
-                    broken.append(
-                        f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together"
-                    )
-                self._groups.add(value)
-                self._current, self._previous = value, None
-                self._position = row[self._ranked] - 1 if back and self._ranked else 0
-                self._seen.clear()
+            back = value in self._groups
+            if back:
+                broken.append(f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together")
+            self._enter(value, row[self._ranked] - 1 if back and self._ranked else 0)
         if self._unique:
             key = tuple([row[field] for field in self._unique])
             if key in self._seen:
@@ -57,11 +55,20 @@ class RowRules:
             self._seen.add(key)
         self._position += 1
         if self._ranked and row[self._ranked] != self._position:
-            broken.append(f"{self._ranked} is {row[self._ranked]}, expected {self._position}")
+            if not self._unsure:
+                broken.append(f"{self._ranked} is {row[self._ranked]}, expected {self._position}")
+            self._position = row[self._ranked]
+        self._unsure = False
         if self._order and self._previous is not None:
             broken += self._disorder(self._previous, row)
         self._previous = row
         return broken
+
+    def _enter(self, group: Any, position: int) -> None:
+        self._groups.add(group)
+        self._current, self._previous, self._position = group, None, position
+        self._seen.clear()
+        self._unsure = False
 
     def _disorder(self, before: dict[str, Any], row: dict[str, Any]) -> list[str]:
         for field, falling in self._order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import os
 import secrets
@@ -64,6 +65,8 @@ def sync_tree(folder: Path) -> None:
     """fsync every file below a folder, then its folders, so that a rename of the folder may follow."""
     for base, _, names in os.walk(folder):
         for name in names:
+            if not Path(base, name).is_file():
+                continue  # a pipe would be waited for
             # Windows can only sync a file that is open for writing.
             descriptor = os.open(os.path.join(base, name), os.O_RDWR if os.name == "nt" else os.O_RDONLY)
             try:
@@ -78,7 +81,8 @@ def append(path: Path, row: dict[str, Any]) -> None:
     line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        os.write(descriptor, line)
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
 
@@ -88,8 +92,12 @@ def claim(folder: Path) -> None:
 
     Raises UsageError when it exists or cannot be made.
     """
+    fix = "choose a folder you can write to with --out"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot make the run directory: {error.strerror}", fix) from error
+    try:
         folder.mkdir()
     except FileExistsError:
         raise UsageError(
@@ -97,9 +105,7 @@ def claim(folder: Path) -> None:
             "choose another run.name or --out, or move the old run away; runs are never overwritten",
         ) from None
     except OSError as error:
-        raise UsageError(
-            f"{folder}: cannot make the run directory: {error.strerror}", "choose a folder you can write to with --out"
-        ) from error
+        raise UsageError(f"{folder}: cannot make the run directory: {error.strerror}", fix) from error
 
 
 class Reserve:

@@ -47,7 +47,7 @@ def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> 
         raw = file.read(length)
     offset = 8 + width + length
     try:
-        header = ast.literal_eval(raw.decode("utf-8" if start[6] == 3 else "latin-1").strip())
+        header = ast.literal_eval(raw.decode("utf-8" if start[6] == 3 else "latin-1").strip(" \n"))
         if header.keys() != {"descr", "shape", "fortran_order"} or not isinstance(header["fortran_order"], bool):
             raise ValueError
     except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
