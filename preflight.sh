@@ -32,8 +32,8 @@ demo() {
 }
 
 gate() {
-  local scratch run digest
-  scratch=$(mktemp -d)
+  local run digest
+  scratch=$(mktemp -d) # not local: the trap runs when this function is over
   trap 'rm -rf "$scratch"' EXIT
   say "style, types, structure"
   ruff check . && ruff format --check .

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from sealkit import Artifact, Check, Finding, Severity, View, measures
+from sealkit import Artifact, Blocked, Check, Finding, Severity, View, measures
 
 TOLERANCE = 1e-9
 
@@ -22,6 +22,8 @@ def find(run: View) -> Iterator[Finding]:
             derived.add(key)
             reported = metrics.document.get(key)
             also = (rankings.at(), qrels.at())
+            if reported is None and run.one("summary").document["status"] == "running":
+                raise Blocked(f"{key} is not there yet: the run was cut off, or goes on", "run the config to its end")
             if reported is None:
                 yield Finding(
                     f"{key} was to be measured and is not there; its rows give {mean!r}", metrics.at(), also=also
@@ -86,6 +88,6 @@ CHECK = Check(
     why="Reported metrics did not equal what the per-query files gave: unanswered queries had been dropped, the ideal "
     "order built from retrieved documents (spiceai#12277, memorybench#67, inspect_evals#1610).",
     fix="evaluate again and report what the rows give",
-    reads={"metrics": 1, "resolved_config": 1, "rankings?": 1, "qrels?": 1, "per_query_metrics?": 1},
+    reads={"metrics": 1, "resolved_config": 1, "summary": 1, "rankings?": 1, "qrels?": 1, "per_query_metrics?": 1},
     find=find,
 )

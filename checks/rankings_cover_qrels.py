@@ -10,7 +10,9 @@ def find(run: View) -> Iterator[Finding]:
         rankings, qrels = run.produced(stage["in"]["rankings"]), run.produced(stage["in"]["qrels"])
         if rankings is None or qrels is None:
             continue
-        judged = {row["query_id"]: line for line, row in reversed(list(qrels.rows()))}
+        judged: dict[str, int] = {}
+        for line, row in qrels.rows():
+            judged.setdefault(row["query_id"], line)
         corpus = corpus_of(run, stage["in"]["rankings"].split(".")[0])
         documents = {row["doc_id"] for _, row in corpus.rows()} if corpus else set()
         seen: set[str] = set()

@@ -39,6 +39,18 @@ def find(run: View) -> Iterator[Finding]:
         for name in config.document["config"]["stages"]:
             if name not in done:
                 yield Finding(f"says `ok`, but holds no record of the stage {name}", summary.at("stages"))
+    asked = config.document["config"]["stages"]
+    promised = {(promise["stage"], promise["output"]) for promise in config.document["artifacts"]}
+    for i, stage in enumerate(summary.document["stages"]):
+        place, wired = summary.at("stages", i, "name"), asked.get(stage["name"], {}).get("in", {})
+        if stage["name"] not in asked:
+            yield Finding(f"records the stage {stage['name']}, which {config.path} does not have", place)
+        elif sorted(wired) != sorted(stage["inputs"]):
+            took, given = ", ".join(stage["inputs"]) or "nothing", ", ".join(wired) or "nothing"
+            yield Finding(f"the stage {stage['name']} took {took}, {config.path} gives it {given}", place)
+        for key in stage["outputs"]:
+            if (stage["name"], key) not in promised:
+                yield Finding(f"records the output {stage['name']}.{key}, which {config.path} does not promise", place)
     for i, stage in enumerate(summary.document["stages"]):
         for key, output in stage["outputs"].items():
             present = any(name == output["path"] or name.startswith(f"{output['path']}/") for name in run.files)

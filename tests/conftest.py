@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from sealkit.pipeline import Result
+
+# Machines are noisy: what must not take long says so itself. The gate draws the same examples every time.
+settings.register_profile("sealkit", deadline=None, derandomize=True)
+settings.load_profile("sealkit")
 
 ROOT = Path(__file__).parent.parent
 

@@ -142,7 +142,7 @@ def test_many_broken_rows_are_told_alike(tmp_path: Path) -> None:
 def test_time_grows_with_what_is_wrong_and_not_with_its_square(document: Any) -> None:
     kept = contract({"additionalProperties": {"type": "number"}, "items": {"type": "number"}})
     with within(20):
-        assert len(kept.violations(document)) == 20_000
+        assert len(kept.violations(document)) == 1000
 
 
 # What cannot be judged
@@ -292,9 +292,11 @@ def test_a_group_whose_name_is_null_is_a_group() -> None:
 
 @pytest.mark.parametrize(
     ("ranks", "expected"),
-    [([1, 2, 3], []), ([0, 1], [(1, 0, 1), (2, 1, 2)]), ([2], [(1, 2, 1)]), ([1, 1], [(2, 1, 2)]), ([1, 3, 3], [(2, 3, 2)]), ([1.0, 2.0], [])],
+    [([1, 2, 3], []), ([0, 1, 2], [(1, 0, 1)]), ([2, 3], [(1, 2, 1)]), ([1, 1], [(2, 1, 2)]), ([1, 3, 4, 5], [(2, 3, 2)]), ([1, 3, 3], [(2, 3, 2), (3, 3, 4)]), ([1.0, 2.0], [])],
 )  # fmt: skip
-def test_ranks_count_from_one(ranks: list[float], expected: list[tuple[int, int, int]]) -> None:
+def test_ranks_count_from_one_and_each_gap_is_told_once(
+    ranks: list[float], expected: list[tuple[int, int, int]]
+) -> None:
     found = broken({"ranked": "r"}, *({"r": rank} for rank in ranks))
     assert found == [(line, f"r is {rank}, expected {position}") for line, rank, position in expected]
 

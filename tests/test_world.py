@@ -10,7 +10,8 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -191,15 +192,26 @@ def test_other_changes_make_it_dirty_too(repo: Path, change: Callable[[Path], ob
         "diff.renames=copies",
         "diff.relative=true",
         "diff.orderFile=order",
+        "diff.suppressBlankEmpty=true",
+        "diff.indentHeuristic=false",
+        "diff.srcPrefix=x/",
+        "core.compression=0",
+        "core.bigFileThreshold=1",
         "core.quotePath=false",
         "core.abbrev=4",
         "color.ui=always",
     ],
 )
 def test_the_same_change_has_the_same_digest_on_every_desk(repo: Path, tmp_path: Path, setting: str) -> None:
-    commit(repo, **{"b.txt": "".join(f"{i}\n" for i in range(60)), "ö.txt": "x\n"})
-    (repo / "b.txt").write_text("".join(f"{i}{'!' if i in (20, 34) else ''}\n" for i in range(60)))
+    def lines(changed: Sequence[int]) -> str:
+        return "".join(f"{i}{'!' if i in changed else ''}\n\n" for i in range(60))
+
+    block = "def a():\n    x\n\n    y\n\n"
+    commit(repo, **{"b.txt": lines([]), "ö.txt": "x\n", "block.txt": block, "bytes": "\0" * 500})
+    (repo / "b.txt").write_text(lines([20, 27]))
     (repo / "ö.txt").write_text("y\n")
+    (repo / "block.txt").write_text(block * 2)
+    (repo / "bytes").write_bytes(b"\0" * 400 + b"\1" * 100)
     git(repo, "mv", "a.txt", "c.txt")
     (tmp_path / "order").write_text("ö*\nc*\nb*\n")
     before = repository(repo).diff
@@ -329,6 +341,39 @@ def test_a_filter_that_is_required_does_not_hide_a_change(repo: Path) -> None:
     assert git(repo, "status", "--porcelain") == "M w.bin"
     seen = repository(repo)
     assert (seen.state, seen.dirty) == ("ok", True)
+
+
+@needs_git
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_file_that_git_was_told_to_look_away_from_is_never_called_clean(repo: Path, flag: str) -> None:
+    git(repo, "update-index", flag, "a.txt")
+    (repo / "a.txt").write_text("two\n")
+    assert git(repo, "status", "--porcelain") == ""
+    seen = repository(repo)
+    assert (seen.state, seen.dirty) != ("ok", False)
+
+
+@needs_git
+def test_a_change_is_seen_whatever_git_was_told_to_trust(repo: Path) -> None:
+    """The same size and the same time, as a restored backup has them."""
+    git(repo, "config", "core.trustctime", "false")
+    git(repo, "config", "core.checkStat", "minimal")
+    os.utime(repo / "a.txt", (1, 1))
+    git(repo, "update-index", "--refresh")
+    time.sleep(1.1)  # git may know the time of the change to the second only
+    (repo / "a.txt").write_text("two\n")
+    os.utime(repo / "a.txt", (1, 1))
+    assert git(repo, "status", "--porcelain") == ""
+    assert repository(repo).dirty is True
+
+
+@needs_git
+def test_settings_that_git_cannot_read_are_no_absence(repo: Path) -> None:
+    with (repo / ".git" / "config").open("a") as file:
+        file.write("[core\n")
+    seen = repository(repo)
+    assert seen.state == "refused"
+    assert seen.reason is not None and "bad config line" in seen.reason
 
 
 @needs_git
@@ -499,6 +544,14 @@ def _filter(name: str, key: str = "clean") -> Callable[[Path, str], None]:
     return prepare
 
 
+def _bytes(repo: Path, program: str) -> None:
+    """The name of a filter may be any bytes."""
+    _changed(repo)
+    (repo / ".gitattributes").write_bytes(b"*.txt filter=ev\xffil\n")
+    with (repo / ".git" / "config").open("ab") as file:
+        file.write(b'[filter "ev\xffil"]\n\tclean = ' + os.fsencode(program) + b"\n")
+
+
 def _included(repo: Path, program: str) -> None:
     _changed(repo)
     (repo / ".git" / "info").mkdir(exist_ok=True)
@@ -562,6 +615,7 @@ HOSTILE: dict[str, tuple[Callable[[Path, str], None], list[str]]] = {
     "filter with =": (_filter("a=b"), ["diff"]),
     "filter with a dot": (_filter("a.b"), ["diff"]),
     "filter with a space that git does not know": (_filter("a\u00a0b"), ["diff"]),
+    "filter whose name is no text": (_bytes, ["diff"]),
     "filter in capitals": (_filter("EVIL"), ["diff"]),
     "filter in an included file": (_included, ["diff"]),
     "upload-pack of a promisor": (_promisor, ["diff"]),
@@ -702,9 +756,9 @@ def saved(folder: Path, files: dict[str, bytes] | None = None) -> Path:
     return folder
 
 
-def refusal(name: str, base: Path | None = None) -> str:
+def refusal(name: str, base: Path | None = None, *, fetch: bool = False) -> str:
     with pytest.raises(UsageError) as caught:
-        model(name, base, fetch=False)
+        model(name, base, fetch=fetch)
     assert caught.value.exit_code == 2
     return str(caught.value)
 
@@ -757,7 +811,26 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_folder_with_no_files(tmp_path: Path) -> None:
     (tmp_path / "empty" / "deeper").mkdir(parents=True)
-    assert refusal("./empty") == f"model ./empty: {tmp_path}/empty holds no files\n  fix: check the path"
+    assert refusal("./empty", fetch=True) == f"model ./empty: {tmp_path}/empty holds no files\n  fix: check the path"
+
+
+def test_a_folder_that_only_a_run_names_is_not_read_unless_it_looks_like_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("read")
+
+    (tmp_path / "home" / "private").mkdir()
+    (tmp_path / "home" / "private" / "letter.txt").write_text("x")
+    monkeypatch.setattr(digest, "tree", never)
+    monkeypatch.setattr(digest, "weights", never)
+    for name in ("~/private", str(tmp_path / "home"), "/"):
+        assert refusal(name) == f"model {name}: holds neither modules.json nor config.json\n  fix: check the path"
+
+
+@pytest.mark.parametrize("name", ["nul\0byte", "x" * 5000, "~nobody-of-that-name/model"])
+def test_a_name_that_can_be_no_folder_is_refused(name: str) -> None:
+    assert refusal(name).startswith(f"model {name[:200]}")
 
 
 class Singing:
@@ -784,7 +857,8 @@ def test_pickles_are_refused_and_never_opened(tmp_path: Path, canary: Canary) ->
 
 def test_weights_of_which_only_a_pointer_is_here(tmp_path: Path) -> None:
     saved(
-        tmp_path / "lfs", {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"}
+        tmp_path / "lfs",
+        {**FILES, "model.safetensors": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"},
     )
     assert refusal("./lfs") == (
         "model ./lfs: model.safetensors is a Git LFS pointer, the content is not here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
 from sealkit.rundir import Artifact, Run
 
+SHOWN = 100  # findings told for one check
 UNJUDGED = "seal/"  # what a seal adds is verified by its digests; only what it observed is read by checks
 
 
@@ -61,8 +63,10 @@ def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
     stopped: Status | None = None
     fix: str | None = check.fix
     try:
-        for finding in check.find(View(run, check.kinds)):
+        for finding in itertools.islice(check.find(View(run, check.kinds)), SHOWN + 1):
             found.append(concrete(run, finding, check.severity))
+        if len(found) > SHOWN:
+            found[SHOWN:] = [Finding("and more, not told", found[-1].at, found[-1].severity)]
     except Blocked as blocked:
         stopped, reason, fix = Status.BLOCKED, blocked.message, blocked.fix or fix
     except ReadError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from sealkit.read import json as read_json
 from sealkit.read import jsonl
 from sealkit.rows import RowRules
 
+COLLECTED = 1000  # errors of one document that are looked at
 SHOWN = 20  # findings told for one artifact; the rest are counted
 
 
@@ -64,7 +66,7 @@ class Contract:
     def violations(self, document: Any) -> list[Violation]:
         """Everything in which a document breaks the contract, in the order of the document."""
         found = [Violation(where, "is no finite number") for where in _non_finite(document, "")]
-        for error in self._validator.iter_errors(document):
+        for error in itertools.islice(self._validator.iter_errors(document), COLLECTED):
             found += _explain(error)
         orders: dict[int, dict[str, int]] = {}
         return sorted(set(found), key=lambda v: (_position(document, v.pointer, orders), v.message))

@@ -163,27 +163,30 @@ def _differs(run: Run, reference: Run) -> Iterator[str]:
     if not ours.keys() & theirs.keys():
         yield f"no query set in common: the run has {', '.join(ours) or 'none'}, the reference {', '.join(theirs) or 'none'}"
         return
-    for subset in ours.keys() & theirs.keys():
-        for what in ("judgments", "queries"):
-            if ours[subset][what] != theirs[subset][what]:
+    for subset in sorted(ours.keys() & theirs.keys()):
+        for what in ("judgments", "queries", "corpus"):
+            if ours[subset][what] is None or ours[subset][what] != theirs[subset][what]:
                 yield f"other {what} of {subset}: {theirs[subset][what]} in the reference, {ours[subset][what]} in the run"
         if not set(ours[subset]["measures"]) & set(theirs[subset]["measures"]):
             yield f"no measure in common on {subset}"
 
 
 def _evaluations(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each evaluated query set: what it was measured on, by digest, and with which measures."""
+    """Each evaluated query set: what it was measured on, by digest (None: not known), and with which measures."""
+    stages = {stage["name"]: stage["inputs"] for stage in (run.document("summary") or {}).get("stages", [])}
+    wiring = dict(run.wired())
     for _, stage in run.wired("rankings", "qrels"):
         rankings, qrels = run.produced(stage["in"]["rankings"]), run.produced(stage["in"]["qrels"])
         if rankings is None or qrels is None:
             continue
-        search = run.produced(stage["in"]["rankings"].split(".")[0] + ".search_manifest")
-        queries = search.document["queries"]["digest"] if search else None
+        search = stage["in"]["rankings"].partition(".")[0]
+        index = wiring.get(search, {}).get("in", {}).get("index", "").partition(".")[0]
         yield (
             stage["with"]["subset"],
             {
                 "judgments": run.digest(qrels.path),
-                "queries": queries,
+                "queries": stages.get(search, {}).get("queries"),
+                "corpus": stages.get(index, {}).get("corpus"),
                 "measures": stage["with"]["measures"],
                 "rankings": rankings,
                 "qrels": qrels,

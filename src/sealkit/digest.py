@@ -66,15 +66,15 @@ def _size(path: Path) -> int:
         return 0  # hashing it says what is wrong with it
 
 
-def walk(root: Path, *, follow: bool = False) -> Iterator[str]:
+def walk(root: Path) -> Iterator[str]:
     """The names (with `/`) of everything below a folder that is no folder, sorted. Links to folders count as such."""
     found: list[str] = []
 
     def refuse(error: OSError) -> None:
         raise unreadable(error, str(error.filename))
 
-    for base, folders, names in os.walk(root, followlinks=follow, onerror=refuse):
-        links = [] if follow else [name for name in folders if os.path.islink(os.path.join(base, name))]
+    for base, folders, names in os.walk(root, onerror=refuse):
+        links = [name for name in folders if os.path.islink(os.path.join(base, name))]
         found += (os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/") for name in names + links)
     for name in found:
         if not name.isprintable() and any(0xDC80 <= ord(character) <= 0xDCFF for character in name):
@@ -101,10 +101,10 @@ def listing(digests: Mapping[str, str]) -> str:
 def tree(root: Path, *, without: Iterable[str] = (), follow: bool = False) -> str:
     """The digest of a folder's file names and contents; times, modes and empty folders do not count.
 
-    `follow` reads through symbolic links, as model caches need. Raises ReadError.
+    `follow` reads through links to files, as model caches need; never through links to folders. Raises ReadError.
     """
     left_out = set(without)
-    names = [name for name in walk(root, follow=follow) if name not in left_out]
+    names = [name for name in walk(root) if name not in left_out]
     if not names:
         raise ReadError("holds no files", Location(str(root)), "check the path", malformed=False)
     return listing(files(root, names, follow=follow))
@@ -119,7 +119,7 @@ def weights(root: Path, *, follow: bool = False) -> Weights:
     """
     tensors: dict[str, tuple[Path, safetensors.Tensor]] = {}
     excluded: list[str] = []
-    for name in walk(root, follow=follow):
+    for name in walk(root):
         if not name.endswith(".safetensors"):
             continue
         folder = name.rpartition("/")[0]

@@ -43,7 +43,7 @@ class Stop(Exception):
 
 @dataclass
 class Engine:
-    """One run while it goes on. `steps` are what is left to do."""
+    """One run while it goes on."""
 
     root: Path
     config: Config

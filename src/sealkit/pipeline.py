@@ -61,7 +61,7 @@ def run(
         _go(engine, steps)
     except Stop as reason:
         stop = reason
-    except OSError as error:
+    except Exception as error:
         stop = Stop(4, "StageRaised", in_words(error))
     except (KeyboardInterrupt, SystemExit):
         stop = Stop(4, "Interrupted", "the run was interrupted")

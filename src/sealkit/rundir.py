@@ -140,6 +140,16 @@ class Run:
 
     def digest(self, name: str) -> str:
         """The digest of a file of the run, or of the tree of a folder. Raises ReadError."""
+        if name not in self._digests:
+            self._digests[name] = self._digest(name)
+        return self._digests[name]
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """What was hashed already: a run is opened for one judgement, and read once for it."""
+        return {}
+
+    def _digest(self, name: str) -> str:
         if name in self.virtual:
             return digest.of_bytes(dumps(self.virtual[name]).encode())
         if name not in self.files:

@@ -49,19 +49,19 @@ def seal(path: Path, reference: Path | None = None, pack: Pack = BUILT_IN) -> Se
     partial = path / f".{FOLDER}.{secrets.token_hex(4)}.tmp"
     try:
         partial.mkdir()
-        try:
-            times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
-            report = _compose(run, compared, partial, times, pack)
-            if standing:
-                _refuse_other(target, partial)
-            else:
-                write.sync_tree(partial)
-                partial.rename(target)
-                write.sync_folder(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except PermissionError as error:
+    except OSError as error:
         raise UsageError(f"{path}: cannot write the seal: {error.strerror}", "seal where you may write") from error
+    try:
+        times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
+        report = _compose(run, compared, partial, times, pack)
+        if standing:
+            _refuse_other(target, partial)
+        else:
+            write.sync_tree(partial)
+            partial.rename(target)
+            write.sync_folder(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return Sealed(digest.file(target / STATEMENT), report, fresh=standing is None)
 
 

@@ -17,9 +17,11 @@ from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, 
 from sealkit.observe import FOLDER, OBSERVED, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
+from sealkit.read import text
 from sealkit.render import json as report_json
+from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
-from sealkit.seal import REFERENCE, REPORT, STATEMENT, SUMS, predicate
+from sealkit.seal import PAGE, REFERENCE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
 FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
@@ -65,29 +67,52 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN) -> Ve
     if expected is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expected):
         raise UsageError(f"--digest {expected}: expected sha256: and 64 hex digits", "give what `toolkit seal` printed")
     name = f"{FOLDER}/{STATEMENT}"
-    if not (path / name).is_file():
+    if not (path / FOLDER).exists() and expected is None:
         return Verification(None, (), (), Verdict.INCONCLUSIVE, ())
-    found = digest.file(path / name, name, follow=False)
-    contract = pack.contracts["seal/v1"]
+    try:
+        found = digest.file(path / name, name, follow=False)
+    except ReadError as error:
+        return Verification(None, (_problem(name, f"missing: it {error.message}"),), (), Verdict.INCONCLUSIVE, ())
+    if expected not in (None, found):
+        problem = _problem(name, f"its digest is {found}, not the given {expected}")
+        return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
+    if (listed := _listed(path)) not in (None, found):
+        problem = _problem(name, f"changed: its digest is {found}, {FOLDER}/{SUMS} lists {listed}")
+        return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
     if other := _other_type(path / name, name):
         return Verification(found, (), (other,), Verdict.INCONCLUSIVE, ())
-    problems = [] if expected in (None, found) else [_problem(name, f"its digest is {found}, not the given {expected}")]
-    broken, judged = contract.problems(path / name, name) if not problems else ([], True)
-    problems += [_problem(name, finding.message) for finding in broken]
+    contract = pack.contracts["seal/v1"]
+    broken, judged = contract.problems(path / name, name)
     if not judged:
-        return Verification(found, (), tuple(finding.message for finding in broken), Verdict.INCONCLUSIVE, ())
-    if problems:
-        return Verification(found, tuple(problems), (), Verdict.INCONCLUSIVE, ())
+        unknown = tuple(finding.message for finding in broken)
+        return Verification(found, (), unknown, Verdict.INCONCLUSIVE, ())
+    if broken:
+        problems = tuple(_problem(name, finding.message) for finding in broken)
+        return Verification(found, problems, (), Verdict.INCONCLUSIVE, ())
     statement = contract.read(path / name, name)
     verdict = Verdict(statement["predicate"]["verdict"])
-    problems = list(_bytes(path, statement, found))
-    if problems:
-        return Verification(found, tuple(problems), (), verdict, ())
+    try:
+        if problems := tuple(_bytes(path, statement, found)):
+            return Verification(found, problems, (), verdict, ())
+    except ReadError as error:
+        problem = _problem(error.at.path, f"unexpected: it {error.message}")
+        return Verification(found, (problem,), (), verdict, ())
     unknown = tuple(check for check in statement["predicate"]["checks"] if check not in pack.checks)
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
-    if not unknown:
-        problems = list(_derived(run, statement, pack))
-    return Verification(found, tuple(problems), unknown, verdict, tuple(_drift(run)))
+    problems = () if unknown else tuple(_derived(run, statement, pack))
+    return Verification(found, problems, unknown, verdict, tuple(_drift(run)))
+
+
+def _listed(path: Path) -> str | None:
+    """The digest of seal.json as SHA256SUMS has it; None where that cannot be told (the bytes are looked at later)."""
+    try:
+        for _, line in text.lines(path / FOLDER / SUMS, f"{FOLDER}/{SUMS}", follow=False):
+            value, _, name = line.partition("  ")
+            if name == f"{FOLDER}/{STATEMENT}":
+                return digest.PREFIX + value
+    except ReadError:
+        pass
+    return None
 
 
 def _other_type(path: Path, name: str) -> str | None:
@@ -140,12 +165,15 @@ def _bytes(path: Path, statement: Mapping[str, Any], found: str) -> Iterator[Fin
             yield _problem(name, f"changed: it {error.message}")
     if sums not in here:
         yield _problem(sums, "missing: it was sealed and is not here")
-    elif (
-        not (path / sums).is_file()
-        or (path / sums).is_symlink()
-        or (path / sums).read_bytes() != digest.sums(sealed).encode()
-    ):
+    elif not _is(path / sums, sums, digest.of_bytes(digest.sums(sealed).encode())):
         yield _problem(sums, "changed: it does not list the sealed files with their digests")
+
+
+def _is(path: Path, name: str, expected: str) -> bool:
+    try:
+        return digest.file(path, name, follow=False) == expected
+    except ReadError:
+        return False
 
 
 def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
@@ -162,6 +190,9 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
     sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
+    shown = page.render(stated, sealed_report)
+    if same_version and not _is(run.root / FOLDER / PAGE, f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
+        yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
     excerpt = run.root / FOLDER / REFERENCE
     reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
@@ -179,7 +210,12 @@ def _report_differences(sealed: Mapping[str, Any], derived: Mapping[str, Any], s
     where = f"{FOLDER}/{REPORT}"
     if sealed["verdict"] != derived["verdict"] or sealed["exit_code"] != derived["exit_code"]:
         yield _problem(where, f"the seal says {sealed['verdict']}, judged again it is {derived['verdict']}")
+    for key in ("run_id", "name"):
+        if sealed[key] != derived[key]:
+            yield _problem(where, f"{key}: the seal says {sealed[key]}, judged again it is {derived[key]}")
     for part in ("artifacts", "checks"):
+        if len({outcome["id"] for outcome in sealed[part]}) != len(sealed[part]):
+            yield _problem(where, f"tells an outcome of its {part} twice")
         before, after = ({o["id"]: o for o in report[part]} for report in (sealed, derived))
         for name in [*before, *(name for name in after if name not in before)]:
             said, got = before.get(name), after.get(name)
@@ -232,6 +268,8 @@ def _drift(run: Run) -> Iterator[Drift]:
     if before["commit"] is not None:
         if after["commit"] is None:
             yield Drift("repository", "not here", f"sealed at {before['commit']}; {after['reason']}")
+        elif now_["run"]["relation"] == "unknown" and then["run"]["relation"] != "unknown":
+            yield Drift("repository", "not here", f"sealed at {before['commit']}; another repository is here")
         elif after["commit"] == before["commit"]:
             yield Drift("repository", "same", f"at {before['commit']}")
         else:

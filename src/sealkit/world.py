@@ -101,8 +101,15 @@ def model(name: str, base: Path | None = None, *, fetch: bool = True) -> Model:
 def _locate(name: str, base: Path, fetch: bool) -> tuple[str, Path]:
     if name.startswith("package:"):
         return "package", _package_folder(name.removeprefix("package:"))
-    folder = base / Path(name).expanduser()
-    if folder.is_dir():
+    try:
+        folder = base / Path(name).expanduser()
+        found = folder.is_dir()
+        # Whatever a run names is looked at: only what has the look of a model is hashed.
+        if found and not fetch and not any((folder / marker).is_file() for marker in ("modules.json", "config.json")):
+            raise UsageError(f"model {name[:200]}: holds neither modules.json nor config.json", "check the path")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"model {name[:200]}: cannot be looked at: {error}", "check the path") from error
+    if found:
         return "path", folder
     if name.startswith((".", "/", "~", "models/")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise UsageError(

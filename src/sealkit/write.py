@@ -14,7 +14,7 @@ from sealkit.finding import UsageError
 
 
 def canonical(value: Any) -> str:
-    """One text for one value (keys sorted, no spaces, as RFC 8785 does): what digests are taken of.
+    """One text for one value (keys sorted, no spaces, much as RFC 8785; numbers as Python writes them): what digests are taken of.
 
     Raises ValueError on NaN and Infinity, which JSON does not have.
     """

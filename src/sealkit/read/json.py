@@ -15,7 +15,7 @@ from sealkit.read.source import DOCUMENT_LIMIT, MAX_DEPTH, read_text
 
 _TOKEN = re.compile(r'[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([\[\]{}:,])|([^\s\[\]{}:,"]+))', re.DOTALL)
 _MAX_DIGITS = 400  # enough for any float written out; Python itself refuses integers of over 4,300 digits
-_LONG = re.compile(r"[0-9]{300}")  # an integer that no float can hold has at least so many digits
+_LONG = re.compile(r"(?<![0-9])[0-9]{300}")  # an integer that no float can hold has at least so many digits
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a surrogate pair, or a whole one
 _FIX = "write the file again with a strict writer, json.dump(..., allow_nan=False)"
 

@@ -127,7 +127,7 @@ def _train(
     from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
     disable_progress_bars()
-    model.model.model_card_data.generate_widget_examples = False  # they would draw from the seeded stream
+    model.model.model_card_data.widget = [{}]  # else examples for a model card are drawn, from the seeded stream
     history: list[dict[str, Any]] = []
 
     class Watch(TrainerCallback):  # type: ignore[misc]
