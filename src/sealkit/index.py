@@ -59,8 +59,9 @@ def open_index(folder: Path, query_side: Mapping[str, Any]) -> OpenIndex:
     if problems:
         raise Refused(problems)
     manifest = contract.read(folder / MANIFEST, where)
+    way_out = "build the index again with the model and settings of the query side"
     found = [
-        Finding(explain(d), Location(where, pointer=pointer("fingerprint", *d.field.path)), Severity.ERROR)
+        Finding(explain(d), Location(where, pointer=pointer("fingerprint", *d.field.path)), Severity.ERROR, fix=way_out)
         for d in differences(manifest["fingerprint"], query_side)
     ]
     if found:

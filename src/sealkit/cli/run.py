@@ -27,6 +27,8 @@ def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
     The last line on stdout is the run directory; everything else goes to stderr.
     """
     from sealkit import pipeline
+    from sealkit.cli import fail
+    from sealkit.finding import Status
     from sealkit.render import text
 
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
@@ -34,9 +36,12 @@ def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
     with contextlib.redirect_stdout(sys.stderr), Progress() as progress:
         result = pipeline.run(Path(config), given, _command_line(), progress)
     if result.error:
-        first, *more = result.error.split("\n")
-        click.echo("\n".join([f"toolkit: {text.clean(first)}", *map(text.clean, more)]), err=True)
-    click.echo(text.render(result.report), nl=False, err=True)
+        # What stopped it, and nothing else: that all the rest is absent goes without saying.
+        for outcome in (item for item in result.report.checks if item.status is Status.FAILED):
+            click.echo(text.outcome(outcome), err=True)
+        fail(result.error)
+    else:
+        click.echo(text.render(result.report), nl=False, err=True)
     click.echo(str(result.path))
     return result.exit_code
 
