@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +46,9 @@ _OFF = {
     # What would make the same changes another text, and so another digest, on another desk.
     "core.quotePath": "true", "diff.algorithm": "myers", "diff.context": "3", "diff.interHunkContext": "0",
     "diff.mnemonicPrefix": "false", "diff.noprefix": "false", "diff.orderFile": os.devnull, "diff.relative": "false",
+    "diff.indentHeuristic": "true", "diff.suppressBlankEmpty": "false",
+    # A change of the same size and time is a change.
+    "core.bigFileThreshold": "512m", "core.checkStat": "default", "core.trustctime": "true",
 }  # fmt: skip
 # No transport at all: a repository with a promisor remote fetches what it lacks, through a program that it names.
 _ENVIRONMENT = {
@@ -60,19 +65,27 @@ class _Git:
         import git
 
         self._git = git.Git(str(folder))
+        self.index: Path | None = None
         self._settings = dict(_OFF)
-        _, names, _ = self("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
-        for name in filter(None, names.split("\0")):
+        # The name of a filter is any bytes, and goes back as the same ones.
+        _, names, _ = self.raw("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+        for name in filter(None, os.fsdecode(names).split("\0")):
             self._settings[name] = "false" if name.endswith(".required") else ""
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Status, output and errors of one call. Names of any bytes do not survive JSON: what is no UTF-8 is replaced."""
+        status, out, err = self.raw(*arguments)
+        return status, out.decode("utf-8", "replace").strip("\n"), err.decode("utf-8", "replace").strip()
+
+    def raw(self, *arguments: str) -> tuple[int, bytes, bytes]:
         # Not by `-c`, which would cut the name of a filter at its first `=`.
         mine = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         environment = {**_ENVIRONMENT, "GIT_CONFIG_COUNT": str(mine + len(self._settings))}
         for number, (name, value) in enumerate(self._settings.items(), mine):
             environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+        if self.index is not None:
+            environment["GIT_INDEX_FILE"] = str(self.index)
         command = ["git", "--no-optional-locks", "--no-replace-objects", *arguments]
-        # Hostile names come back as bytes of any kind; surrogateescape would not survive JSON.
         with _in_no_hook():
             status, out, err = self._git.execute(
                 command,
@@ -82,9 +95,8 @@ class _Git:
                 kill_after_timeout=GIT_TIMEOUT if os.name != "nt" else None,
                 env=environment,
             )
-        text = out.decode("utf-8", "replace") if isinstance(out, bytes) else str(out)
-        error = err.decode("utf-8", "replace") if isinstance(err, bytes) else str(err)
-        return int(status or 0), text.strip("\n"), error.strip()
+        said, error = (part if isinstance(part, bytes) else str(part).encode() for part in (out, err))
+        return int(status or 0), said, error
 
 
 @contextlib.contextmanager
@@ -99,12 +111,22 @@ def _in_no_hook() -> Iterator[None]:
         os.environ.update(held)
 
 
-def _submodules(top: Path, listing: str) -> Iterator[tuple[str, Path]]:
-    for entry in listing.split("\0"):
-        mode, _, name = entry.partition(" ")[0], *entry.partition("\t")[1:]
+def _submodules(top: Path, entries: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, Path]]:
+    for _, mode, name in entries:
         place = (top / name).resolve()
         if mode == "160000" and (place / ".git").exists() and top.resolve() in place.parents:
             yield name, place
+
+
+def _index(listing: str) -> list[tuple[str, str, str]]:
+    """(tag, mode, name) of every entry of `git ls-files --stage -v -z`."""
+    fields = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+    return [(about.split()[0], about.split()[1], name) for about, name in fields]
+
+
+def _looked_away(top: Path, entries: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Files that git was told to take for unchanged (lower case) or to skip (S) although they are there."""
+    return [name for tag, _, name in entries if tag.islower() or (tag == "S" and os.path.lexists(top / name))]
 
 
 def repository(folder: Path) -> Repository:
@@ -116,6 +138,8 @@ def repository(folder: Path) -> Repository:
     status, inside, error_text = git("rev-parse", "--is-inside-work-tree")
     if "dubious ownership" in error_text:
         return Repository("refused", "git refuses it: dubious ownership (git config --global --add safe.directory …)")
+    if status and "not a git repository" not in error_text and "must be run in a work tree" not in error_text:
+        return Repository("refused", f"git cannot read it: {(error_text.splitlines() or ['no reason given'])[-1]}")
     if status or inside != "true":
         return Repository("none", "no repository")
     status, commit, _ = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
@@ -125,6 +149,7 @@ def repository(folder: Path) -> Repository:
     _, shallow, _ = git("rev-parse", "--is-shallow-repository")
     _, top, _ = git("rev-parse", "--show-toplevel")
     top_git = _Git(Path(top))
+    _, git_index, _ = top_git("rev-parse", "--git-path", "index")
     # Submodules are looked at one by one: git would go into them with their own settings, which may run a program.
     changes = (
         "--no-ext-diff",
@@ -132,18 +157,28 @@ def repository(folder: Path) -> Repository:
         "--no-color",
         "--no-renames",
         "--ignore-submodules=dirty",
-        "--binary",
-        "--full-index",
+        "--src-prefix=a/",
+        "--dst-prefix=b/",
+        "--full-index",  # names every content by its digest: other bytes are another text, binary ones too
     )
-    calls = [
-        top_git("diff", *changes, "HEAD"),
-        top_git("ls-files", "--others", "--exclude-standard", "-z"),
-        top_git("ls-files", "--stage", "-z"),
-    ]
-    inner = [(name, repository(place)) for name, place in _submodules(Path(top), calls[2][1])]
+    with tempfile.TemporaryDirectory() as scratch:
+        # `git diff` notes new times in the index: in a copy, so that nothing of the repository is written or locked.
+        top_git.index = Path(scratch) / "index"
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(
+                Path(top) / git_index, top_git.index
+            )  # with its time: git tells by it which files to read again
+        calls = [
+            top_git("diff", *changes, "HEAD"),
+            top_git("ls-files", "--others", "--exclude-standard", "-z"),
+            top_git("ls-files", "--stage", "-v", "-z"),
+        ]
+    entries = _index(calls[2][1])
+    inner = [(name, repository(place)) for name, place in _submodules(Path(top), entries)]
     broken = [error for code, _, error in calls if code] + [
         str(seen.reason) for _, seen in inner if seen.state == "refused"
     ]
+    broken += [f"it was told to look away from {name}" for name in _looked_away(Path(top), entries)]
     if broken:
         return Repository("refused", f"git cannot compare the working tree: {broken[0].splitlines()[-1]}")
     diff, listing = calls[0][1], calls[1][1]
