@@ -42,7 +42,7 @@ gate() {
   say "tests, the digests of released schemas among them"
   python -m pytest -q
   say "one smoke pipeline: run, seal, verify"
-  run=$(toolkit run configs/retriever_ft.yaml --out "$scratch/outputs" run.limit=24 stages.train.with.epochs=1)
+  run=$(toolkit run configs/retriever_ft.yaml --out "$scratch/outputs" run.limit=24 stages.train.with.epochs=1 stages.train.with.batch_size=8)
   digest=$(toolkit seal "$run")
   toolkit verify "$run" --digest "$digest"
   say "the built wheel alone: core install, outside any repository"

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from sealkit import digest, index, measures
 from sealkit.finding import Refused, UsageError
@@ -267,6 +268,12 @@ def test_evaluate_of_nothing_found_is_nought(tmp_path: Path) -> None:
     ctx = context(tmp_path)
     run("retrieval.evaluate", judged(tmp_path, {"q": {"a": 1}}, {}), {}, tmp_path / "out", ctx)
     assert ctx.metrics == {f"retrieval/test/{name}": 0.0 for name in ("nDCG@10", "RR@10", "R@10", "R@100")}
+
+
+@pytest.mark.parametrize("names", [[], ["nDCG@10", "nDCG@10"], ["nDCG"], ["MAP@10"], ["nDCG@0"]])
+def test_measures_that_cannot_be_written_are_refused_before_anything_runs(names: list[str]) -> None:
+    with pytest.raises(ValidationError):
+        BUILT_IN.stage("retrieval.evaluate").params.model_validate({"measures": names})
 
 
 NEGATIVE = """
