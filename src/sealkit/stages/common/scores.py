@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Measure = Annotated[str, Field(pattern=r"^(nDCG|R|P|RR|AP|Success)@[1-9][0-9]*$")]
+
+
+def _each_once(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} stands there twice")
+    return names
+
+
+Measures = Annotated[list[Measure], Field(min_length=1), AfterValidator(_each_once)]
 
 
 def per_query(

@@ -9,14 +9,14 @@ from pydantic import Field
 
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.common import scores
-from sealkit.stages.common.scores import Measure
+from sealkit.stages.common.scores import Measures
 
 
 class Evaluate(Params):
     """`subset` names the query set in the metric keys; `measures` are names like nDCG@10."""
 
     subset: str = Field(default="test", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    measures: list[Measure] = Field(default=["nDCG@10", "RR@10", "R@10", "R@100"], min_length=1)
+    measures: Measures = Field(default=["nDCG@10", "RR@10", "R@10", "R@100"])
 
 
 def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -> None:
