@@ -460,3 +460,18 @@ def test_the_smallest_fix_of_every_finding_is_told() -> None:
     shown = page.render(a_predicate(), report)
     assert "write 0.5" in shown
     assert "write 0.25" in shown
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "said"),
+    [
+        (0.1, 0.2, 0.01, "higher"),
+        (-0.2, -0.1, 0.01, "lower"),
+        (-0.1, 0.2, 0.01, "not told from noise"),
+        (0.5, 0.5, 1.0, "not told from noise"),
+    ],
+)
+def test_a_difference_is_called_one_by_interval_and_p(low: float, high: float, p: float, said: str) -> None:
+    from sealkit.render.seal import _judgement
+
+    assert _judgement({"low": low, "high": high, "p": p, "difference": low}) == said

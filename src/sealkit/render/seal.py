@@ -117,7 +117,8 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
 
 
 def _judgement(delta: Mapping[str, Any]) -> str:
-    if delta["low"] <= 0 <= delta["high"]:
+    # With one query, or equal differences, the interval is a point, and says nothing by itself.
+    if delta["p"] > 0.05 or delta["low"] <= 0 <= delta["high"]:
         return "not told from noise"
     return "higher" if delta["difference"] > 0 else "lower"
 
