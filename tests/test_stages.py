@@ -40,6 +40,7 @@ def context(workspace: Path, *, seed: int = 42, limit: int | None = None, name: 
         limit=limit,
         device="cpu",
         workspace=workspace,
+        scratch=workspace / "scratch",
         commit=COMMIT,
         report=lambda what, done, total: None,
         used_device=lambda device, threads: None,

@@ -20,7 +20,7 @@ from sealkit.finding import Finding, Location, Outcome, ReadError, Refused, Seal
 from sealkit.plan import MODEL, Step
 from sealkit.stage import Context, Input, Out
 
-PARTIAL, QUARANTINE = ".partial", "quarantine"
+PARTIAL, SCRATCH, QUARANTINE = ".partial", ".scratch", "quarantine"
 INDEX_MANIFEST = "index_manifest.json"
 
 
@@ -33,6 +33,7 @@ def perform(engine: Engine, step: Step) -> None:
     context = _context(engine, step)
     try:
         partial.mkdir(parents=True)
+        context.scratch.mkdir(parents=True)
         step.stage.run(inputs, step.values(), Out(_places(step, partial)), context)
         _fill_manifests(engine.root, partial)
         if findings := list(_broken(engine, step, partial, context)):
@@ -45,6 +46,7 @@ def perform(engine: Engine, step: Step) -> None:
     os.rename(partial, final)
     write.sync_folder(final.parent)
     shutil.rmtree(engine.root / PARTIAL)
+    shutil.rmtree(engine.root / SCRATCH)
     complete(engine, step, inputs, context, time.monotonic() - started)
     engine.tell(Event("stage-finished", step.name, f"{time.monotonic() - started:.1f} s"))
 
@@ -64,6 +66,7 @@ def _places(step: Step, partial: Path) -> dict[str, Path]:
 def _stopped(engine: Engine, step: Step, partial: Path, error: BaseException) -> Stop:
     """What became of a stage that did not end well, with what it wrote moved to quarantine."""
     quarantine = engine.root / QUARANTINE / step.name
+    shutil.rmtree(engine.root / SCRATCH, ignore_errors=True)
     try:
         quarantine.parent.mkdir(exist_ok=True)
         os.rename(partial, quarantine)
@@ -135,6 +138,7 @@ def _context(engine: Engine, step: Step) -> Context:
         limit=section["limit"],
         device=section["device"],
         workspace=rundir.workspace(engine.root),
+        scratch=engine.root / SCRATCH / step.name,
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),
         used_device=used_device,

@@ -71,7 +71,11 @@ class Out:
 
 @dataclass
 class Context:
-    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress."""
+    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress.
+
+    `scratch` is a folder of the stage's own that outlives a crash: what it finds there when it starts is what it put there
+    itself, with the same params and inputs, before it was cut off. It is gone when the stage is done.
+    """
 
     run_id: str
     run_name: str
@@ -80,6 +84,7 @@ class Context:
     limit: int | None
     device: str
     workspace: Path
+    scratch: Path
     commit: str | None
     report: Callable[[str, int, int], None]
     used_device: Callable[[str, int], None]
