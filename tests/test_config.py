@@ -648,7 +648,7 @@ def test_a_secret_within_a_list_must_be_set_too(monkeypatch: pytest.MonkeyPatch)
 
 # Unknown keys, at every level
 
-KNOWN_TOP = "known: schema, extends, run, stages, model, retriever"
+KNOWN_TOP = "known: schema, extends, run, stages, expect, model, retriever"
 
 
 @pytest.mark.parametrize(
@@ -922,15 +922,9 @@ def test_a_wrong_value_is_told_before_an_unknown_key_is_guessed_at() -> None:
 # expect, limit
 
 
-def test_expectations_are_refused_and_never_ignored() -> None:
-    fix = "\n  fix: remove them; they are never silently ignored"
-    assert refusal(PLAIN + "expect:\n  - {metric: a, at_least: 0.5}\n") == (
-        "c.yaml:5: expect: this version cannot judge expectations yet" + fix
-    )
-    assert refusal(PLAIN, "expect=[]") == "override expect=[]: expect: this version cannot judge expectations yet" + fix
-    assert refusal({"b.yaml": PLAIN + "expect: null\n", "c.yaml": "extends: b.yaml\n"}) == (
-        "b.yaml:5: expect: this version cannot judge expectations yet" + fix
-    )
+def test_expectations_are_held_against_the_contract() -> None:
+    assert refusal(PLAIN + "expect: null\n") == "c.yaml:5: expect: expected array, found null"
+    assert load(PLAIN + "expect:\n  - {metric: a, at_least: 0.5}\n").data["expect"] == [{"metric": "a", "at_least": 0.5}]
 
 
 @pytest.mark.parametrize("purpose", ["bench", "prod"])

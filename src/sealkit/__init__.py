@@ -10,7 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sealkit.acceptance import judge as judge_expectations
     from sealkit.check import Check, View
+    from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
     from sealkit.rundir import Artifact
@@ -32,19 +34,23 @@ _HOME = {
     "Stage": "stage",
     "View": "check",
     "differences": "index",
+    "expectations_identity": "expectation",
     "explain": "index",
     "identity": "index",
+    "judge_expectations": "acceptance",
     "open_index": "index",
 }
+# What is called otherwise where it lives, since its module says the rest.
+_NAMED = {"expectations_identity": "identity", "judge_expectations": "judge"}
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Severity", "Stage", "View", "differences", "explain", "identity",
-    "open_index",
+    "Severity", "Stage", "View", "differences", "expectations_identity", "explain", "identity",
+    "judge_expectations", "open_index",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'sealkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"sealkit.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"sealkit.{_HOME[name]}"), _NAMED.get(name, name))

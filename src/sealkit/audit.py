@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sealkit import policy
 from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
 from sealkit.rundir import Artifact, Run
@@ -15,13 +16,18 @@ UNJUDGED = "seal/"  # what a seal adds is verified by its digests; only what it 
 
 
 def audit(run: Run, checks: Mapping[str, Check], sealed: bool = False) -> Report:
-    """Judge a run as it lies there. `sealed` says that what the layout promises of a sealed run is promised."""
-    metadata = run.document("run_metadata") or {}
+    """Judge a run as it lies there, by the policy that was observed with it (on the day of observing).
+
+    `sealed` says that what the layout promises of a sealed run is promised.
+    """
+    metadata, observed = run.document("run_metadata") or {}, run.document("observed") or {}
+    name, today = metadata.get("name", "unknown"), observed.get("observed_at", "")[:10]
+    kept = policy.recorded(observed.get("policy"))
     return Report(
         run_id=metadata.get("run_id"),
-        name=metadata.get("name", "unknown"),
+        name=name,
         artifacts=tuple(judge_artifacts(run, sealed)),
-        checks=tuple(judge(run, check, sealed) for check in checks.values()),
+        checks=tuple(kept.apply(judge(run, check, sealed), name, today) for check in checks.values()),
     )
 
 

@@ -52,6 +52,9 @@ class View:
     def metric_keys(self) -> MetricKeys:
         return self.run.metric_keys
 
+    def yaml(self, name: str) -> Any:
+        return self.run.yaml(name)
+
     def faiss_header(self, name: str) -> FaissHeader:
         return self.run.faiss_header(name)
 

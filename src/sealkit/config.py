@@ -98,13 +98,7 @@ def reveal(value: Any) -> Any:
 
 
 def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
-    if "expect" in config.data:
-        raise config.error(
-            "/expect",
-            "expect: this version cannot judge expectations yet",
-            "remove them; they are never silently ignored",
-        )
-    known = ["schema", "extends", "run", "stages", *sections]
+    known = ["schema", "extends", "run", "stages", "expect", *sections]
     for key in config.data:
         if key not in known:
             raise config.error(

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit import world, write
+from sealkit import expectation, world, write
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.plan import Step
+from sealkit.policy import Policy
 from sealkit.rundir import Run
 from sealkit.sources import Config
 from sealkit.stage import Input
@@ -51,6 +52,8 @@ class Engine:
     pack: Pack
     models: Mapping[str, world.Model]
     on_event: Callable[[Event], None]
+    policy: Policy = field(default_factory=Policy)
+    reference: Run | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -59,7 +62,8 @@ class Engine:
 
     def run(self) -> Run:
         """The run directory as it lies there now."""
-        return Run(self.root, self.layout, self.pack.contracts, self.pack.metric_keys)
+        contracts, keys = self.pack.contracts, self.pack.metric_keys
+        return Run(self.root, self.layout, contracts, keys, reference=self.reference, ongoing=True)
 
     def save(self) -> None:
         write.atomic(self.root / "run_metadata.json", write.dumps(self.metadata))
@@ -102,6 +106,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "device": {"asked": section["device"], "used": None, "threads": None},
         "packs": [engine.pack.record()],
         "models": [model.document() for model in engine.models.values()],
+        "expect": expectation.identity(engine.config.data.get("expect", [])),
     }
     engine.summary = {
         "schema": "summary/v1",

@@ -6,7 +6,7 @@ The one currency of the project: readers, contracts, checks and stages all say w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,13 +67,17 @@ class Location:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. `severity` None means: the severity of the check that found it."""
+    """One thing that is wrong. `severity` None means: the severity of the check that found it.
+
+    `waiver` (owner, reason, expires) is set where somebody signed for it.
+    """
 
     message: str
     at: Location
     severity: Severity | None = None
     also: tuple[Location, ...] = ()
     fix: str | None = None
+    waiver: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sealkit import lineage, world, write
 from sealkit.audit import audit
-from sealkit.finding import Report, SealkitError
+from sealkit.finding import Report, SealkitError, UsageError
 from sealkit.pack import BUILT_IN, Pack
+from sealkit.policy import Policy
 from sealkit.rundir import Run, open_run, workspace
 
-FOLDER, OBSERVED = "seal", "observed.json"
+FOLDER, OBSERVED, REFERENCE = "seal", "observed.json", "reference"
+NO_POLICY = Policy()
 
 
-def look(path: Path, pack: Pack = BUILT_IN) -> Run:
-    """Open a run for judging: a sealed one with what its seal observed, another with the world as it is now."""
+def look(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Run:
+    """Open a run for judging: a sealed one with what its seal observed, another with the world as it is now.
+
+    Raises UsageError where a sealed run is to be judged by another reference or policy than its seal.
+    """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     if (path / FOLDER).exists():
-        return run
-    return run.with_documents({f"{FOLDER}/{OBSERVED}": observe(run)})
+        if reference is not None:
+            raise UsageError(f"{path}: is sealed, with the reference of its seal", "leave --reference out")
+        return replace(run, reference=sealed_reference(run))
+    compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
+    return replace(run.with_documents({f"{FOLDER}/{OBSERVED}": observe(run, policy)}), reference=compared)
 
 
-def check(path: Path, pack: Pack = BUILT_IN) -> Report:
+def sealed_reference(run: Run) -> Run | None:
+    """What a seal kept of the run that it compares with."""
+    folder = run.root / FOLDER / REFERENCE
+    return Run(folder, run.layout, run.contracts, run.metric_keys) if folder.is_dir() else None
+
+
+def check(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Report:
     """Judge a run directory as it lies there; writes nothing."""
-    run = look(path, pack)
+    run = look(path, reference, policy, pack)
     return audit(run, pack.checks, sealed=(path / FOLDER).exists())
 
 
-def observe(run: Run) -> dict[str, Any]:
-    """What lies outside the run, as an `observed/v1` document. Nothing is fetched."""
+def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
+    """What lies outside the run, as an `observed/v1` document, with the policy to judge by. Nothing is fetched."""
     metadata = run.document("run_metadata") or {"git": {"commit": None}, "models": [], "run_id": "unknown"}
     commit = metadata["git"]["commit"]
     place, repository = world.find_repository([workspace(run.root), Path.cwd()], commit)
@@ -55,6 +70,7 @@ def observe(run: Run) -> dict[str, Any]:
                 for m in lineage.exported(run)
             ),
         ],
+        "policy": policy.document(),
     }
 
 

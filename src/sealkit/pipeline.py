@@ -8,25 +8,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sealkit import acceptance, expectation, rundir, write
 from sealkit import config as configuration
-from sealkit import rundir, write
 from sealkit.audit import judge, judge_artifacts
 from sealkit.engine import Engine, Event, Stop, begin
 from sealkit.finding import Report, Status
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.perform import in_words, perform
 from sealkit.plan import Step, named_models, plan
+from sealkit.policy import Policy
+from sealkit.rundir import open_run
 from sealkit.stage import Ready
 
 
 @dataclass(frozen=True)
 class Result:
-    """The run directory, what was judged, and the exit code of the public table. `error` says why it stopped early."""
+    """The run directory, what was judged, and the exit code of the public table. `error` says why it stopped early.
+
+    `waiting` are the expectations that only the seal can judge, in words.
+    """
 
     path: Path
     report: Report
     exit_code: int
     error: str | None = None
+    waiting: tuple[str, ...] = ()
 
 
 def run(
@@ -35,8 +41,11 @@ def run(
     command: list[str],
     on_event: Callable[[Event], None] = lambda event: None,
     pack: Pack = BUILT_IN,
+    *,
+    reference: Path | None = None,
+    policy: Policy | None = None,
 ) -> Result:
-    """Run the config at `path`.
+    """Run the config at `path`. Expectations are judged against the `reference` run; without one they wait for the seal.
 
     Raises UsageError before the run directory exists; from then on whatever goes wrong is in the Result and
     in the run's own summary, and nothing that was written is lost.
@@ -47,12 +56,14 @@ def run(
     steps = plan(config, layout, pack)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
+    expectation.hold(config, pack.metric_keys, [f"{step.name}.{output}" for step in steps for output in step.outputs])
+    compared = open_run(reference, layout, pack.contracts, pack.metric_keys) if reference else None
     models = named_models(config, steps)
     for step in steps:
         if step.stage.ready:
             step.stage.ready(step.values(), Ready(section["name"], rundir.workspace(root)))
     write.claim(root)
-    engine = Engine(root, config, layout, pack, models, on_event)
+    engine = Engine(root, config, layout, pack, models, on_event, policy or Policy(), compared)
     reserve = write.Reserve(root)
     stop = None
     try:
@@ -72,7 +83,11 @@ def run(
     reserve.release()
     artifacts = tuple(judge_artifacts(engine.run(), False))
     report = Report(engine.metadata.get("run_id"), section["name"], artifacts, tuple(engine.outcomes.values()))
-    return Result(root, report, stop.exit_code if stop else report.exit_code(), stop.message if stop else None)
+    if stop:
+        return Result(root, report, stop.exit_code, stop.message)
+    rows = acceptance.judge(engine.run())
+    waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.status is Status.SKIPPED)
+    return Result(root, report, report.exit_code(), waiting=waiting)
 
 
 def _go(engine: Engine, steps: list[Step]) -> None:
@@ -88,14 +103,20 @@ def _go(engine: Engine, steps: list[Step]) -> None:
 
 
 def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
-    """Run every check that has not run and whose kinds nobody will write any more. Raises Stop at the first that fails."""
+    """Run every check that has not run and whose kinds nobody will write any more.
+
+    Raises Stop at the first that fails while there are stages to come; a run that is complete stays complete, whatever
+    its checks say of it.
+    """
     waiting = {contract.split("/")[0] for step in pending for contract, _, _ in step.outputs.values()}
     waiting |= {"observed"} if ended else {"observed", "metrics", "summary"}
     run = engine.run()
     for check in engine.pack.checks.values():
         if check.id in engine.outcomes or check.kinds & waiting:
             continue
-        outcome = engine.outcomes[check.id] = judge(run, check)
+        judged = judge(run, check)
+        outcome = engine.policy.apply(judged, engine.metadata["name"], write.now()[:10])
+        engine.outcomes[check.id] = outcome
         engine.tell(Event("check", None, f"{check.id}: {outcome.status}", outcome=outcome))
-        if outcome.status is Status.FAILED:
+        if outcome.status is Status.FAILED and not ended:
             raise Stop(1, "CheckFailed", f"stopped: the check {check.id} failed")

@@ -13,7 +13,7 @@ from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
-from sealkit.read import faiss, json, jsonl, text
+from sealkit.read import faiss, json, jsonl, text, yaml
 from sealkit.read.faiss import FaissHeader
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.write import dumps
@@ -74,13 +74,19 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory as it lies there. `files` are the names of everything in it that is no folder."""
+    """A run directory as it lies there. `files` are the names of everything in it that is no folder.
+
+    `reference` is the run that it is compared with, if one is at hand. `ongoing` says that the engine still writes it: what
+    only a seal brings is to come.
+    """
 
     root: Path
     layout: Layout
     contracts: Mapping[str, Contract]
     metric_keys: MetricKeys
     virtual: Mapping[str, Any] = field(default_factory=dict)
+    reference: Run | None = None
+    ongoing: bool = False
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -129,6 +135,10 @@ class Run:
         for name, stage in config.get("config", {}).get("stages", {}).items():
             if isinstance(stage, dict) and set(inputs) <= set(stage.get("in", {})):
                 yield name, stage
+
+    def yaml(self, name: str) -> Any:
+        """What a YAML file of the run says. Raises ReadError."""
+        return yaml.parse(read_text(self.root / name, name, follow=False), name).data
 
     def faiss_header(self, name: str) -> FaissHeader:
         """The header of a FAISS index of the run. Raises ReadError."""

@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import delta, digest, lineage, write
+from sealkit import acceptance, delta, digest, lineage, write
 from sealkit.audit import audit
-from sealkit.finding import ReadError, Report, UsageError
-from sealkit.observe import FOLDER, OBSERVED, observe
+from sealkit.finding import ReadError, Report, Status, UsageError
+from sealkit.observe import FOLDER, NO_POLICY, OBSERVED, REFERENCE, observe
 from sealkit.pack import BUILT_IN, Pack
+from sealkit.policy import Policy
 from sealkit.read import json as read_json
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
 
-STATEMENT, SUMS, REPORT, PAGE, REFERENCE = "seal.json", "SHA256SUMS", "report.json", "SEAL.md", "reference"
+STATEMENT, SUMS, REPORT, PAGE = "seal.json", "SHA256SUMS", "report.json", "SEAL.md"
+EXPECTATIONS = "expectations-met"
 # What the comparison and the lineage need of a reference run: its documents, and the rows behind its metrics.
 EXCERPT = (
     "run_metadata", "resolved_config", "summary", "metrics", "rankings", "qrels", "per_query_metrics", "search_manifest",
@@ -37,7 +39,7 @@ class Sealed:
     fresh: bool
 
 
-def seal(path: Path, reference: Path | None = None, pack: Pack = BUILT_IN) -> Sealed:
+def seal(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Sealed:
     """Write `seal/` into a run directory, whatever the verdict.
 
     Raises UsageError where a seal with other bytes stands there already, or the folder cannot be written.
@@ -53,7 +55,7 @@ def seal(path: Path, reference: Path | None = None, pack: Pack = BUILT_IN) -> Se
         raise UsageError(f"{path}: cannot write the seal: {error.strerror}", "seal where you may write") from error
     try:
         times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
-        report = _compose(run, compared, partial, times, pack)
+        report = _compose(run, compared, partial, times, policy, pack)
         if standing:
             _refuse_other(target, partial)
         else:
@@ -89,20 +91,22 @@ def _refuse_other(target: Path, partial: Path) -> None:
     )
 
 
-def _compose(run: Run, compared: Run | None, folder: Path, times: tuple[str, str], pack: Pack) -> Report:
+def _compose(
+    run: Run, compared: Run | None, folder: Path, times: tuple[str, str], policy: Policy, pack: Pack
+) -> Report:
     """Write a whole seal into `folder`; `times` are those of observing and of sealing."""
     outside = [name for name in run.files if not name.startswith(f"{FOLDER}/")]
     before = {name: _stamp(run.root / name) for name in outside}
-    unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys)
-    observed = {**observe(unsealed), "observed_at": times[0]}
-    (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
     reference = _copy_reference(compared, folder / REFERENCE) if compared else None
+    unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys, reference=reference)
+    observed = {**observe(unsealed, policy), "observed_at": times[0]}
+    (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
     report = audit(unsealed.with_documents({f"{FOLDER}/{OBSERVED}": observed}), pack.checks, sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
     statement = predicate(
-        unsealed, document, observed, reference, digests, times[1], importlib.metadata.version("sealkit")
+        unsealed, document, observed, digests, times[1], importlib.metadata.version("sealkit")
     )
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
@@ -149,7 +153,6 @@ def predicate(
     run: Run,
     report: Mapping[str, Any],
     observed: Mapping[str, Any],
-    reference: Run | None,
     digests: Mapping[str, str],
     sealed_at: str,
     version: str,
@@ -186,10 +189,22 @@ def predicate(
             for a in run.artifacts
             if a.path in digests
         ],
-        "lineage": lineage.lines(run, reference),
-        "reference": _reference(reference),
-        "deltas": delta.between(run, reference),
+        "acceptance": _acceptance(run, report),
+        "lineage": lineage.lines(run, run.reference),
+        "reference": _reference(run.reference),
+        "deltas": delta.between(run, run.reference),
     }
+
+
+def _acceptance(run: Run, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was promised beforehand and how it came out, by the report: a waived expectation is a warning there."""
+    judged = [finding for outcome in report["checks"] if outcome["id"] == EXPECTATIONS for finding in outcome["findings"]]
+    softer = {finding["location"]["pointer"] for finding in judged if finding["severity"] == "warning"}
+    rows = []
+    for row in acceptance.judge(run):
+        waived = row.status is Status.FAILED and row.at.pointer in softer
+        rows.append({**row.document(), "status": str(Status.WARNED if waived else row.status)})
+    return rows
 
 
 def _reference(reference: Run | None) -> dict[str, Any] | None:

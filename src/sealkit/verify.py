@@ -7,21 +7,21 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sealkit import digest
 from sealkit.audit import audit
 from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, UsageError, Verdict
-from sealkit.observe import FOLDER, OBSERVED, observe
+from sealkit.observe import FOLDER, OBSERVED, observe, sealed_reference
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
 from sealkit.read import text
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
-from sealkit.seal import PAGE, REFERENCE, REPORT, STATEMENT, SUMS, predicate
+from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
 FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
@@ -178,7 +178,7 @@ def _is(path: Path, name: str, expected: str) -> bool:
 
 def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     """Everything that the seal states, derived again; where it comes out otherwise is said by its place."""
-    stated = statement["predicate"]
+    stated, run = statement["predicate"], replace(run, reference=sealed_reference(run))
     yield from _left_out(stated, pack)
     observed = run.document("observed")
     stored = run.contracts["report/v1"]
@@ -193,11 +193,9 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     shown = page.render(stated, sealed_report)
     if same_version and not _is(run.root / FOLDER / PAGE, f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
         yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
-    excerpt = run.root / FOLDER / REFERENCE
-    reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
-    derived = predicate(run, sealed_report, observed, reference, outside, stated["sealed_at"], stated["sealkit"])
+    derived = predicate(run, sealed_report, observed, outside, stated["sealed_at"], stated["sealkit"])
     for where, said, got in _unequal(stated, derived, "/predicate"):
         yield Finding(
             f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",

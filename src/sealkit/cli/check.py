@@ -11,9 +11,11 @@ from sealkit.cli import options
 
 @click.command(short_help="Judge a run directory; writes nothing.")
 @options.run_directory
+@options.reference
+@options.waivers
 @options.output_format
 @options.strict
-def command(run_dir: str, output_format: str, strict: bool) -> int:
+def command(run_dir: str, reference: str | None, waivers: str | None, output_format: str, strict: bool) -> int:
     """Hold every artifact of RUN_DIR against its contract and all of them against each other.
 
     Prints what is wrong as `path:line: check: message` with what to do about it. Paths are below RUN_DIR.
@@ -21,6 +23,7 @@ def command(run_dir: str, output_format: str, strict: bool) -> int:
     from sealkit import observe
     from sealkit.render import json, text
 
-    report = observe.check(Path(run_dir))
+    policy = options.policy(waivers)
+    report = observe.check(Path(run_dir), Path(reference) if reference else None, policy)
     click.echo((json if output_format == "json" else text).render(report), nl=False)
     return report.exit_code(strict)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sealkit.cli import options
+
 if TYPE_CHECKING:
     from sealkit.engine import Event
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 @click.argument("config", type=click.Path())
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", metavar="DIR", help="Short for run.output_dir=DIR.")
-def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
+@options.reference
+@options.waivers
+def command(
+    config: str, overrides: tuple[str, ...], out: str | None, reference: str | None, waivers: str | None
+) -> int:
     """Run the pipeline document CONFIG (YAML), with single values overridden as KEY=VALUE.
 
     \b
@@ -34,7 +40,14 @@ def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     # Libraries print where they like; on stdout there is only the run directory.
     with contextlib.redirect_stdout(sys.stderr), Progress() as progress:
-        result = pipeline.run(Path(config), given, _command_line(), progress)
+        result = pipeline.run(
+            Path(config),
+            given,
+            _command_line(),
+            progress,
+            reference=Path(reference) if reference else None,
+            policy=options.policy(waivers),
+        )
     if result.error:
         # What stopped it, and nothing else: that all the rest is absent goes without saying.
         for outcome in (item for item in result.report.checks if item.status is Status.FAILED):
@@ -42,6 +55,8 @@ def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
         fail(result.error)
     else:
         click.echo(text.render(result.report), nl=False, err=True)
+        for waiting in result.waiting:
+            click.echo(f"not judged yet: {text.clean(waiting)}", err=True)
     click.echo(str(result.path))
     return result.exit_code
 

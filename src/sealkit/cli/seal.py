@@ -11,12 +11,11 @@ from sealkit.cli import options
 
 @click.command(short_help="Judge a run and seal it, whatever the verdict.")
 @options.run_directory
-@click.option(
-    "--reference", type=click.Path(), help="The run to compare with, query by query (before fine-tuning, say)."
-)
+@options.reference
+@options.waivers
 @options.output_format
 @options.strict
-def command(run_dir: str, reference: str | None, output_format: str, strict: bool) -> int:
+def command(run_dir: str, reference: str | None, waivers: str | None, output_format: str, strict: bool) -> int:
     """Write RUN_DIR/seal: what every file was, which commits and models stand behind it, and the verdict.
 
     Read RUN_DIR/seal/SEAL.md. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
@@ -27,7 +26,7 @@ def command(run_dir: str, reference: str | None, output_format: str, strict: boo
     from sealkit.render import json, text
     from sealkit.write import dumps
 
-    sealed = seal.seal(Path(run_dir), Path(reference) if reference else None)
+    sealed = seal.seal(Path(run_dir), Path(reference) if reference else None, options.policy(waivers))
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
     else:

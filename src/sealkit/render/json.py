@@ -43,6 +43,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "location": _location(finding.at),
         "also": [_location(location) for location in finding.also],
+        "waiver": dict(finding.waiver) if finding.waiver else None,
     }
 
 

@@ -16,6 +16,7 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     sections = [
         f"# Seal of {cell(run['name'])}: {predicate['verdict']}",
         _opening(predicate),
+        "## Acceptance\n\n" + _acceptance(predicate),
         "## What stands out\n\n" + _findings(report),
         "## Metrics\n\n"
         + table(
@@ -50,6 +51,18 @@ def _opening(predicate: Mapping[str, Any]) -> str:
     return table(["", ""], rows) + smoke
 
 
+def _acceptance(predicate: Mapping[str, Any]) -> str:
+    promised = predicate.get("acceptance", [])
+    if not promised:
+        return "Nothing was promised beforehand (the config has no `expect`)."
+    rows = [
+        [_MARKS[row["status"]] + " " + row["status"], cell(row["says"]), cell(row["found"] or "")] for row in promised
+    ]
+    return "Fixed before the first stage; judged by `expectations-met`.\n\n" + table(
+        ["", "promised", "found"], rows
+    )
+
+
 def _weight(key: str) -> tuple[bool, str]:
     """What was measured comes before what was observed on the way."""
     return key.startswith(("time/", "train/")), key
@@ -74,6 +87,9 @@ def _findings(report: Mapping[str, Any]) -> str:
             lines += [
                 f"  - evidence: {place(also)}" for also in [finding["location"], *finding["also"]] if also["quote"]
             ]
+            if finding.get("waiver"):
+                waiver = finding["waiver"]
+                lines.append(f"  - waived by {cell(waiver['owner'])} until {waiver['expires']}: {cell(waiver['reason'])}")
             if finding["fix"]:
                 lines.append(f"  - smallest fix: {cell(finding['fix'])}")
         if outcome["fix"] and not any(finding["fix"] for finding in outcome["findings"]):
