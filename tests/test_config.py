@@ -924,7 +924,9 @@ def test_a_wrong_value_is_told_before_an_unknown_key_is_guessed_at() -> None:
 
 def test_expectations_are_held_against_the_contract() -> None:
     assert refusal(PLAIN + "expect: null\n") == "c.yaml:5: expect: expected array, found null"
-    assert load(PLAIN + "expect:\n  - {metric: a, at_least: 0.5}\n").data["expect"] == [{"metric": "a", "at_least": 0.5}]
+    assert load(PLAIN + "expect:\n  - {metric: a, at_least: 0.5}\n").data["expect"] == [
+        {"metric": "a", "at_least": 0.5}
+    ]
 
 
 @pytest.mark.parametrize("purpose", ["bench", "prod"])

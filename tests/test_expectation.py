@@ -123,7 +123,9 @@ def test_a_promise_in_words(entry: dict[str, Any], says: str) -> None:
 @settings(deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["metric", "history", "at_least", "at_most", "against", "better_than", "after", "x-y", "required"]),
+        st.sampled_from(
+            ["metric", "history", "at_least", "at_most", "against", "better_than", "after", "x-y", "required"]
+        ),
         st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["a", "reference"]),
     )
 )
@@ -150,6 +152,6 @@ def test_a_child_document_replaces_the_list(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(child)
     with contextlib.chdir(tmp_path):
         result = pipeline.run(Path("toy.yaml"), [], ["toolkit"], pack=PACK)
+        config = json.loads((result.path / "resolved_config.json").read_text())["config"]
     assert result.exit_code == 0
-    config = json.loads((result.path / "resolved_config.json").read_text())["config"]
     assert config["expect"] == [{"metric": "retrieval/test/RR@10", "at_most": 1}]

@@ -102,7 +102,10 @@ def test_a_waiver_that_nobody_signed_is_a_failure_of_its_own(text: str, says: st
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("schema: waivers/v1\n", "waivers.yaml:1: `waivers` is missing\n  fix: see docs/expectations.md for a waivers file"),
+        (
+            "schema: waivers/v1\n",
+            "waivers.yaml:1: `waivers` is missing\n  fix: see docs/expectations.md for a waivers file",
+        ),
         (
             HEAD + SIGNED.replace("run-finished", "run-finnished"),
             "waivers.yaml:3: there is no check `run-finnished`; did you mean `run-finished`?\n"
@@ -153,7 +156,10 @@ waivers = st.builds(
     problem=st.none() | st.just("`owner` is missing"),
 )  # fmt: skip
 findings = st.builds(
-    Finding, st.just("m"), st.builds(Location, st.sampled_from(["summary.json", "metrics.json"])), st.sampled_from(Severity)
+    Finding,
+    st.just("m"),
+    st.builds(Location, st.sampled_from(["summary.json", "metrics.json"])),
+    st.sampled_from(Severity),
 )
 
 

@@ -241,9 +241,7 @@ def _gap(promise: HistoryBand, points: list[Point], others: list[Point]) -> _Jud
     point, other = max(pairs, key=lambda pair: abs(pair[0][1] - pair[1][1]))
     gap = abs(point[1] - other[1])
     met = promise.at_most is not None and gap <= promise.at_most
-    return _Judged(
-        Status.PASSED if met else Status.FAILED, f"{gap!r} at step {point[0]}", (point[2], other[2])
-    )
+    return _Judged(Status.PASSED if met else Status.FAILED, f"{gap!r} at step {point[0]}", (point[2], other[2]))
 
 
 def _artifact(run: Run, promise: ArtifactPresent) -> _Judged:

@@ -22,7 +22,7 @@ class Expectation(Params):
 
     required: bool = True
 
-    def keys(self) -> list[str]:
+    def metric_names(self) -> list[str]:
         """The metric keys that it speaks of."""
         return []
 
@@ -53,7 +53,7 @@ class MetricBound(Expectation):
             raise ValueError("expected at_least, at_most, or `against: reference`")
         return self
 
-    def keys(self) -> list[str]:
+    def metric_names(self) -> list[str]:
         return [self.metric]
 
 
@@ -84,7 +84,7 @@ class HistoryBand(Expectation):
             raise ValueError("expected at_least, at_most, fall_from_best, or gap_to with at_most")
         return self
 
-    def keys(self) -> list[str]:
+    def metric_names(self) -> list[str]:
         return [self.history, *([self.gap_to] if self.gap_to else [])]
 
 
@@ -137,7 +137,7 @@ def hold(config: Config, metric_keys: MetricKeys, outputs: Collection[str]) -> N
             expectation = parse(entry)
         except ValueError as error:
             raise config.error(where, f"expect.{i}: {error}", "see docs/expectations.md") from None
-        for key in expectation.keys():
+        for key in expectation.metric_names():
             family = metric_keys.find(key)
             if family is None:
                 close = metric_keys.suggest(key)

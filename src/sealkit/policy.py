@@ -91,7 +91,9 @@ def _waive(
     """The findings with what the waiver covers turned into warnings, and what there is to say of the waiver itself."""
     at = Location(file, line=waiver.line)
     if waiver.problem:
-        told = Finding(f"the waiver waives nothing: {waiver.problem}", at, Severity.ERROR, fix="complete it, or remove it")
+        told = Finding(
+            f"the waiver waives nothing: {waiver.problem}", at, Severity.ERROR, fix="complete it, or remove it"
+        )
         return findings, [told]
     covered = [f for f in findings if f.severity is Severity.ERROR and f.waiver is None and waiver.covers(f)]
     if covered and waiver.expires < today:

@@ -105,9 +105,7 @@ def _compose(
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
-    statement = predicate(
-        unsealed, document, observed, digests, times[1], importlib.metadata.version("sealkit")
-    )
+    statement = predicate(unsealed, document, observed, digests, times[1], importlib.metadata.version("sealkit"))
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
     changed = [name for name in outside if _stamp(run.root / name) != before[name]]
@@ -198,7 +196,9 @@ def predicate(
 
 def _acceptance(run: Run, report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What was promised beforehand and how it came out, by the report: a waived expectation is a warning there."""
-    judged = [finding for outcome in report["checks"] if outcome["id"] == EXPECTATIONS for finding in outcome["findings"]]
+    judged = [
+        finding for outcome in report["checks"] if outcome["id"] == EXPECTATIONS for finding in outcome["findings"]
+    ]
     softer = {finding["location"]["pointer"] for finding in judged if finding["severity"] == "warning"}
     rows = []
     for row in acceptance.judge(run):

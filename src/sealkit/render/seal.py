@@ -58,9 +58,7 @@ def _acceptance(predicate: Mapping[str, Any]) -> str:
     rows = [
         [_MARKS[row["status"]] + " " + row["status"], cell(row["says"]), cell(row["found"] or "")] for row in promised
     ]
-    return "Fixed before the first stage; judged by `expectations-met`.\n\n" + table(
-        ["", "promised", "found"], rows
-    )
+    return "Fixed before the first stage; judged by `expectations-met`.\n\n" + table(["", "promised", "found"], rows)
 
 
 def _weight(key: str) -> tuple[bool, str]:
@@ -89,7 +87,9 @@ def _findings(report: Mapping[str, Any]) -> str:
             ]
             if finding.get("waiver"):
                 waiver = finding["waiver"]
-                lines.append(f"  - waived by {cell(waiver['owner'])} until {waiver['expires']}: {cell(waiver['reason'])}")
+                lines.append(
+                    f"  - waived by {cell(waiver['owner'])} until {waiver['expires']}: {cell(waiver['reason'])}"
+                )
             if finding["fix"]:
                 lines.append(f"  - smallest fix: {cell(finding['fix'])}")
         if outcome["fix"] and not any(finding["fix"] for finding in outcome["findings"]):
