@@ -9,6 +9,7 @@ from typing import Any
 from sealkit.finding import Finding, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.faiss import FaissHeader
+from sealkit.read.pickle import Pickle
 from sealkit.rundir import Artifact, Run
 
 
@@ -54,6 +55,9 @@ class View:
 
     def faiss_header(self, name: str) -> FaissHeader:
         return self.run.faiss_header(name)
+
+    def pickles(self, name: str) -> list[Pickle]:
+        return self.run.pickles(name)
 
     def lines(self, name: str) -> Iterator[tuple[int, str]]:
         return self.run.lines(name)
