@@ -20,9 +20,12 @@ def find(run: View) -> Iterator[Finding]:
         over = f" over {len(values)} queries" if values else ""
         low, high = family.low, family.high
         if low is not None and high is not None and min(value - low, high - value) <= NEAR * (high - low):
-            end = "top" if high - value < value - low else "bottom"
-            message = f"{key} is {value:.4g}{over}, the {end} of its range: no model can be told from a better one"
-            fix = "report a harder measure beside it (a smaller cut-off, more documents, harder queries)"
+            top = high - value < value - low
+            end, other = ("top", "better") if top else ("bottom", "worse")
+            message = f"{key} is {value:.4g}{over}, the {end} of its range: a {other} model would look the same"
+            fix = (
+                f"report it with a {'smaller' if top else 'larger'} cut-off beside, or take other queries and documents"
+            )
             yield Finding(message, metrics.at(key), fix=fix)
         elif values and len(set(values)) == 1:
             yield Finding(f"{key} is {values[0]:.4g} for each of {len(values)} queries", metrics.at(key))

@@ -37,7 +37,7 @@ def seeds(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str |
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             called = isinstance(key, str) and (key == "seed" or key.endswith("_seed"))
-            if called and (inner is None or isinstance(inner, int)):
+            if called and (inner is None or type(inner) is int):
                 yield (*path, key), inner
             else:
                 yield from seeds(inner, (*path, key))

@@ -9,7 +9,7 @@ def find(run: View) -> Iterator[Finding]:
     metrics = run.one("metrics")
     reported = [key for key in metrics.document if (family := run.metric_keys.find(key)) and family.derivable]
     best = [m for m in run.all("model_manifest") if m.document["role"] == "best" and m.document["selection"]]
-    for key, manifest in {m.document["selection"]["metric"]: m for m in reversed(best)}.items():
+    for key, manifest in {m.document["selection"]["metric"]: m for m in best}.items():
         place, (subset, measure) = manifest.at("selection", "metric"), key.split("/")[-2:] if "/" in key else ("", key)
         others = [other for other in reported if other.split("/")[-1] == measure and other != key]
         if key in reported and (subset == "test" or not others):

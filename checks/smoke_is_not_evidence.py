@@ -14,7 +14,10 @@ def find(run: View) -> Iterator[Finding]:
     if section.get("limit") is not None:
         message = f"the run was cut to {section['limit']} documents, and is called {purpose}"
         yield Finding(
-            message, metadata.at("purpose"), also=(config.at("config", "run", "limit"),), fix='"purpose": "smoke"'
+            message,
+            metadata.at("purpose"),
+            also=(config.at("config", "run", "limit"),),
+            fix="run it without run.limit, under another name",
         )
     for i, model in enumerate(metadata.document["models"]):
         if model.get("purpose") == "smoke":
