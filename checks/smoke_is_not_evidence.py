@@ -19,6 +19,11 @@ def find(run: View) -> Iterator[Finding]:
             also=(config.at("config", "run", "limit"),),
             fix="run it without run.limit, under another name",
         )
+    compared = run.reference.all("run_metadata") if run.reference else []
+    for other in (one.document for one in compared if not one.problems):
+        if other["purpose"] == "smoke":
+            message = f"a {purpose} run is compared with {other['run_id']}, which is a smoke run"
+            yield Finding(message, metadata.at("purpose"), fix="compare with a reference that ran whole")
     for i, model in enumerate(metadata.document["models"]):
         if model.get("purpose") == "smoke":
             message = f"a {purpose} run on the model {model['name']}, which a smoke run trained"

@@ -46,6 +46,11 @@ class View:
         return self.run.wired(*inputs)
 
     @property
+    def reference(self) -> View | None:
+        """The run that this one is compared with, where one is at hand."""
+        return View(self.run.reference, self.kinds) if self.run.reference else None
+
+    @property
     def files(self) -> tuple[str, ...]:
         return self.run.files
 

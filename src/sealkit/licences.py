@@ -33,10 +33,9 @@ def of_package(name: str) -> str | None:
         metadata = importlib.metadata.metadata(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
-    for field in ("License-Expression", "License"):
-        said = str(metadata.get(field) or "").strip()
-        if said and said != "UNKNOWN":
-            return said.splitlines()[0]
+    said = [text.strip() for field in ("License-Expression", "License") for text in metadata.get_all(field) or []]
+    if words := next((text for text in said if text and text != "UNKNOWN"), None):
+        return words.splitlines()[0]
     classifiers = metadata.get_all("Classifier") or []
     return ", ".join(text.split(" :: ")[-1] for text in classifiers if text.startswith("License :: ")) or None
 

@@ -75,13 +75,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory as it lies there. `files` are the names of everything in it that is no folder."""
+    """A run directory as it lies there. `files` are the names of everything in it that is no folder.
+
+    `reference` is the run that it is compared with, where one is at hand.
+    """
 
     root: Path
     layout: Layout
     contracts: Mapping[str, Contract]
     metric_keys: MetricKeys
     virtual: Mapping[str, Any] = field(default_factory=dict)
+    reference: Run | None = None
 
     @cached_property
     def files(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import importlib.metadata
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ def _compose(run: Run, compared: Run | None, folder: Path, times: tuple[str, str
     observed = {**observe(unsealed), "observed_at": times[0]}
     (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
     reference = _copy_reference(compared, folder / REFERENCE) if compared else None
-    report = audit(unsealed.with_documents({f"{FOLDER}/{OBSERVED}": observed}), pack.checks, sealed=True)
+    judged = replace(unsealed, reference=reference).with_documents({f"{FOLDER}/{OBSERVED}": observed})
+    report = audit(judged, pack.checks, sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -186,15 +186,16 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     if broken or observed is None:
         yield _problem(f"{FOLDER}/{REPORT if broken else OBSERVED}", "does not keep its contract")
         return
-    report = report_json.document(audit(run, {name: pack.checks[name] for name in stated["checks"]}, sealed=True))
+    excerpt = run.root / FOLDER / REFERENCE
+    reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
+    checks = {name: pack.checks[name] for name in stated["checks"]}
+    report = report_json.document(audit(replace(run, reference=reference), checks, sealed=True))
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
     sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
     shown = page.render(stated, sealed_report)
     if same_version and not _is(run.root / FOLDER / PAGE, f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
         yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
-    excerpt = run.root / FOLDER / REFERENCE
-    reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
     derived = predicate(run, sealed_report, observed, reference, outside, stated["sealed_at"], stated["sealkit"])
