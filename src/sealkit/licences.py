@@ -33,7 +33,9 @@ def of_package(name: str) -> str | None:
         metadata = importlib.metadata.metadata(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
-    said = [text.strip() for field in ("License-Expression", "License") for text in metadata.get_all(field) or []]
+    said: list[str] = [
+        text.strip() for field in ("License-Expression", "License") for text in metadata.get_all(field) or []
+    ]
     if words := next((text for text in said if text and text != "UNKNOWN"), None):
         return words.splitlines()[0]
     classifiers = metadata.get_all("Classifier") or []
