@@ -1,7 +1,8 @@
 """Every check against the runs that lie beside it, in tests/checks/<check id>/{pass*,fail*}/.
 
 A case holds the files in which its run differs from a whole one below tests/checks/_base. Its `case.json` may name the base
-(`retrieval` where it says nothing) and the files to remove. Beside a fail case lies `expected.txt`: the status, and the
+(`retrieval` where it says nothing) and the files to remove. What lies in its folder `reference` makes it a run that is compared:
+with the same base and those files over it. Beside a fail case lies `expected.txt`: the status, and the
 text that the user sees.
 
     python -m tests.test_checks
@@ -18,6 +19,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +39,7 @@ README = HERE.parent.parent / "checks" / "README.md"
 BASES = sorted(folder for folder in (HERE / "_base").iterdir())
 CASES = sorted(case for folder in HERE.glob("[!_]*") if folder.is_dir() for case in folder.iterdir())
 NOTES = ("case.json", "expected.txt")  # what a case says of itself, and no file of its run
+REFERENCE = "reference"
 
 
 def named(path: Path) -> str:
@@ -55,7 +58,7 @@ def said(case: Path) -> dict[str, Any]:
 
 def overlay(case: Path) -> Iterator[str]:
     """The names of the files that a case puts over its base."""
-    return (name for name in digest.walk(case) if name not in NOTES)
+    return (name for name in digest.walk(case) if name not in NOTES and not name.startswith(f"{REFERENCE}/"))
 
 
 def build(case: Path, root: Path) -> Run:
@@ -67,7 +70,12 @@ def build(case: Path, root: Path) -> Run:
     for name in overlay(case):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(case / name, root / name)
-    return opened(root)
+    if not (case / REFERENCE).is_dir():
+        return opened(root)
+    other = root.with_name(f"{root.name}-{REFERENCE}")
+    shutil.copytree(HERE / "_base" / note["base"], other)
+    shutil.copytree(case / REFERENCE, other, dirs_exist_ok=True)
+    return replace(opened(root), reference=opened(other))
 
 
 def opened(root: Path) -> Run:

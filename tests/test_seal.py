@@ -90,6 +90,40 @@ def test_the_seal_keeps_its_contracts_and_says_what_was_compared(run: Path) -> N
     assert roles == {"pre-FT": True, "post-FT": True, "HN-FT": False}
 
 
+def test_a_reference_that_was_a_smoke_run_is_judged_and_judged_again(copied: Path) -> None:
+    """The run is made to say that it ran whole; its reference still says that it did not."""
+    run, reference = copied / "outputs/base", copied / "outputs/ft_mnr"
+    for name, section in (("run_metadata.json", None), ("resolved_config.json", "config")):
+        document = json.loads((run / name).read_text())
+        said = document[section]["run"] if section else document
+        said["purpose"] = "bench"
+        if section:
+            said["limit"] = None
+        (run / name).write_text(write.dumps(document))
+    with contextlib.chdir(copied):
+        report = seal(run, reference).report
+        (outcome,) = (outcome for outcome in report.checks if outcome.id == "smoke-is-not-evidence")
+        found = verify(run)
+    assert [finding.message.split(" with ")[0] for finding in outcome.findings] == ["a bench run is compared"]
+    assert (found.holds, messages(found)) == (True, [])
+
+
+def test_a_model_that_a_smoke_run_trained_is_known_by_its_folder(finished: Any, tmp_path: Path) -> None:
+    trained = finished.folder / "models/retriever/ft_mnr"
+    result = finished.run(
+        "retriever_base",
+        f"model.base={trained}",
+        "run.limit=null",
+        "stages.data.with.max_documents=60",
+        f"run.output_dir={tmp_path}/outputs",
+    )
+    (outcome,) = (outcome for outcome in result.report.checks if outcome.id == "smoke-is-not-evidence")
+    assert [finding.message for finding in outcome.findings] == [
+        f"a bench run on the model {trained}, which a smoke run trained"
+    ]
+    assert (result.exit_code, list(result.path.glob("stages/*"))) == (1, [])
+
+
 def test_subjects_are_all_files_but_the_statement_and_the_sums(run: Path) -> None:
     statement = json.loads((run / "seal/seal.json").read_text())
     names = [subject["name"] for subject in statement["subject"]]

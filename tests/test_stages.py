@@ -354,6 +354,7 @@ def test_every_split_keeps_its_contracts_and_answers_itself(library: Path, tmp_p
         assert rows(folder / f"{split}_qrels.jsonl") == [{"query_id": i, "doc_id": i, "relevance": 1} for i in ids]
         assert ctx.counters[f"{split}_pairs"] == len(ids)
     assert ctx.facts["pairs_found"] == 60
+    assert ctx.facts["licence"] == "PSF-2.0"
     assert ctx.facts["python"] == platform.python_version()
 
 
@@ -615,7 +616,9 @@ def test_export_copies_the_checkpoint_that_was_asked_for(tmp_path: Path, which: 
     inputs, ctx = {"model": checkpoints(tmp_path / "model")}, context(tmp_path / "workspace")
     out = run("retrieval.export", inputs, {"which": which}, tmp_path / "out", ctx)
     target = tmp_path / "workspace" / "models" / "retriever" / "one"
-    assert list(digest.walk(target)) == ["1_Pooling/config.json", "model.safetensors"]
+    assert list(digest.walk(target)) == ["1_Pooling/config.json", "model.safetensors", "model_manifest.json"]
+    of_checkpoint = (tmp_path / "model" / which / "model_manifest.json").read_text()
+    assert (target / "model_manifest.json").read_text() == of_checkpoint, "it tells where the model came from"
     assert (target / "model.safetensors").read_text() == f"weights of {which}"
     manifest = json.loads((out / "model" / "model_manifest.json").read_text())
     assert (manifest["role"], manifest["exported_to"]) == (which.split("_")[0], "models/retriever/one")
@@ -804,7 +807,14 @@ def test_best_is_the_step_with_the_highest_value_and_final_the_last(trained: Tra
             "value": top,
         }
         assert manifest["base"] == {"name": "package:tiny", "weights": trained.inputs["base"].digest}
-        assert manifest["training"] == {"run_id": "run-1", "commit": COMMIT, "loss": "mnr", "hard_negatives": False}
+        assert manifest["training"] == {
+            "run_id": "run-1",
+            "commit": COMMIT,
+            "loss": "mnr",
+            "hard_negatives": False,
+            "purpose": "bench",
+            "seed": trained.ctx.seed,
+        }
         role, _, number = folder.name.partition("_")
         assert manifest["role"] == role
         assert manifest["step"] == (int(number) if number else step if role == "best" else 6)

@@ -233,6 +233,24 @@ def test_untracked_files_are_listed_and_make_nothing_dirty(repo: Path) -> None:
 
 
 @needs_git
+def test_new_files_of_the_folder_that_does_not_count_are_left_out(repo: Path) -> None:
+    for name in ("out/run [1]/a", "out/run 1/b", "c"):
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).write_text("x")
+    assert repository(repo, repo / "out" / "run [1]").untracked == ("c", "out/run 1/b")
+    assert repository(repo / "out", repo / "out").untracked == ("c",)
+    assert repository(repo, repo).untracked_count == repository(repo, repo.parent).untracked_count == 3
+
+
+@needs_git
+def test_changed_files_are_named(repo: Path) -> None:
+    commit(repo, **{"a.py": "1", "b.py": "1", "ö.py": "1"})
+    (repo / "a.py").write_text("2")
+    (repo / "ö.py").unlink()
+    assert repository(repo).changed == ("a.py", "ö.py")
+
+
+@needs_git
 def test_a_hundred_untracked_files_are_shown_and_all_are_counted(repo: Path) -> None:
     for i in range(105):
         (repo / f"n{i:03}").write_text("x")
@@ -775,6 +793,8 @@ def test_a_model_in_a_folder(tmp_path: Path) -> None:
         "weights": digest.weights(folder).digest,
         "tensors": 2,
         "excluded": [],
+        "licence": None,
+        "purpose": None,
     }
 
 
@@ -871,6 +891,71 @@ def test_weights_that_were_cut_off(tmp_path: Path) -> None:
         f"model ./torn: model.safetensors is {len(WEIGHTS) - 1} bytes, its header promises {len(WEIGHTS)}"
         "\n  fix: the copy is torn: copy it again"
     )
+
+
+def test_a_manifest_beside_a_model_says_what_it_was_trained_for_and_is_no_part_of_it(tmp_path: Path) -> None:
+    before = model(str(saved(tmp_path / "mine")))
+    manifest = tmp_path / "mine" / "model_manifest.json"
+    for text, purpose in (
+        ('{"training": {"purpose": "smoke"}}', "smoke"),
+        ('{"training": null}', None),
+        ('{"training": {"purpose": ["smoke"]}}', None),
+        ("[]", None),
+        ("{", None),
+    ):
+        manifest.write_text(text)
+        after = model(str(tmp_path / "mine"))
+        assert (after.purpose, after.tree) == (purpose, before.tree), text
+
+
+README = "---\nlanguage: en\nlicense: {}\n---\n# A model\n\nlicense: none of this\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "licence"),
+    [
+        ({}, None),
+        ({"README.md": README.format("apache-2.0")}, "apache-2.0"),
+        ({"README.md": README.format("apache-2.0").replace("\n", "\r\n")}, "apache-2.0"),
+        ({"README.md": README.format("[mit, cc-by-4.0]")}, "mit, cc-by-4.0"),
+        ({"README.md": README.format("other\nlicense_name: gemma")}, "gemma"),
+        ({"README.md": README.format("other")}, "other"),
+        ({"README.md": README.format("null"), "LICENSE": "All rights reserved"}, "see LICENSE"),
+        ({"README.md": README.format("{a: b}"), "COPYING": "x"}, "see COPYING"),
+        ({"README.md": README.format("!!python/object:os.system {}")}, None),
+        ({"README.md": "# A model\n---\nlicense: mit\n---\n"}, None),
+        ({"README.md": "---\nlicense: mit\n"}, None),
+        ({"README.md": "\0"}, None),
+    ],
+)
+def test_the_licence_of_a_model_is_what_its_folder_says(
+    files: dict[str, str], licence: str | None, tmp_path: Path
+) -> None:
+    saved(tmp_path / "mine", FILES | {name: text.encode() for name, text in files.items()})
+    assert model(str(tmp_path / "mine")).licence == licence
+
+
+@pytest.mark.parametrize(
+    ("said", "licence"),
+    [
+        ("License-Expression: MIT\nLicense: other words\n", "MIT"),
+        ("License: BSD\n        and more\n", "BSD"),
+        (
+            "License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License\nClassifier: Typing :: Typed\n",
+            "MIT License",
+        ),
+        ("", None),
+    ],
+)
+def test_where_the_folder_of_a_packaged_model_is_silent_the_package_speaks(
+    said: str, licence: str | None, site: Path
+) -> None:
+    distribution(site, "fake-model", "1.0", {f"fake_model/{name}": content for name, content in FILES.items()})
+    (metadata,) = site.glob("*.dist-info/METADATA")
+    metadata.write_text(f"Metadata-Version: 2.1\nName: fake-model\nVersion: 1.0\n{said}\n")
+    assert model("package:fake-model").licence == licence
+    (site / "fake_model" / "README.md").write_text(README.format("cc0-1.0"))
+    assert model("package:fake-model").licence == "cc0-1.0"
 
 
 @pytest.fixture

@@ -40,4 +40,5 @@ def tiny_model(path: Path, seed: int, dimension: int = 32) -> Path:
         modules = [Transformer(scratch), Pooling(dimension, "mean"), Normalize()]
         path.parent.mkdir(parents=True, exist_ok=True)
         SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(path), create_model_card=False)
+    (path / "README.md").write_text("---\nlicense: apache-2.0\n---\nRandom weights.\n", "utf-8")
     return path

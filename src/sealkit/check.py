@@ -9,6 +9,7 @@ from typing import Any
 from sealkit.finding import Finding, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.faiss import FaissHeader
+from sealkit.read.pickle import Pickle
 from sealkit.rundir import Artifact, Run
 
 
@@ -45,6 +46,11 @@ class View:
         return self.run.wired(*inputs)
 
     @property
+    def reference(self) -> View | None:
+        """The run that this one is compared with, where one is at hand."""
+        return View(self.run.reference, self.kinds) if self.run.reference else None
+
+    @property
     def files(self) -> tuple[str, ...]:
         return self.run.files
 
@@ -57,6 +63,9 @@ class View:
 
     def faiss_header(self, name: str) -> FaissHeader:
         return self.run.faiss_header(name)
+
+    def pickles(self, name: str) -> list[Pickle]:
+        return self.run.pickles(name)
 
     def lines(self, name: str) -> Iterator[tuple[int, str]]:
         return self.run.lines(name)

@@ -84,5 +84,5 @@ def _peak_rss_mb() -> float:
 def model_folder(root: Path, path: Path, manifest: Mapping[str, Any]) -> tuple[Path, list[str]]:
     """Where a manifest's model lies, and what in that folder is not the model."""
     if manifest.get("exported_to"):
-        return rundir.workspace(root) / manifest["exported_to"], []
+        return rundir.workspace(root) / manifest["exported_to"], [path.name]
     return path.parent, [path.name]

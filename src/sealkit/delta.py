@@ -135,7 +135,7 @@ def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
     """
     if reference is None:
         return None
-    seed = int((run.document("run_metadata") or {}).get("seed", 0))
+    seed = int((run.document("run_metadata") or {}).get("seed") or 0)
     found = {
         "method": METHOD,
         "seed": seed,

@@ -88,7 +88,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
     """Write everything that is known before the first stage."""
     section, started = engine.config.data["run"], write.now()
     run_id = f"{section['name']}-{started.replace('-', '').replace(':', '')}-{secrets.token_hex(3)}"
-    _, repository = world.find_repository([Path.cwd(), engine.root])
+    _, repository = world.find_repository([Path.cwd(), engine.root], without=engine.root)
     engine.metadata = {
         "schema": "run_metadata/v1",
         "layout": engine.layout.id,

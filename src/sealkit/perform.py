@@ -142,6 +142,7 @@ def _context(engine: Engine, step: Step) -> Context:
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),
         used_device=used_device,
+        purpose=section["purpose"],
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from sealkit import digest
 
 GIT_TIMEOUT = 60  # seconds, for one call
-UNTRACKED_SHOWN = 100
+SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,12 @@ class Repository:
     shallow: bool = False
     dirty: bool = False
     diff: str | None = None
+    changed: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
     untracked_count: int = 0
 
     def document(self) -> dict[str, object]:
-        return {**asdict(self), "untracked": list(self.untracked)}
+        return {**asdict(self), "changed": list(self.changed), "untracked": list(self.untracked)}
 
 
 _OFF = {
@@ -129,8 +130,8 @@ def _looked_away(top: Path, entries: Sequence[tuple[str, str, str]]) -> list[str
     return [name for tag, _, name in entries if tag.islower() or (tag == "S" and os.path.lexists(top / name))]
 
 
-def repository(folder: Path) -> Repository:
-    """The repository that holds a folder."""
+def repository(folder: Path, without: Path | None = None) -> Repository:
+    """The repository that holds a folder. New files in the folder `without` do not count: a run does not report itself."""
     try:
         git = _Git(folder)
     except Exception as error:  # GitPython raises its own errors of several families where git is absent
@@ -170,8 +171,9 @@ def repository(folder: Path) -> Repository:
             )  # with its time: git tells by it which files to read again
         calls = [
             top_git("diff", *changes, "HEAD"),
-            top_git("ls-files", "--others", "--exclude-standard", "-z"),
+            top_git("ls-files", "--others", "--exclude-standard", "-z", *_excluded(Path(top), without)),
             top_git("ls-files", "--stage", "-v", "-z"),
+            top_git("diff", "--name-only", "-z", *changes, "HEAD"),
         ]
     entries = _index(calls[2][1])
     inner = [(name, repository(place)) for name, place in _submodules(Path(top), entries)]
@@ -181,7 +183,7 @@ def repository(folder: Path) -> Repository:
     broken += [f"it was told to look away from {name}" for name in _looked_away(Path(top), entries)]
     if broken:
         return Repository("refused", f"git cannot compare the working tree: {broken[0].splitlines()[-1]}")
-    diff, listing = calls[0][1], calls[1][1]
+    diff, listing, names = calls[0][1], calls[1][1], calls[3][1]
     diff += "".join(f"\n{name} {seen.diff}" for name, seen in inner if seen.dirty)
     untracked = sorted(name for name in listing.split("\0") if name)
     return Repository(
@@ -191,9 +193,19 @@ def repository(folder: Path) -> Repository:
         shallow=shallow == "true",
         dirty=bool(diff),
         diff=digest.of_bytes(diff.encode()) if diff else None,
-        untracked=tuple(untracked[:UNTRACKED_SHOWN]),
+        changed=tuple(
+            sorted([*filter(None, names.split("\0")), *(name for name, seen in inner if seen.dirty)])[:SHOWN]
+        ),
+        untracked=tuple(untracked[:SHOWN]),
         untracked_count=len(untracked),
     )
+
+
+def _excluded(top: Path, without: Path | None) -> list[str]:
+    """What tells `git ls-files` to leave out a folder below `top`."""
+    if without is None or top.resolve() not in without.resolve().parents:
+        return []
+    return ["--", f":(exclude,literal){without.resolve().relative_to(top.resolve()).as_posix()}"]
 
 
 def ancestry(folder: Path, older: str | None, newer: str | None) -> str:
@@ -220,9 +232,11 @@ def ancestry(folder: Path, older: str | None, newer: str | None) -> str:
     return "diverged" if status == 1 and shallow != "true" else "unknown"
 
 
-def find_repository(places: Sequence[Path], commit: str | None = None) -> tuple[Path, Repository]:
+def find_repository(
+    places: Sequence[Path], commit: str | None = None, without: Path | None = None
+) -> tuple[Path, Repository]:
     """The first place in a repository that knows `commit`; else the first in any repository; else the first place."""
-    found = [(place, repository(place)) for place in places]
+    found = [(place, repository(place, without)) for place in places]
     for place, seen in found:
         if seen.state == "ok" and commit and ancestry(place, commit, seen.commit) != "unknown":
             return place, seen

@@ -13,8 +13,9 @@ from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
-from sealkit.read import faiss, json, jsonl, text, yaml
+from sealkit.read import faiss, json, jsonl, pickle, text, yaml
 from sealkit.read.faiss import FaissHeader
+from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.write import dumps
 
@@ -143,6 +144,10 @@ class Run:
     def faiss_header(self, name: str) -> FaissHeader:
         """The header of a FAISS index of the run. Raises ReadError."""
         return faiss.read_header(self.root / name, name, follow=False)
+
+    def pickles(self, name: str) -> list[Pickle]:
+        """The pickles in a file of the run, found by content and never loaded. Raises ReadError."""
+        return pickle.pickles(self.root / name, name, follow=False)
 
     def lines(self, name: str) -> Iterator[tuple[int, str]]:
         """(number, text) of a text file of the run. Raises ReadError."""

@@ -166,7 +166,7 @@ def predicate(
             "name": metadata.get("name", "unknown"),
             "status": summary.get("status", "failed"),
             "purpose": metadata.get("purpose", "unknown"),
-            "seed": metadata.get("seed", 0),
+            "seed": metadata.get("seed"),
             "config": digests.get("resolved_config.json", digest.of_bytes(b"")),
             "command": metadata.get("command", []),
         },

@@ -91,6 +91,7 @@ class Context:
     metrics: dict[str, float] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    purpose: str = "bench"
 
     def progress(self, what: str, done: int, total: int) -> None:
         self.report(what, done, total)

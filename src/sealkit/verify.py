@@ -186,7 +186,8 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     if broken or observed is None:
         yield _problem(f"{FOLDER}/{REPORT if broken else OBSERVED}", "does not keep its contract")
         return
-    report = report_json.document(audit(run, {name: pack.checks[name] for name in stated["checks"]}, sealed=True))
+    checks = {name: pack.checks[name] for name in stated["checks"]}
+    report = report_json.document(audit(run, checks, sealed=True))
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
     sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)

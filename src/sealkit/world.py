@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealkit import digest
+from sealkit import digest, licences
 from sealkit.finding import ReadError, UsageError
+from sealkit.read import json
 from sealkit.repository import Repository, ancestry, find_repository, repository
 
 __all__ = [
@@ -30,16 +31,23 @@ __all__ = [
     "versions",
 ]
 
+MANIFEST = "model_manifest.json"  # about a model, and no part of it
+
 
 @dataclass(frozen=True)
 class Model:
-    """A named model where it was found. `name` is what the config says, `path` where that leads here and now."""
+    """A named model where it was found. `name` is what the config says, `path` where that leads here and now.
+
+    `purpose` is what the run that trained it was for, where a manifest in its folder says so.
+    """
 
     name: str
     source: str
     path: Path
     tree: str
     weights: digest.Weights
+    licence: str | None = None
+    purpose: str | None = None
 
     def document(self) -> dict[str, object]:
         return {
@@ -49,6 +57,8 @@ class Model:
             "weights": self.weights.digest,
             "tensors": self.weights.tensors,
             "excluded": list(self.weights.excluded),
+            "licence": self.licence,
+            "purpose": self.purpose,
         }
 
 
@@ -93,9 +103,22 @@ def model(name: str, base: Path | None = None, *, fetch: bool = True) -> Model:
     """
     source, path = _locate(name, base or Path.cwd(), fetch)
     try:
-        return Model(name, source, path, digest.tree(path, follow=True), digest.weights(path, follow=True))
+        tree, weights = digest.tree(path, without=[MANIFEST], follow=True), digest.weights(path, follow=True)
     except ReadError as error:
         raise UsageError(f"model {name}: {error.at} {error.message}", error.fix) from error
+    licence = licences.of_folder(path)
+    if licence is None and source == "package":
+        licence = licences.of_package(name.removeprefix("package:"))
+    return Model(name, source, path, tree, weights, licence, _purpose(path))
+
+
+def _purpose(folder: Path) -> str | None:
+    """What the run that trained a model was for, as the manifest says that was exported with it."""
+    try:
+        purpose = json.read(folder / MANIFEST)["training"]["purpose"]
+    except (ReadError, KeyError, TypeError):
+        return None
+    return purpose if purpose in ("smoke", "bench", "prod") else None
 
 
 def _locate(name: str, base: Path, fetch: bool) -> tuple[str, Path]:

@@ -46,7 +46,7 @@ def run(inputs: Mapping[str, Input], params: Export, out: Out, ctx: Context) -> 
     # Copied beside its place and renamed: nobody ever sees half a model under its name.
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
-        shutil.copytree(source, partial, ignore=shutil.ignore_patterns(MANIFEST))
+        shutil.copytree(source, partial)  # its manifest too: it tells whoever finds the model where it came from
         os.rename(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -60,7 +60,14 @@ def _manifest(role: str, step: int, base: Input, selection: Any, params: Finetun
         "step": step,
         "exported_to": None,
         "base": {"name": base.name, "weights": base.digest},
-        "training": {"run_id": ctx.run_id, "commit": ctx.commit, "loss": params.loss, "hard_negatives": False},
+        "training": {
+            "run_id": ctx.run_id,
+            "commit": ctx.commit,
+            "loss": params.loss,
+            "hard_negatives": False,
+            "purpose": ctx.purpose,
+            "seed": ctx.seed,
+        },
         "selection": selection,
     }
 

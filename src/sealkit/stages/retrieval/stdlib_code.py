@@ -63,7 +63,12 @@ def run(inputs: Mapping[str, Input], params: StdlibCode, out: Out, ctx: Context)
         )
         out.rows(f"{split}_queries", ({"query_id": i, "text": p.query} for i, p in both))
         out.rows(f"{split}_qrels", ({"query_id": i, "doc_id": i, "relevance": 1} for i, p in both))
-    ctx.facts |= {"dataset": dataset, "python": platform.python_version(), "pairs_found": len(pairs)}
+    ctx.facts |= {
+        "dataset": dataset,
+        "licence": "PSF-2.0",
+        "python": platform.python_version(),
+        "pairs_found": len(pairs),
+    }
 
 
 def _pairs(root: Path) -> Iterator[Pair]:
