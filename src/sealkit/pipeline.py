@@ -8,15 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealkit import config as configuration
+from sealkit import resume as resumption
 from sealkit import rundir, write
 from sealkit.audit import judge, judge_artifacts
+from sealkit.cache import Cache
 from sealkit.engine import Engine, Event, Stop, begin
 from sealkit.finding import Report, Status
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.perform import in_words, perform
-from sealkit.plan import Step, named_models, plan
+from sealkit.perform import perform
+from sealkit.plan import Step, prepare
 from sealkit.stage import Ready
+from sealkit.stop import in_words
+
+GO_ON = "a run lies there that was cut off: go on with it with --resume; or choose another run.name or --out"
 
 
 @dataclass(frozen=True)
@@ -35,30 +39,47 @@ def run(
     command: list[str],
     on_event: Callable[[Event], None] = lambda event: None,
     pack: Pack = BUILT_IN,
+    *,
+    resume: bool = False,
+    cache: bool = True,
+    lock_timeout: float = 0,
 ) -> Result:
-    """Run the config at `path`.
+    """Run the config at `path`; with `resume`, go on with the run that lies where this one would.
 
-    Raises UsageError before the run directory exists; from then on whatever goes wrong is in the Result and
-    in the run's own summary, and nothing that was written is lost.
+    Raises UsageError before anything is changed; from then on whatever goes wrong is in the Result and
+    in the run's own summary, and nothing that was written is lost. `lock_timeout` is in seconds.
     """
-    layout = pack.layout()
-    contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
-    config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
-    steps = plan(config, layout, pack)
-    section = config.data["run"]
-    root = Path(section["output_dir"]).expanduser() / section["name"]
-    models = named_models(config, steps)
-    for step in steps:
-        if step.stage.ready:
-            step.stage.ready(step.values(), Ready(section["name"], rundir.workspace(root)))
-    write.claim(root)
-    engine = Engine(root, config, layout, pack, models, on_event)
-    reserve = write.Reserve(root)
+    planned = prepare(path, overrides, pack)
+    root, steps = planned.root, planned.steps
+    with write.Lock(root, lock_timeout) as lock:
+        engine = Engine(root, planned.config, planned.layout, pack, planned.models, on_event)
+        engine.order = tuple(step.name for step in steps)
+        engine.cache = Cache(rundir.workspace(root)) if cache else None
+        if root.exists() and not resume:
+            write.claim(root, GO_ON if resumption.unfinished(root) else write.TAKEN)
+        resumed = root.exists() and resumption.began(root)
+        for step in steps:
+            if step.stage.ready:
+                step.stage.ready(step.values(), Ready(root.name, rundir.workspace(root), resumed))
+        if resumed:
+            resumption.take_up(engine, steps)
+        elif not root.exists():
+            write.claim(root)
+        return _run(engine, steps, command, lock, resumed)
+
+
+def _run(engine: Engine, steps: list[Step], command: list[str], lock: write.Lock, resumed: bool) -> Result:
+    """From the claimed run directory to the result."""
+    reserve = write.Reserve(engine.root)
     stop = None
     try:
-        reserve.take()
-        begin(engine, steps, command)
-        _go(engine, steps)
+        if not engine.over:
+            reserve.take()
+        if not resumed:
+            begin(engine, steps, command)
+        if lock.took_over:
+            engine.tell(Event("note", None, f"took over the lock of one that is gone: {lock.took_over}"))
+        _go(engine, steps, resumed)
     except Stop as reason:
         stop = reason
     except Exception as error:
@@ -71,18 +92,23 @@ def run(
             engine.fail(stop)
     reserve.release()
     artifacts = tuple(judge_artifacts(engine.run(), False))
-    report = Report(engine.metadata.get("run_id"), section["name"], artifacts, tuple(engine.outcomes.values()))
-    return Result(root, report, stop.exit_code if stop else report.exit_code(), stop.message if stop else None)
+    name = engine.config.data["run"]["name"]
+    report = Report(engine.metadata.get("run_id"), name, artifacts, tuple(engine.outcomes.values()))
+    return Result(engine.root, report, stop.exit_code if stop else report.exit_code(), stop.message if stop else None)
 
 
-def _go(engine: Engine, steps: list[Step]) -> None:
+def _go(engine: Engine, steps: list[Step], resumed: bool) -> None:
     """All stages, with the checks that each makes possible. Raises Stop."""
     started = time.monotonic()
+    before = sum(record["seconds"] for record in engine.summary["stages"])
     for done, step in enumerate(steps):
         _check(engine, steps[done:])
-        perform(engine, step)
+        if not (resumed and resumption.holds(engine, step)):
+            perform(engine, step)
     _check(engine, [])
-    engine.summary |= {"status": "ok", "finished": write.now(), "seconds": round(time.monotonic() - started, 3)}
+    seconds = round(before + time.monotonic() - started, 3)
+    if not engine.over:
+        engine.summary |= {"status": "ok", "finished": write.now(), "seconds": seconds}
     engine.save()
     _check(engine, [], ended=True)
 
