@@ -58,7 +58,7 @@ def sweep(root: Path) -> list[Path]:
 
     Returns where the stages' files lie now.
     """
-    for leftover in [*root.glob(".*.tmp"), *(root / SCRATCH).glob(".*.tmp")]:
+    for leftover in [*root.glob(".*.tmp"), *root.glob("*/.*.tmp"), *root.glob(write.Reserve.NAME)]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     partial, moved = root / PARTIAL, []
     if partial.is_dir():

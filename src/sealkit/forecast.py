@@ -51,7 +51,8 @@ def _judged(
         return Forecast(step.name, "cached", (f"as the run {entry.record.run_id} wrote it",))
     if kept is None:
         return Forecast(step.name, "run", ("the cache is not asked",))
-    why = [f"input {name} ({reference}) is made anew" for name, reference in unknown.items()]
+    makers = dict.fromkeys(reference.partition(".")[0] for reference in unknown.values())
+    why = [f"takes what is made anew by {', '.join(makers)}"] if makers else []
     if entry:
         return Forecast(step.name, "run", ("it is never taken from the cache",))
     open_fields = {f"inputs.{name}" for name in unknown}

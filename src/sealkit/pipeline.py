@@ -86,11 +86,12 @@ def _run(engine: Engine, steps: list[Step], command: list[str], lock: write.Lock
         stop = Stop(4, "StageRaised", in_words(error))
     except (KeyboardInterrupt, SystemExit):
         stop = Stop(4, "Interrupted", "the run was interrupted")
-    if stop:
+    if stop and not engine.over:
         reserve.release()  # on a full disk this is the room for the last words
         if engine.summary:
             engine.fail(stop)
-    reserve.release()
+    if not engine.over:
+        reserve.release()
     artifacts = tuple(judge_artifacts(engine.run(), False))
     name = engine.config.data["run"]["name"]
     report = Report(engine.metadata.get("run_id"), name, artifacts, tuple(engine.outcomes.values()))

@@ -116,10 +116,10 @@ def claim(folder: Path, taken: str = TAKEN) -> None:
 class Reserve:
     """A few blocks kept aside, given back when a disk is full so that the run's last words still fit on it."""
 
-    SIZE = 256 * 1024
+    NAME, SIZE = ".reserve", 256 * 1024
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / ".reserve"
+        self.path = folder / self.NAME
 
     def take(self) -> None:
         self.path.write_bytes(b"\0" * self.SIZE)

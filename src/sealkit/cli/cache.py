@@ -23,7 +23,7 @@ workspace = click.option(
 )
 
 
-class Quantity(click.ParamType):
+class Quantity(click.ParamType):  # type: ignore[type-arg]
     """A number with one of some units."""
 
     def __init__(self, name: str, units: dict[str, int], example: str) -> None:
