@@ -60,7 +60,7 @@ def watch(workspace: Path, moment: str | None, stand_still: Callable[[], None]) 
             stand_still()
 
     def name_of(path: Any) -> str | None:
-        full = os.path.abspath(os.fspath(path))
+        full = str(Path(path).absolute())
         if not full.startswith(f"{workspace}/") or full.endswith(".lock"):
             return None
         return re.sub(r"\.[0-9a-f]{8,16}\.tmp", ".*.tmp", full.removeprefix(f"{workspace}/"))
@@ -82,7 +82,7 @@ def watch(workspace: Path, moment: str | None, stand_still: Callable[[], None]) 
     real_write = os.write
 
     def write(descriptor: int, data: bytes) -> int:
-        name = name_of(os.readlink(f"/proc/self/fd/{descriptor}"))
+        name = name_of(Path(f"/proc/self/fd/{descriptor}").readlink())
         if name is None or not name.endswith(".jsonl"):
             return real_write(descriptor, data)
         row = json.loads(data)
