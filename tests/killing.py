@@ -101,7 +101,7 @@ def watch(workspace: Path, moment: str | None, stand_still: Callable[[], None]) 
         ("unlink", "unlink", 0),
     ):
         patch(function, said, which)
-    os.write = write
+    setattr(os, "write", write)  # noqa: B010
     return passed
 
 
@@ -115,7 +115,7 @@ def child(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
         signal.pause()
 
     # The same id and times in every workspace, so that the bytes can be compared.
-    engine.secrets = SimpleNamespace(token_hex=lambda count: "0" * 2 * count)  # type: ignore[attr-defined]
+    engine.secrets = SimpleNamespace(token_hex=lambda count: "0" * 2 * count)  # type: ignore[assignment,attr-defined]
     write.now = lambda: CLOCK
     passed = watch(workspace, job["moment"], stand_still)
     os.chdir(workspace)
@@ -156,7 +156,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, quiet() as channel:
         paths = {**sysconfig.get_paths(), "stdlib": str(small_library(Path(folder, "library")))}
-        sysconfig.get_paths = lambda *_, **__: paths  # type: ignore[assignment]
+        sysconfig.get_paths = lambda *_, **__: paths
 
         def say(answer: dict[str, Any]) -> None:
             os.write(channel, (json.dumps(answer) + "\n").encode())

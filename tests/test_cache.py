@@ -47,7 +47,8 @@ def files_of(entry: str, place: Path) -> list[Path]:
 
 
 def test_the_second_run_takes_what_the_first_wrote(place: Path) -> None:
-    first, said = run(place, "first"), []
+    said: list[str] = []
+    first = run(place, "first")
     second = run(place, "second", said=said)
     run_id = document(first, "run_metadata.json")["run_id"]
     assert said == [f"{name}: as the run {run_id} wrote it" for name in ("documents", "copy")]
@@ -253,6 +254,17 @@ def test_the_forecast_names_what_differs_from_the_nearest(place: Path) -> None:
     run(place, "second", "stages.documents.with.count=5", "run.seed=7")
     assert told(place, "stages.documents.with.count=4", "run.seed=7")[0] == "documents run: params.count 5 → 4"
     assert told(place, cache=False) == [f"{name} run: the cache is not asked" for name in ("documents", "copy")]
+
+
+def test_the_forecast_of_a_resumed_run(place: Path) -> None:
+    first = run(place, "first", cache=False)
+    summary = document(first, "summary.json")
+    summary["stages"].pop()
+    (first.path / "summary.json").write_text(json.dumps(summary))
+    assert told(place, "run.name=first", resume=True) == [
+        "documents kept: finished before, if its files are unchanged",
+        "copy run: the cache holds nothing of toy.copy",
+    ]
 
 
 def test_the_forecast_is_what_happens(place: Path) -> None:

@@ -273,7 +273,7 @@ def test_a_taken_run_directory_says_when_it_can_be_resumed(place: Path) -> None:
     [
         ("run.seed=7", "run.seed 42 → 7"),
         ("stages.documents.with.count=4", "stages.documents.with.count 3 → 4"),
-        ("run.limit=5", 'run.purpose "bench" → "smoke"\n  run.limit null → 5'),
+        ("run.limit=5", 'run.limit null → 5\n  run.purpose "bench" → "smoke"'),
     ],
 )
 def test_a_change_of_what_was_used_already_is_refused(place: Path, override: str, difference: str) -> None:

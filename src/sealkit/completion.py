@@ -68,7 +68,7 @@ def take(engine: Engine, step: Step, record: Mapping[str, Any]) -> None:
     """Hand the outputs of a finished stage on to the stages after it."""
     for output, (_, path, _) in step.outputs.items():
         found = record["outputs"][output]["digest"]
-        engine.outputs[f"{step.name}.{output}"] = _as_input(engine.root, step, output, engine.root / path, found)
+        engine.outputs[f"{step.name}.{output}"] = as_input(engine.root, step, output, engine.root / path, found)
 
 
 def add_up(engine: Engine) -> None:
@@ -84,7 +84,7 @@ def add_up(engine: Engine) -> None:
     engine.summary["metrics"] = headline
 
 
-def _as_input(root: Path, step: Step, output: str, place: Path, found: str) -> Input:
+def as_input(root: Path, step: Step, output: str, place: Path, found: str) -> Input:
     """An output as the stages after it are handed it: an exported model by its own folder and its weights."""
     contract, name = step.outputs[output][0], f"{step.name}.{output}"
     manifest_path = place / MODEL_MANIFEST

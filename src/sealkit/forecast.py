@@ -9,32 +9,44 @@ from typing import Any
 
 from sealkit import key, rundir, world
 from sealkit.cache import Cache, Entry
-from sealkit.finding import SealkitError
+from sealkit.completion import as_input
+from sealkit.finding import ReadError, SealkitError
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.plan import MODEL, Step, prepare
+from sealkit.read import json
 from sealkit.stage import Input
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """`does` is `run` or `cached`; `why` are the reasons, in words."""
+    """`does` is `run`, `cached` or `kept`; `why` are the reasons, in words."""
 
     stage: str
     does: str
     why: tuple[str, ...]
 
 
-def forecast(path: Path, overrides: list[str], pack: Pack = BUILT_IN, *, cache: bool = True) -> list[Forecast]:
-    """What `pipeline.run` would do with these; nothing is written. Raises UsageError as it would."""
+def forecast(
+    path: Path, overrides: list[str], pack: Pack = BUILT_IN, *, resume: bool = False, cache: bool = True
+) -> list[Forecast]:
+    """What `pipeline.run` would do with these; nothing is written, and what is kept is not hashed. Raises UsageError as it would."""
     planned = prepare(path, overrides, pack)
     run = planned.config.data["run"]
     kept = Cache(rundir.workspace(planned.root)) if cache else None
     known: dict[str, Input] = {name: _of_model(model) for name, model in planned.models.items()}
+    records = _records(planned.root) if resume else {}
     found = []
     for step in planned.steps:
         unknown = {name: reference for name, reference in step.inputs.items() if reference not in known}
         inputs = {name: known[reference] for name, reference in step.inputs.items() if reference in known}
         fields = key.fields(pack, step, run, inputs)
+        record = records.get(step.name, {})
+        if not unknown and record.get("key") == key.of(fields):
+            for output, (_, place, _) in step.outputs.items():
+                said = record["outputs"][output]["digest"]
+                known[f"{step.name}.{output}"] = as_input(planned.root, step, output, planned.root / place, said)
+            found.append(Forecast(step.name, "kept", ("finished before, if its files are unchanged",)))
+            continue
         entry = _find(kept, step, fields) if not unknown else None
         if entry:
             for output, (digest, tree) in entry.record.outputs.items():
@@ -71,6 +83,14 @@ def _find(kept: Cache | None, step: Step, fields: Mapping[str, Any]) -> Entry | 
         return kept.find(step.uses, key.of(fields)) if kept else None
     except (SealkitError, OSError):
         return None
+
+
+def _records(root: Path) -> dict[str, Any]:
+    """The records of the run that lies there, by stage."""
+    try:
+        return {record["name"]: record for record in json.read(root / "summary.json", "summary.json")["stages"]}
+    except (ReadError, TypeError, KeyError):
+        return {}
 
 
 def _newest(kept: Cache, uses: str) -> list[Entry]:

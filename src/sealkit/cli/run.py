@@ -48,7 +48,7 @@ def command(
 
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     if dry_run:
-        for line in _forecast(Path(config), given, not no_cache):
+        for line in _forecast(Path(config), given, resume, not no_cache):
             click.echo(text.clean(line))
         return 0
     # Libraries print where they like; on stdout there is only the run directory.
@@ -73,11 +73,11 @@ def command(
     return result.exit_code
 
 
-def _forecast(config: Path, given: list[str], cache: bool) -> list[str]:
+def _forecast(config: Path, given: list[str], resume: bool, cache: bool) -> list[str]:
     """A line for each stage, and one for each further reason."""
     from sealkit.forecast import forecast
 
-    stages = forecast(config, given, cache=cache)
+    stages = forecast(config, given, resume=resume, cache=cache)
     width = max(len(one.stage) for one in stages)
     lines = []
     for one in stages:
