@@ -353,3 +353,28 @@ def test_a_broken_document_is_not_resumed_from(place: Path, name: str) -> None:
     (root / f"{name}.json").write_text('{"schema": ')
     with pytest.raises(UsageError, match=rf"outputs/toy/{name}\.json: cannot be resumed from: "):
         run(place, "stages.last.with.how=kill", resume=True)
+
+
+def test_a_record_that_is_too_short_is_not_resumed_from(place: Path) -> None:
+    root = cut_off(place)
+    summary = json.loads((root / "summary.json").read_text())
+    del summary["stages"][0]["key_fields"]
+    (root / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(UsageError, match="the record of the stage documents is too short to resume from"):
+        run(place, "stages.last.with.how=kill", resume=True)
+
+
+def test_another_model_under_the_same_name_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copied)
+    given = ["model.base=tiny", "run.name=other", "run.limit=24", "stages.search.with.top_k=3"]
+    config = Path(__file__).parent.parent / "configs" / "retriever_base.yaml"
+    first = pipeline.run(config, given, ["toolkit"])
+    assert (first.exit_code, first.error) == (0, None)
+    shutil.rmtree(copied / "tiny")
+    tiny_model(copied / "tiny", seed=2)
+    with pytest.raises(UsageError) as caught:
+        pipeline.run(config, given, ["toolkit"], resume=True)
+    assert str(caught.value).splitlines()[1:3] == [
+        "  stage index: input model (tiny) changed",
+        "  stage search: input model (tiny) changed",
+    ]

@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,22 +151,20 @@ def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, st
 def _refuse_changes(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) -> None:
     """Raise UsageError where the run as a whole, or what a finished stage was made with, is another now."""
     finished = {record["name"]: record for record in engine.summary["stages"]}
-    if old := [name for name, record in finished.items() if not {"key_fields", "metrics", "counters"} <= set(record)]:
-        raise UsageError(f"{engine.root}: the record of the stage {old[0]} is too short to resume from", START_ANEW)
+    short = [name for name, record in finished.items() if not {"key_fields", "metrics", "counters"} <= set(record)]
+    if short:
+        raise UsageError(f"{engine.root}: the record of the stage {short[0]} is too short to resume from", START_ANEW)
     fixed = ("/run/", "/expect", *(pointer("stages", name) + "/" for name in finished))
     found = [f"{where[1:].replace('/', '.')} {values}" for where, values in changed if where.startswith(fixed)]
     for step in [] if found else steps:  # what follows from the config is said already
         if step.name in finished:
-            record = finished[step.name]
-            named = {name: engine.models[ref] for name, ref in step.inputs.items() if ref in engine.models}
-            fields = key.fields(engine.pack, step, engine.config.data["run"], {})
-            before = {name: value for name, value in record["key_fields"].items() if not name.startswith("inputs.")}
-            found += [f"stage {step.name}: {words}" for words in key.differences(before, fields)]
-            found += [
-                f"stage {step.name}: the model {model.name} is another"
-                for name, model in named.items()
-                if record["inputs"].get(name) != model.weights.digest
-            ]
+            # What comes from outside of the run; whether an output of a stage changed is seen when its turn has come.
+            outside = {name: ref for name, ref in step.inputs.items() if ref.partition(".")[0] not in engine.order}
+            given = inputs(engine, replace(step, inputs=outside))
+            fields, before = key.fields(engine.pack, step, engine.config.data["run"], given), finished[step.name]
+            inner = {f"inputs.{name}" for name in step.inputs if name not in outside}
+            old = {name: value for name, value in before["key_fields"].items() if name not in inner}
+            found += [f"stage {step.name}: {words}" for words in key.differences(old, fields)]
     if found:
         raise UsageError(
             "\n  ".join([f"{engine.root}: cannot be resumed: this changed since it began:", *found]), START_ANEW
