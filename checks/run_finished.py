@@ -11,7 +11,7 @@ def find(run: View) -> Iterator[Finding]:
     if status == "running":
         raise Blocked(
             f"{summary.path} still says `running`: the run was cut off, or goes on elsewhere",
-            "wait for it, or run the config again under another name",
+            "wait for it, or go on with it: toolkit run CONFIG --resume",
         )
     if status == "failed":
         # The message names the stage or the check itself.

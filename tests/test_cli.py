@@ -49,6 +49,7 @@ Commands:
   check   Judge a run directory; writes nothing.
   seal    Judge a run and seal it, whatever the verdict.
   verify  Find out whether a seal still holds.
+  cache   Look at the stage cache of a workspace, and prune it.
 """
 
 
@@ -97,7 +98,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify." in done.stderr
+    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify, cache." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -306,3 +307,104 @@ def test_the_same_seed_gives_the_same_model(finished: Workspace, tmp_path: Path)
     ]
     assert manifests[0]["weights"] == manifests[1]["weights"]
     assert manifests[0]["tree"] == manifests[1]["tree"]
+
+
+# Going on, and not doing things twice
+
+
+def ft(finished: Workspace, *more: str) -> subprocess.CompletedProcess[str]:
+    """The command that made the run `ft_mnr` of the workspace, with more to it."""
+    given = [
+        f"model.base={finished.model}",
+        "run.limit=24",
+        "stages.train.with.epochs=1",
+        "stages.train.with.batch_size=8",
+    ]
+    return toolkit("run", str(ROOT / "configs" / "retriever_ft.yaml"), *given, *more)
+
+
+def run_id(name: str) -> str:
+    return str(json.loads(Path(f"outputs/{name}/run_metadata.json").read_text())["run_id"])
+
+
+def test_a_dry_run_says_what_would_run_and_why(here: Path, finished: Workspace) -> None:
+    before = sorted(here.rglob("*"))
+    done = ft(finished, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:4] == [
+        f"data      cached  as the run {run_id('base')} wrote it",
+        f"train     cached  as the run {run_id('ft_mnr')} wrote it",
+        "export    run     it is never taken from the cache",
+        f"index     cached  as the run {run_id('ft_mnr')} wrote it",
+    ]
+    done = ft(finished, "--dry-run", "stages.train.with.learning_rate=1e-4", "stages.search.with.top_k=5")
+    assert (
+        done.stdout
+        == f"""\
+data      cached  as the run {run_id("base")} wrote it
+train     run     params.learning_rate 5e-05 → 0.0001
+export    run     takes what is made anew by train
+index     run     takes what is made anew by export
+search    run     takes what is made anew by index, export
+                  params.top_k 100 → 5
+evaluate  run     takes what is made anew by search
+"""
+    )
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_dry_run_without_a_cache(here: Path, finished: Workspace) -> None:
+    done = ft(finished, "--dry-run", "--no-cache", "--out", "elsewhere")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "data      run     the cache is not asked")
+
+
+def test_resuming_a_finished_run(here: Path, finished: Workspace) -> None:
+    done = ft(finished, "--resume", "run.output_dir=" + str(finished.folder / "outputs"), "--out", "outputs")
+    assert (done.returncode, done.stdout) == (0, "outputs/ft_mnr\n"), done.stderr
+    said = "the run had finished; it is judged again, and nothing is written\n"
+    assert done.stderr.startswith("".join(f"{name}: kept, finished before, and unchanged\n" for name in STAGES) + said)
+    assert done.stderr.endswith("verdict: PASS\n")
+
+
+STAGES = ["data", "train", "export", "index", "search", "evaluate"]
+
+
+def test_resuming_with_another_config_is_2(here: Path, finished: Workspace) -> None:
+    done = ft(finished, "--resume", "stages.train.with.learning_rate=1e-4")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "toolkit: outputs/ft_mnr: cannot be resumed: this changed since it began:\n"
+        "  stages.train.with.learning_rate 5e-05 → 0.0001\n"
+        "  fix: choose another run.name; what did not change comes from the cache\n"
+    )
+
+
+def test_a_second_start_is_2(here: Path, finished: Workspace) -> None:
+    with write.Lock(here / "outputs" / "ft_mnr"):
+        for more in ((), ("--resume",), ("--lock-timeout", "0.2")):
+            done = ft(finished, *more)
+            assert done.returncode == 2
+            first, fix = done.stderr.splitlines()
+            assert re.fullmatch(r"toolkit: outputs/ft_mnr: a run goes on there: process \d+ on .+, since \S+Z", first)
+            assert fix == "  fix: wait for it (--lock-timeout SECONDS), or choose another run.name"
+
+
+def test_the_cache_is_listed_and_pruned(here: Path) -> None:
+    done = toolkit("cache", "list")
+    assert done.returncode == 0
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +[\d.]+ [KMG]?B  retrieval\.\w+  (base|ft_mnr)-\S+"
+    assert all(re.fullmatch(pattern, line) for line in done.stdout.splitlines())
+    count = len(done.stdout.splitlines())
+    assert toolkit("cache", "prune", "--older-than", "30d").stderr == "dropped 0 entries, kept the rest\n"
+    done = toolkit("cache", "prune", "--max-size", "0 KB")
+    assert (done.returncode, done.stderr) == (0, f"dropped {count} entries, kept the rest\n")
+
+
+def test_prune_wants_to_know_what(here: Path) -> None:
+    done = toolkit("cache", "prune")
+    assert done.returncode == 2
+    assert "say what to drop: --older-than 30d, --max-size 10GB, or both" in done.stderr
+    done = toolkit("cache", "prune", "--older-than", "soon")
+    assert done.returncode == 2
+    assert "'soon': expected a number with m, h, d, as 30d" in done.stderr

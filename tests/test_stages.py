@@ -671,6 +671,49 @@ def test_export_is_ready_where_nothing_lies(tmp_path: Path) -> None:
     assert not (tmp_path / "workspace").exists()
 
 
+def test_an_export_that_was_cut_off_after_it_is_recognised(tmp_path: Path) -> None:
+    inputs, workspace = {"model": checkpoints(tmp_path / "model")}, tmp_path / "workspace"
+    run("retrieval.export", inputs, {}, tmp_path / "first", context(workspace))
+    target = workspace / "models" / "retriever" / "one"
+    inode = (target / "model.safetensors").stat().st_ino
+    out = run("retrieval.export", inputs, {}, tmp_path / "out", context(workspace))
+    assert (out / "model" / "model_manifest.json").is_file()
+    assert (target / "model.safetensors").stat().st_ino == inode
+    stage = BUILT_IN.stage("retrieval.export")
+    assert stage.ready is not None
+    stage.ready(stage.params(), Ready("one", workspace, resumed=True))
+
+
+@pytest.mark.parametrize("other", ["weights", "more", "less", "folder"])
+def test_an_export_that_differs_in_anything_is_not_taken_for_its_own(tmp_path: Path, other: str) -> None:
+    inputs, workspace = {"model": checkpoints(tmp_path / "model")}, tmp_path / "workspace"
+    run("retrieval.export", inputs, {}, tmp_path / "first", context(workspace))
+    target = workspace / "models" / "retriever" / "one"
+    if other == "weights":
+        (target / "model.safetensors").write_text("weights of BEST")
+    elif other == "more":
+        (target / "more.json").write_text("{}")
+    elif other == "less":
+        (target / "1_Pooling" / "config.json").unlink()
+    else:
+        (target / "model.safetensors").unlink()
+        (target / "model.safetensors").mkdir()
+    before = digest.files(target, digest.walk(target))
+    with pytest.raises(UsageError, match="a model lies there already"):
+        run("retrieval.export", inputs, {}, tmp_path / "out", context(workspace))
+    assert digest.files(target, digest.walk(target)) == before
+
+
+def test_what_is_left_of_an_export_that_was_cut_off_is_cleared(tmp_path: Path) -> None:
+    inputs, ctx = {"model": checkpoints(tmp_path / "model")}, context(tmp_path / "workspace")
+    models = tmp_path / "workspace" / "models" / "retriever"
+    (models / f".{ctx.run_id}.partial").mkdir(parents=True)
+    (models / f".{ctx.run_id}.partial" / "model.safetensors").write_text("half of it")
+    run("retrieval.export", inputs, {}, tmp_path / "out", ctx)
+    assert [path.name for path in models.iterdir()] == ["one"]
+    assert (models / "one" / "model.safetensors").read_text() == "weights of best"
+
+
 def test_a_checkpoint_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         run(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import expectation, world, write
+from sealkit.cache import Cache
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
 from sealkit.pack import Pack
@@ -22,7 +23,9 @@ from sealkit.stage import Input
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, for whoever watches: `kind` is stage-started, stage-finished, progress, check or failed."""
+    """Something that happened, for whoever watches: `kind` is stage-started, stage-cached, stage-kept, stage-finished,
+    progress, check, note or failed.
+    """
 
     kind: str
     stage: str | None = None
@@ -44,7 +47,7 @@ class Stop(Exception):
 
 @dataclass
 class Engine:
-    """One run while it goes on."""
+    """One run while it goes on. `order` holds the names of its stages; of a run that is `over` nothing is written any more."""
 
     root: Path
     config: Config
@@ -54,6 +57,9 @@ class Engine:
     on_event: Callable[[Event], None]
     policy: Policy = field(default_factory=Policy)
     reference: Run | None = None
+    order: tuple[str, ...] = ()
+    cache: Cache | None = None
+    over: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -66,12 +72,15 @@ class Engine:
         return Run(self.root, self.layout, contracts, keys, reference=self.reference, ongoing=True)
 
     def save(self) -> None:
+        """Write the three documents; the summary, which holds the records, last: the others can be made again from it."""
+        if self.over:
+            return
         write.atomic(self.root / "run_metadata.json", write.dumps(self.metadata))
         write.atomic(self.root / "metrics.json", write.dumps(self.metrics))
         write.atomic(self.root / "summary.json", write.dumps(self.summary))
 
     def tell(self, event: Event) -> None:
-        if event.kind != "progress":
+        if event.kind != "progress" and not self.over:
             row = {"time": write.now(), "event": event.kind, "stage": event.stage, "message": event.message}
             write.append(self.root / "logging.jsonl", row)
         self.on_event(event)
@@ -120,7 +129,13 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "metrics": {},
         "stages": [],
     }
-    (engine.root / "sources").mkdir()
+    write_config(engine, steps)
+    engine.save()
+
+
+def write_config(engine: Engine, steps: list[Step]) -> None:
+    """The config files as they were read, and what was made of them."""
+    (engine.root / "sources").mkdir(exist_ok=True)
     for source in engine.config.sources:
         write.atomic(engine.root / source.name, source.text)
     promised = [
@@ -137,4 +152,3 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "artifacts": promised,
     }
     write.atomic(engine.root / "resolved_config.json", write.dumps(document))
-    engine.save()

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import time
-import traceback
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sealkit import digest, rundir, write
-from sealkit.audit import concrete
+from sealkit import digest, folders, key, rundir, write
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
-from sealkit.engine import Engine, Event, Stop
-from sealkit.finding import Finding, Location, Outcome, ReadError, Refused, SealkitError, Severity, Status
+from sealkit.engine import Engine, Event
+from sealkit.finding import Finding, Location, ReadError
+from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import MODEL, Step
+from sealkit.reuse import from_cache, keep
 from sealkit.stage import Context, Input, Out
+from sealkit.stop import Broken, stopped
 
-PARTIAL, SCRATCH, QUARANTINE = ".partial", ".scratch", "quarantine"
 INDEX_MANIFEST = "index_manifest.json"
 
 
@@ -29,30 +28,38 @@ def perform(engine: Engine, step: Step) -> None:
     engine.tell(Event("stage-started", step.name, step.stage.title))
     started = time.monotonic()
     partial = engine.root / PARTIAL / step.name
-    inputs = {key: _input(engine, reference) for key, reference in step.inputs.items()}
-    context = _context(engine, step)
+    taken = inputs(engine, step)
+    context, more = _context(engine, step), {}
     try:
+        fields = key.fields(engine.pack, step, engine.config.data["run"], taken)
         partial.mkdir(parents=True)
-        context.scratch.mkdir(parents=True)
-        step.stage.run(inputs, step.values(), Out(_places(step, partial)), context)
-        _fill_manifests(engine.root, partial)
+        kept = from_cache(engine, step, fields, partial)
+        if kept:
+            context.metrics, context.counters, context.facts = kept.metrics, kept.counters, kept.facts
+            context.device_used = kept.device
+            more["cached"] = {"run_id": kept.run_id, "finished": kept.finished, "seconds": kept.seconds}
+        else:
+            folders.scratch(engine.root, step.name, key.of(fields))
+            step.stage.run(taken, step.values(), Out(_places(step, partial)), context)
+            _fill_manifests(engine.root, partial)
         if findings := list(_broken(engine, step, partial, context)):
-            raise _Broken(findings)
+            raise Broken(findings)
+        files = _digests(partial)
         write.sync_tree(partial)
     except BaseException as error:
-        raise _stopped(engine, step, partial, error) from error
+        raise stopped(engine, step, partial, error) from error
     final = engine.root / "stages" / step.name
     final.parent.mkdir(exist_ok=True)
     os.rename(partial, final)
     write.sync_folder(final.parent)
-    shutil.rmtree(engine.root / PARTIAL)
-    shutil.rmtree(engine.root / SCRATCH)
-    complete(engine, step, inputs, context, time.monotonic() - started)
+    if context.device_used:
+        more["device"] = context.device_used
+    record = complete(engine, step, fields, taken, files, context, time.monotonic() - started, **more)
+    partial.parent.rmdir()
+    folders.drop_scratch(engine.root, step.name)
+    if not kept:
+        keep(engine, step, record, files)
     engine.tell(Event("stage-finished", step.name, f"{time.monotonic() - started:.1f} s"))
-
-
-class _Broken(Refused):
-    """The stage's output breaks its contract."""
 
 
 def _places(step: Step, partial: Path) -> dict[str, Path]:
@@ -63,74 +70,20 @@ def _places(step: Step, partial: Path) -> dict[str, Path]:
     return places
 
 
-def _stopped(engine: Engine, step: Step, partial: Path, error: BaseException) -> Stop:
-    """What became of a stage that did not end well, with what it wrote moved to quarantine."""
-    quarantine = engine.root / QUARANTINE / step.name
-    shutil.rmtree(engine.root / SCRATCH, ignore_errors=True)
-    try:
-        quarantine.parent.mkdir(exist_ok=True)
-        os.rename(partial, quarantine)
-        partial.parent.rmdir()
-        kept = f"what it wrote lies in {quarantine}"
-    except OSError as trouble:
-        kept = f"what it wrote lies in {partial} ({trouble.strerror})"
-    findings: tuple[Finding, ...] = ()
-    if isinstance(error, ReadError):
-        code, kind, why, findings = 1, "Refused", "its input cannot be read", (error.finding(),)
-    elif isinstance(error, Refused):
-        kind = "ContractBroken" if isinstance(error, _Broken) else "Refused"
-        code, why, findings = (
-            1,
-            "its output breaks its contract" if isinstance(error, _Broken) else "it refused",
-            error.findings,
-        )
-    elif isinstance(error, SealkitError):
-        code, kind, why = error.exit_code, "Refused", str(error)
-    elif isinstance(error, KeyboardInterrupt | SystemExit):
-        code, kind, why = 4, "Interrupted", "it was interrupted"
-    else:
-        code, kind, why = 4, "StageRaised", f"it raised {in_words(error)}"
-        _keep_traceback(engine, step, error)
-    if findings:
-        outcome = Outcome(f"stage-{step.name}", step.stage.title, Status.FAILED, tuple(_placed(engine, findings)))
-        engine.outcomes[outcome.id] = outcome
-    return Stop(code, kind, f"stage {step.name} stopped: {why}; {kept}", step.name)
+@dataclass
+class _Context(Context):
+    """With the device that the stage said it used, for its record."""
+
+    device_used: dict[str, Any] = field(default_factory=dict)
 
 
-def in_words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
-    return f"{type(error).__name__}: {error}"
-
-
-def _keep_traceback(engine: Engine, step: Step, error: BaseException) -> None:
-    text = "".join(traceback.format_exception(error))
-    with contextlib.suppress(OSError):  # the disk may be what failed; the message itself still reaches the user
-        write.append(
-            engine.root / "logging.jsonl",
-            {"time": write.now(), "event": "traceback", "stage": step.name, "message": text},
-        )
-
-
-def _placed(engine: Engine, findings: tuple[Finding, ...]) -> Iterator[Finding]:
-    """The findings with lines and quotes; files inside the run are called by their names below it."""
-    root, run = engine.root.resolve(), engine.run()
-    for finding in findings:
-        path = Path(finding.at.path).absolute().resolve()
-        if path != root and path.is_relative_to(root):
-            name = path.relative_to(root).as_posix()
-            if name.startswith(f"{PARTIAL}/"):  # it was moved since
-                name = QUARANTINE + name.removeprefix(PARTIAL)
-            finding = replace(finding, at=replace(finding.at, path=name))
-        yield concrete(run, finding, Severity.ERROR)
-
-
-def _context(engine: Engine, step: Step) -> Context:
+def _context(engine: Engine, step: Step) -> _Context:
     def used_device(device: str, threads: int) -> None:
-        engine.metadata["device"] |= {"used": device, "threads": threads}
+        context.device_used |= {"used": device, "threads": threads}
+        engine.metadata["device"] |= context.device_used
 
     section = engine.config.data["run"]
-    return Context(
+    context = _Context(
         run_id=engine.metadata["run_id"],
         run_name=section["name"],
         stage=step.name,
@@ -144,6 +97,12 @@ def _context(engine: Engine, step: Step) -> Context:
         used_device=used_device,
         purpose=section["purpose"],
     )
+    return context
+
+
+def inputs(engine: Engine, step: Step) -> dict[str, Input]:
+    """What a stage is handed, by the names of its inputs."""
+    return {name: _input(engine, reference) for name, reference in step.inputs.items()}
 
 
 def _input(engine: Engine, reference: str) -> Input:
@@ -173,9 +132,17 @@ def _fill_manifests(root: Path, partial: Path) -> None:
         path.write_text(write.dumps(manifest), "utf-8", newline="\n")
 
 
+def _digests(partial: Path) -> dict[str, str]:
+    """The digest of every file that a stage wrote."""
+    try:
+        return digest.files(partial, digest.walk(partial))
+    except ReadError as error:
+        raise Broken([error.finding()]) from error
+
+
 def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iterator[Finding]:
     """What a stage's outputs and metrics break of their contracts. Places are named as they will lie in quarantine."""
-    shown = f"{QUARANTINE}/{step.name}"
+    shown = f"{QUARANTINE}/{folders.free_aside(engine.root, step.name).name}"
     for output, (contract_id, path, folder) in step.outputs.items():
         contract, place = engine.pack.contracts[contract_id], partial / path.rpartition("/")[2]
         files = sorted(place.rglob(f"{contract.kind}.json")) if folder else [place] * place.is_file()
@@ -191,9 +158,9 @@ def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iter
             f"reported the metric {violation.pointer[1:].replace('~1', '/')}, which {violation.message}",
             Location(shown),
         )
-    for key in sorted(context.metrics.keys() & engine.metrics.keys()):
+    for name in sorted(context.metrics.keys() & engine.metrics.keys()):
         yield Finding(
-            f"reported the metric {key}, which another stage reported already",
+            f"reported the metric {name}, which another stage reported already",
             Location(shown),
             fix="evaluate under another `subset`",
         )

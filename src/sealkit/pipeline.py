@@ -8,17 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sealkit import acceptance, expectation, rundir, write
-from sealkit import config as configuration
+from sealkit import acceptance, rundir, write
+from sealkit import resume as resumption
 from sealkit.audit import judge, judge_artifacts
+from sealkit.cache import Cache
 from sealkit.engine import Engine, Event, Stop, begin
 from sealkit.finding import Report, Status
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.perform import in_words, perform
-from sealkit.plan import Step, named_models, plan
+from sealkit.perform import perform
+from sealkit.plan import Step, prepare
 from sealkit.policy import Policy
 from sealkit.rundir import open_run
 from sealkit.stage import Ready
+from sealkit.stop import in_words
+
+NO_POLICY = Policy()
+GO_ON = "a run lies there that was cut off: go on with it with --resume; or choose another run.name or --out"
 
 
 @dataclass(frozen=True)
@@ -42,62 +47,85 @@ def run(
     on_event: Callable[[Event], None] = lambda event: None,
     pack: Pack = BUILT_IN,
     *,
+    resume: bool = False,
+    cache: bool = True,
+    lock_timeout: float = 0,
     reference: Path | None = None,
-    policy: Policy | None = None,
+    policy: Policy = NO_POLICY,
 ) -> Result:
-    """Run the config at `path`. Expectations are judged against the `reference` run; without one they wait for the seal.
+    """Run the config at `path`; with `resume`, go on with the run that lies where this one would.
 
-    Raises UsageError before the run directory exists; from then on whatever goes wrong is in the Result and
-    in the run's own summary, and nothing that was written is lost.
+    Expectations are judged against the `reference` run; without one they wait for the seal.
+
+    Raises UsageError before anything is changed; from then on whatever goes wrong is in the Result and
+    in the run's own summary, and nothing that was written is lost. `lock_timeout` is in seconds.
     """
-    layout = pack.layout()
-    contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
-    config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
-    steps = plan(config, layout, pack)
-    section = config.data["run"]
-    root = Path(section["output_dir"]).expanduser() / section["name"]
-    expectation.hold(config, pack.metric_keys, [f"{step.name}.{output}" for step in steps for output in step.outputs])
-    compared = open_run(reference, layout, pack.contracts, pack.metric_keys) if reference else None
-    models = named_models(config, steps)
-    for step in steps:
-        if step.stage.ready:
-            step.stage.ready(step.values(), Ready(section["name"], rundir.workspace(root)))
-    write.claim(root)
-    engine = Engine(root, config, layout, pack, models, on_event, policy or Policy(), compared)
-    reserve = write.Reserve(root)
+    planned = prepare(path, overrides, pack)
+    root, steps = planned.root, planned.steps
+    compared = open_run(reference, planned.layout, pack.contracts, pack.metric_keys) if reference else None
+    with write.Lock(root, lock_timeout) as lock:
+        engine = Engine(root, planned.config, planned.layout, pack, planned.models, on_event, policy, compared)
+        engine.order = tuple(step.name for step in steps)
+        engine.cache = Cache(rundir.workspace(root)) if cache else None
+        if root.exists() and not resume:
+            write.claim(root, GO_ON if resumption.unfinished(root) else write.TAKEN)
+        resumed = root.exists() and resumption.began(root)
+        for step in steps:
+            if step.stage.ready:
+                step.stage.ready(step.values(), Ready(root.name, rundir.workspace(root), resumed))
+        if resumed:
+            resumption.take_up(engine, steps)
+        elif not root.exists():
+            write.claim(root)
+        return _run(engine, steps, command, lock, resumed)
+
+
+def _run(engine: Engine, steps: list[Step], command: list[str], lock: write.Lock, resumed: bool) -> Result:
+    """From the claimed run directory to the result."""
+    reserve = write.Reserve(engine.root)
     stop = None
     try:
-        reserve.take()
-        begin(engine, steps, command)
-        _go(engine, steps)
+        if not engine.over:
+            reserve.take()
+        if not resumed:
+            begin(engine, steps, command)
+        if lock.took_over:
+            engine.tell(Event("note", None, f"took over the lock of one that is gone: {lock.took_over}"))
+        _go(engine, steps, resumed)
     except Stop as reason:
         stop = reason
     except Exception as error:
         stop = Stop(4, "StageRaised", in_words(error))
     except (KeyboardInterrupt, SystemExit):
         stop = Stop(4, "Interrupted", "the run was interrupted")
-    if stop:
+    if stop and not engine.over:
         reserve.release()  # on a full disk this is the room for the last words
         if engine.summary:
             engine.fail(stop)
-    reserve.release()
+    if not engine.over:
+        reserve.release()
     artifacts = tuple(judge_artifacts(engine.run(), False))
-    report = Report(engine.metadata.get("run_id"), section["name"], artifacts, tuple(engine.outcomes.values()))
+    name = engine.config.data["run"]["name"]
+    report = Report(engine.metadata.get("run_id"), name, artifacts, tuple(engine.outcomes.values()))
     if stop:
-        return Result(root, report, stop.exit_code, stop.message)
+        return Result(engine.root, report, stop.exit_code, stop.message)
     rows = acceptance.judge(engine.run())
     waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.status is Status.SKIPPED)
-    return Result(root, report, report.exit_code(), waiting=waiting)
+    return Result(engine.root, report, report.exit_code(), waiting=waiting)
 
 
-def _go(engine: Engine, steps: list[Step]) -> None:
+def _go(engine: Engine, steps: list[Step], resumed: bool) -> None:
     """All stages, with the checks that each makes possible. Raises Stop."""
     started = time.monotonic()
+    before = sum(record["seconds"] for record in engine.summary["stages"])
     for done, step in enumerate(steps):
         _check(engine, steps[done:])
-        perform(engine, step)
+        if not (resumed and resumption.holds(engine, step)):
+            perform(engine, step)
     _check(engine, [])
-    engine.summary |= {"status": "ok", "finished": write.now(), "seconds": round(time.monotonic() - started, 3)}
+    seconds = round(before + time.monotonic() - started, 3)
+    if not engine.over:
+        engine.summary |= {"status": "ok", "finished": write.now(), "seconds": seconds}
     engine.save()
     _check(engine, [], ended=True)
 

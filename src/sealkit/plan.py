@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 from sealkit import config as configuration
-from sealkit import world
+from sealkit import expectation, world
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
 from sealkit.layout import Layout
@@ -33,6 +34,29 @@ class Step:
     def values(self) -> Any:
         """The stage's params with secrets in their places; never to be written."""
         return self.stage.params.model_validate(configuration.reveal(dict(self.params)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run needs before it begins. `root` is where it is to lie; `models` are the named ones, by name."""
+
+    config: Config
+    layout: Layout
+    steps: list[Step]
+    models: Mapping[str, world.Model]
+    root: Path
+
+
+def prepare(path: Path, overrides: list[str], pack: Pack) -> Plan:
+    """Read a config and plan its run; nothing is written. Raises UsageError."""
+    layout = pack.layout()
+    contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
+    config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
+    steps = plan(config, layout, pack)
+    expectation.hold(config, pack.metric_keys, [f"{step.name}.{output}" for step in steps for output in step.outputs])
+    section = config.data["run"]
+    root = Path(section["output_dir"]).expanduser() / section["name"]
+    return Plan(config, layout, steps, named_models(config, steps), root)
 
 
 def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:

@@ -48,6 +48,8 @@ def seal(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, 
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
     target = path / FOLDER
     standing = _standing(target)
+    if owner := write.Lock(path).holder():
+        raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
     partial = path / f".{FOLDER}.{secrets.token_hex(4)}.tmp"
     try:
         partial.mkdir()

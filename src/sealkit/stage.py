@@ -99,16 +99,22 @@ class Context:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a stage may look at before any stage runs, to refuse early what it could not finish."""
+    """What a stage may look at before any stage runs, to refuse early what it could not finish.
+
+    `resumed`: what lies where the stage writes may be its own, from before the run was cut off.
+    """
 
     run_name: str
     workspace: Path
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
 class Stage:
     """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
-    versions belong to the stage's key. `ready` may raise UsageError before anything is written.
+    versions belong to the stage's key, and `files` names the files and folders outside the run that it reads, whose content
+    does. `ready` may raise UsageError before anything is written. A stage that writes outside the run, or whose work
+    its key does not decide, says `cache=False`.
     """
 
     title: str
@@ -118,3 +124,5 @@ class Stage:
     run: Callable[[Mapping[str, Input], Any, Out, Context], None]
     libraries: tuple[str, ...] = ()
     ready: Callable[[Any, Ready], None] | None = None
+    files: Callable[[Any], Iterable[Path]] | None = None
+    cache: bool = True

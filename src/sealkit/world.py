@@ -23,6 +23,7 @@ __all__ = [
     "Repository",
     "ancestry",
     "find_repository",
+    "has_cuda",
     "host",
     "model",
     "packages",
@@ -69,6 +70,12 @@ def host() -> dict[str, object]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
     }
+
+
+def has_cuda() -> bool:
+    """Whether an NVIDIA device is here to be used: what the device `auto` comes to, without loading torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(Path("/dev", name).exists() for name in ("nvidiactl", "dxg"))
 
 
 def python() -> str:

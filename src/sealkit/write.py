@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sealkit.finding import UsageError
+from sealkit.lock import Lock
+
+__all__ = [
+    "Lock", "Reserve", "append", "atomic", "canonical", "claim", "dumps", "now", "sync_folder", "sync_tree",
+]  # fmt: skip
 
 
 def canonical(value: Any) -> str:
@@ -87,10 +92,13 @@ def append(path: Path, row: dict[str, Any]) -> None:
         os.close(descriptor)
 
 
-def claim(folder: Path) -> None:
+TAKEN = "choose another run.name or --out, or move the old run away; runs are never overwritten"
+
+
+def claim(folder: Path, taken: str = TAKEN) -> None:
     """Make a folder that nobody has yet: of two who claim the same one, exactly one gets it.
 
-    Raises UsageError when it exists or cannot be made.
+    Raises UsageError when it exists (`taken` says what to do then) or cannot be made.
     """
     fix = "choose a folder you can write to with --out"
     try:
@@ -100,10 +108,7 @@ def claim(folder: Path) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
-        raise UsageError(
-            f"{folder}: the run directory exists already",
-            "choose another run.name or --out, or move the old run away; runs are never overwritten",
-        ) from None
+        raise UsageError(f"{folder}: the run directory exists already", taken) from None
     except OSError as error:
         raise UsageError(f"{folder}: cannot make the run directory: {error.strerror}", fix) from error
 
@@ -111,10 +116,10 @@ def claim(folder: Path) -> None:
 class Reserve:
     """A few blocks kept aside, given back when a disk is full so that the run's last words still fit on it."""
 
-    SIZE = 256 * 1024
+    NAME, SIZE = ".reserve", 256 * 1024
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / ".reserve"
+        self.path = folder / self.NAME
 
     def take(self) -> None:
         self.path.write_bytes(b"\0" * self.SIZE)

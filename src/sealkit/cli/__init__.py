@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify")
+VERBS = ("run", "check", "seal", "verify", "cache")
 
 
 class Verbs(click.Group):

@@ -19,16 +19,31 @@ if TYPE_CHECKING:
 @click.argument("config", type=click.Path())
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", metavar="DIR", help="Short for run.output_dir=DIR.")
+@click.option("--resume", is_flag=True, help="Go on with the run that lies there; begin it where none does.")
+@click.option("--dry-run", is_flag=True, help="Say which stage would run, and why. Writes nothing.")
+@click.option("--no-cache", is_flag=True, help="Neither take stages from the cache nor keep them there.")
+@click.option(
+    "--lock-timeout", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="Wait so long for another run."
+)
 @options.reference
 @options.waivers
 def command(
-    config: str, overrides: tuple[str, ...], out: str | None, reference: str | None, waivers: str | None
+    config: str,
+    overrides: tuple[str, ...],
+    out: str | None,
+    resume: bool,
+    dry_run: bool,
+    no_cache: bool,
+    lock_timeout: float,
+    reference: str | None,
+    waivers: str | None,
 ) -> int:
     """Run the pipeline document CONFIG (YAML), with single values overridden as KEY=VALUE.
 
     \b
     toolkit run configs/retriever_ft.yaml run.name=second stages.train.with.epochs=1
     toolkit run configs/retriever_ft.yaml run.limit=32        a quick smoke run
+    toolkit run configs/retriever_ft.yaml --resume            go on where it was cut off
 
     The last line on stdout is the run directory; everything else goes to stderr.
     """
@@ -38,6 +53,10 @@ def command(
     from sealkit.render import text
 
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
+    if dry_run:
+        for line in _forecast(Path(config), given, resume, not no_cache):
+            click.echo(text.clean(line))
+        return 0
     # Libraries print where they like; on stdout there is only the run directory.
     with contextlib.redirect_stdout(sys.stderr), Progress() as progress:
         result = pipeline.run(
@@ -47,6 +66,9 @@ def command(
             progress,
             reference=Path(reference) if reference else None,
             policy=options.policy(waivers),
+            resume=resume,
+            cache=not no_cache,
+            lock_timeout=lock_timeout,
         )
     if result.error:
         # What stopped it, and nothing else: that all the rest is absent goes without saying.
@@ -59,6 +81,19 @@ def command(
             click.echo(f"not judged yet: {text.clean(waiting)}", err=True)
     click.echo(str(result.path))
     return result.exit_code
+
+
+def _forecast(config: Path, given: list[str], resume: bool, cache: bool) -> list[str]:
+    """A line for each stage, and one for each further reason."""
+    from sealkit.forecast import forecast
+
+    stages = forecast(config, given, resume=resume, cache=cache)
+    width = max(len(one.stage) for one in stages)
+    lines = []
+    for one in stages:
+        first, *more = one.why or ("",)
+        lines += [f"{one.stage:<{width}}  {one.does:<6}  {first}", *(f"{'':<{width + 10}}{why}" for why in more)]
+    return lines
 
 
 def _command_line() -> list[str]:
@@ -94,6 +129,12 @@ class Progress:
         self._clear()
         if event.kind == "stage-started":
             self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
+        elif event.kind in ("stage-cached", "stage-kept"):
+            how = event.kind.removeprefix("stage-")
+            self.console.print(f"{event.stage}: {how}, {escape(text.clean(event.message))}", soft_wrap=True)
+        elif event.kind == "note":
+            said = f"{event.stage}: {event.message}" if event.stage else event.message
+            self.console.print(escape(text.clean(said)), soft_wrap=True)
         elif event.kind == "stage-finished":
             self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
         elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:

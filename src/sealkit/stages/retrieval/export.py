@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,8 @@ class Export(Params):
 
 
 def ready(params: Export, place: Ready) -> None:
-    _refuse_taken(place.workspace / "models" / params.name / place.run_name)
+    if not place.resumed:  # else it may be this run's own, which `run` tells by content
+        _refuse_taken(place.workspace / "models" / params.name / place.run_name)
 
 
 def _refuse_taken(target: Path) -> None:
@@ -41,18 +42,32 @@ def run(inputs: Mapping[str, Input], params: Export, out: Out, ctx: Context) -> 
 
     place = f"models/{params.name}/{ctx.run_name}"
     target = ctx.workspace / place
-    _refuse_taken(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Copied beside its place and renamed: nobody ever sees half a model under its name.
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    try:
-        shutil.copytree(source, partial)  # its manifest too: it tells whoever finds the model where it came from
-        os.rename(partial, target)
-    finally:
+    if not _same(source, target):
+        _refuse_taken(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Copied beside its place and renamed: nobody ever sees half a model under its name. What lies there under the
+        # id of this run is what is left of an export that was cut off.
+        partial = target.with_name(f".{ctx.run_id}.partial")
         shutil.rmtree(partial, ignore_errors=True)
+        try:
+            shutil.copytree(source, partial)  # its manifest too: it tells whoever finds the model where it came from
+            os.rename(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     manifest = json.loads((source / MANIFEST).read_text("utf-8"))
     out.manifest(out["model"], "model_manifest", {**manifest, "exported_to": place})
     ctx.facts |= {"exported": params.which, "place": place}
+
+
+def _same(source: Path, target: Path) -> bool:
+    """Whether a checkpoint lies there already, file by file: as after a run that was cut off between export and record."""
+    if target.is_symlink() or not target.is_dir():
+        return False
+    wanted, found = ({p.relative_to(folder) for p in folder.rglob("*")} for folder in (source, target))
+    pairs = [(source / name, target / name) for name in wanted]
+    return wanted == found and all(
+        old.is_dir() == new.is_dir() and (old.is_dir() or filecmp.cmp(old, new, shallow=False)) for old, new in pairs
+    )
 
 
 STAGE = Stage(
@@ -62,4 +77,5 @@ STAGE = Stage(
     outputs={"model": "model_manifest/v1"},
     run=run,
     ready=ready,
+    cache=False,  # what it writes lies outside the run
 )

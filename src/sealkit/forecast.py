@@ -1,0 +1,101 @@
+"""What a run would do, stage by stage, without doing it: what the cache holds, what would run, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sealkit import key, rundir, world
+from sealkit.cache import Cache, Entry
+from sealkit.completion import as_input
+from sealkit.finding import ReadError, SealkitError
+from sealkit.pack import BUILT_IN, Pack
+from sealkit.plan import MODEL, Step, prepare
+from sealkit.read import json
+from sealkit.stage import Input
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`does` is `run`, `cached` or `kept`; `why` are the reasons, in words."""
+
+    stage: str
+    does: str
+    why: tuple[str, ...]
+
+
+def forecast(
+    path: Path, overrides: list[str], pack: Pack = BUILT_IN, *, resume: bool = False, cache: bool = True
+) -> list[Forecast]:
+    """What `pipeline.run` would do with these; nothing is written, and what is kept is not hashed. Raises UsageError as it would."""
+    planned = prepare(path, overrides, pack)
+    run = planned.config.data["run"]
+    kept = Cache(rundir.workspace(planned.root)) if cache else None
+    known: dict[str, Input] = {name: _of_model(model) for name, model in planned.models.items()}
+    records = _records(planned.root) if resume else {}
+    found = []
+    for step in planned.steps:
+        unknown = {name: reference for name, reference in step.inputs.items() if reference not in known}
+        inputs = {name: known[reference] for name, reference in step.inputs.items() if reference in known}
+        fields = key.fields(pack, step, run, inputs)
+        record = records.get(step.name, {})
+        if not unknown and record.get("key") == key.of(fields):
+            for output, (_, place, _) in step.outputs.items():
+                said = record["outputs"][output]["digest"]
+                known[f"{step.name}.{output}"] = as_input(planned.root, step, output, planned.root / place, said)
+            found.append(Forecast(step.name, "kept", ("finished before, if its files are unchanged",)))
+            continue
+        entry = _find(kept, step, fields) if not unknown else None
+        if entry:
+            for output, (digest, tree) in entry.record.outputs.items():
+                name = f"{step.name}.{output}"
+                known[name] = Input(name, step.outputs[output][0], entry.path, str(digest), tree)
+        found.append(_judged(kept, step, fields, unknown, entry))
+    return found
+
+
+def _judged(
+    kept: Cache | None, step: Step, fields: Mapping[str, Any], unknown: Mapping[str, str], entry: Entry | None
+) -> Forecast:
+    if entry and step.stage.cache:
+        return Forecast(step.name, "cached", (f"as the run {entry.record.run_id} wrote it",))
+    if kept is None:
+        return Forecast(step.name, "run", ("the cache is not asked",))
+    makers = dict.fromkeys(reference.partition(".")[0] for reference in unknown.values())
+    why = [f"takes what is made anew by {', '.join(makers)}"] if makers else []
+    if entry:
+        return Forecast(step.name, "run", ("it is never taken from the cache",))
+    open_fields = {f"inputs.{name}" for name in unknown}
+    others = (
+        {name: value for name, value in other.record.key_fields.items() if name not in open_fields}
+        for other in _newest(kept, step.uses)
+    )
+    nearest = min((list(key.differences(other, fields)) for other in others), key=len, default=None)
+    if nearest is None:
+        why.append(f"the cache holds nothing of {step.uses}")
+    return Forecast(step.name, "run", (*why, *(nearest or ())))
+
+
+def _find(kept: Cache | None, step: Step, fields: Mapping[str, Any]) -> Entry | None:
+    try:
+        return kept.find(step.uses, key.of(fields)) if kept else None
+    except (SealkitError, OSError):
+        return None
+
+
+def _records(root: Path) -> dict[str, Any]:
+    """The records of the run that lies there, by stage."""
+    try:
+        return {record["name"]: record for record in json.read(root / "summary.json", "summary.json")["stages"]}
+    except (ReadError, TypeError, KeyError):
+        return {}
+
+
+def _newest(kept: Cache, uses: str) -> list[Entry]:
+    return sorted(kept.entries(uses), key=lambda entry: entry.record.finished, reverse=True)
+
+
+def _of_model(model: world.Model) -> Input:
+    return Input(model.name, MODEL, model.path, model.weights.digest, model.tree)
