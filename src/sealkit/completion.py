@@ -66,10 +66,17 @@ def _key(pack: Pack, step: Step, inputs: Mapping[str, Input]) -> str:
             "sealkit": importlib.metadata.version("sealkit"),
             "libraries": world.versions(step.stage.libraries),
             "params": dict(step.params),
+            "files": _files(step),
             "inputs": {key: [value.contract, value.digest, value.tree] for key, value in inputs.items()},
             "outputs": {output: contract for output, (contract, _, _) in step.outputs.items()},
         }
     )
+
+
+def _files(step: Step) -> list[str]:
+    """The digests of the files and folders outside the run that the stage reads."""
+    paths = sorted(step.stage.files(step.values())) if step.stage.files else []
+    return [digest.tree(path, follow=True) if path.is_dir() else digest.file(path) for path in paths]
 
 
 def _peak_rss_mb() -> float:

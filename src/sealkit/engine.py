@@ -21,7 +21,9 @@ from sealkit.stage import Input
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, for whoever watches: `kind` is stage-started, stage-finished, progress, check or failed."""
+    """Something that happened, for whoever watches: `kind` is stage-started, stage-finished, progress, output,
+    check or failed.
+    """
 
     kind: str
     stage: str | None = None
@@ -43,7 +45,7 @@ class Stop(Exception):
 
 @dataclass
 class Engine:
-    """One run while it goes on."""
+    """One run while it goes on. `order` holds the names of its stages."""
 
     root: Path
     config: Config
@@ -51,6 +53,7 @@ class Engine:
     pack: Pack
     models: Mapping[str, world.Model]
     on_event: Callable[[Event], None]
+    order: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -115,7 +118,13 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "metrics": {},
         "stages": [],
     }
-    (engine.root / "sources").mkdir()
+    write_config(engine, steps)
+    engine.save()
+
+
+def write_config(engine: Engine, steps: list[Step]) -> None:
+    """The config files as they were read, and what was made of them."""
+    (engine.root / "sources").mkdir(exist_ok=True)
     for source in engine.config.sources:
         write.atomic(engine.root / source.name, source.text)
     promised = [
@@ -132,4 +141,3 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "artifacts": promised,
     }
     write.atomic(engine.root / "resolved_config.json", write.dumps(document))
-    engine.save()
