@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from sealkit.check import Check, View
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
+    from sealkit.recorder import Recorder, record
     from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
+    from sealkit.trainers import callback
 
 _HOME = {
     "Artifact": "rundir",
@@ -27,20 +29,23 @@ _HOME = {
     "Out": "stage",
     "Params": "stage",
     "ReadError": "finding",
+    "Recorder": "recorder",
     "Refused": "finding",
     "Severity": "finding",
     "Stage": "stage",
     "View": "check",
+    "callback": "trainers",
     "differences": "index",
     "explain": "index",
     "identity": "index",
     "open_index": "index",
+    "record": "recorder",
 }
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Severity", "Stage", "View", "differences", "explain", "identity",
-    "open_index",
+    "Recorder", "Severity", "Stage", "View", "callback", "differences", "explain", "identity",
+    "open_index", "record",
 ]  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
     """
     if reference is None:
         return None
-    seed = int((run.document("run_metadata") or {}).get("seed", 0))
+    seed = int((run.document("run_metadata") or {}).get("seed") or 0)
     found = {
         "method": METHOD,
         "seed": seed,
@@ -186,7 +186,7 @@ def _evaluations(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "judgments": run.digest(qrels.path),
                 "queries": stages.get(search, {}).get("queries"),
-                "corpus": stages.get(index, {}).get("corpus"),
+                "corpus": stages.get(index, {}).get("corpus") or stages.get(search, {}).get("corpus"),
                 "measures": stage["with"]["measures"],
                 "rankings": rankings,
                 "qrels": qrels,

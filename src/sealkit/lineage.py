@@ -48,9 +48,10 @@ def _preferred(artifacts: list[Artifact]) -> Artifact:
 
 
 def _base(runs: list[Run], trained: list[Artifact]) -> dict[str, Any] | None:
-    if trained:
-        base = trained[0].document["base"]
-        return _entry("pre-FT", name=base["name"], weights=base["weights"], place=trained[0].path)
+    known = [artifact for artifact in trained if artifact.document["base"]]
+    if known:
+        base = known[0].document["base"]
+        return _entry("pre-FT", name=base["name"], weights=base["weights"], place=known[0].path)
     for run in runs:
         for model in (run.document("run_metadata") or {}).get("models", []):
             return _entry("pre-FT", name=model["name"], weights=model["weights"], place="run_metadata.json")
