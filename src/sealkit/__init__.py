@@ -43,9 +43,27 @@ _HOME = {
 }
 
 __all__ = [
-    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Recorder", "Severity", "Stage", "View", "callback", "differences", "explain", "identity",
-    "open_index", "record",
+    "Artifact",
+    "Blocked",
+    "Check",
+    "Context",
+    "Finding",
+    "Input",
+    "Location",
+    "Out",
+    "Params",
+    "ReadError",
+    "Recorder",
+    "Refused",
+    "Severity",
+    "Stage",
+    "View",
+    "callback",
+    "differences",
+    "explain",
+    "identity",
+    "open_index",
+    "record",
 ]  # fmt: skip
 
 
