@@ -16,7 +16,9 @@ def find(run: View) -> Iterator[Finding]:
     for exported in (m for m in manifests if not is_checkpoint(m, recorded)):
         if training_of(exported, recorded) == RECORDED:
             role = exported.document["role"]
-            yield from exported_is(exported, made_by(RECORDED, checkpoints, recorded), "best" if role == "best" else None)
+            yield from exported_is(
+                exported, made_by(RECORDED, checkpoints, recorded), "best" if role == "best" else None
+            )
             continue
         stage = stages.get(exported.path.split("/")[1], {"in": {}, "with": {}})
         source = stage["in"].get("model", "").partition(".")[0]
@@ -52,9 +54,7 @@ def made_by(training: str, checkpoints: list[Artifact], recorded: set[str]) -> d
     return {name_of(m): m for m in checkpoints if training_of(m, recorded) == training}
 
 
-def best_is_best(
-    run: View, best: Artifact, checkpoints: dict[str, Artifact], recorded: set[str]
-) -> Iterator[Finding]:
+def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact], recorded: set[str]) -> Iterator[Finding]:
     selection = best.document["selection"]
     if selection is None:
         yield Finding(

@@ -17,7 +17,24 @@ from sealkit.finding import UsageError
 from tests.conftest import GIT
 
 SCRIPTS = Path(__file__).parent / "scripts"
-WORDS = "read write open close sort merge split join parse print count start stop begin end find".split()
+WORDS = [
+    "read",
+    "write",
+    "open",
+    "close",
+    "sort",
+    "merge",
+    "split",
+    "join",
+    "parse",
+    "print",
+    "count",
+    "start",
+    "stop",
+    "begin",
+    "end",
+    "find",
+]
 
 
 def lines(name: str) -> list[str]:
@@ -26,7 +43,9 @@ def lines(name: str) -> list[str]:
 
 
 def test_five_lines_make_a_script_a_recorded_one() -> None:
-    changes = [line for line in difflib.ndiff(lines("finetune_plain.py"), lines("finetune_recorded.py")) if line[0] in "+-"]
+    changes = [
+        line for line in difflib.ndiff(lines("finetune_plain.py"), lines("finetune_recorded.py")) if line[0] in "+-"
+    ]
     assert [line for line in changes if line[0] == "-"] == []
     assert len(changes) <= 5
     assert all("sealkit" in line or "run." in line for line in changes)
@@ -45,7 +64,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     place = tmp_path_factory.mktemp("script")
     tiny_model(place / "tiny", seed=1)
-    pairs = [{"question": f"how to {a} a {b}", "document": f"def {a}_{b}(): {b} {a}"} for a in WORDS[:8] for b in WORDS[8:14]]
+    pairs = [
+        {"question": f"how to {a} a {b}", "document": f"def {a}_{b}(): {b} {a}"} for a in WORDS[:8] for b in WORDS[8:14]
+    ]
     (place / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     (place / ".gitignore").write_text("*\n!*.py\n!.gitignore\n")
     (place / "finetune.py").write_text((SCRIPTS / "finetune_recorded.py").read_text("utf-8"))
@@ -72,7 +93,8 @@ def test_the_recorded_script_is_checked_sealed_and_verified(workspace: Path) -> 
     told = {outcome["id"]: outcome for outcome in report["checks"] if outcome["status"] != "passed"}
     warned = [name for name, outcome in told.items() if outcome["status"] == "warned"]
     assert warned == ["metrics-recomputed"]  # the script kept no rankings
-    assert [line["role"] for line in statement["lineage"] if line["found"]] == ["pre-FT", "post-FT"]
+    lineage = {line["role"]: line["name"] for line in statement["lineage"] if line["found"]}
+    assert lineage == {"pre-FT": "tiny", "post-FT": "models/finetuned"}
 
 
 @pytest.mark.slow
@@ -153,7 +175,10 @@ def test_only_what_belongs_to_a_step_is_history(logged: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training(logged: Path) -> None:
-    with pytest.raises(sealkit.Refused, match="train/loss at step 3: is no finite number"), sealkit.record("outputs/x") as run:
+    with (
+        pytest.raises(sealkit.Refused, match="train/loss at step 3: is no finite number"),
+        sealkit.record("outputs/x") as run,
+    ):
         told, state = sealkit.callback(run), State()
         told.on_train_begin(Arguments(), state, None)
         told.on_log(Arguments(), state, None, logs={"loss": float("nan")})

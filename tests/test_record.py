@@ -88,7 +88,7 @@ def test_what_was_recorded_comes_out_again_and_passes(here: Path) -> None:
 
 
 def test_a_metric_that_its_rows_do_not_give_ends_the_run_as_failed(here: Path) -> None:
-    with pytest.raises(Refused, match="the check metrics-recomputed failed\n.*RR@10 is 0.9; .* give 0.75"):  # noqa: SIM117
+    with pytest.raises(Refused, match=r"the check metrics-recomputed failed\n.*RR@10 is 0.9; .* give 0.75"):  # noqa: SIM117
         with sealkit.record("outputs/x") as run:
             run.artifact("rankings", RANKINGS)
             run.artifact("qrels", QRELS)
@@ -500,7 +500,7 @@ def test_a_closed_run_takes_nothing_more(here: Path) -> None:
 
 def test_two_recorded_runs_are_compared_query_by_query(here: Path) -> None:
     paths = []
-    for name, rankings, value in (("pre", RANKINGS, 0.75), ("post", RANKINGS[:1] + [{**RANKINGS[2], "rank": 1}], 1.0)):
+    for name, rankings, value in (("pre", RANKINGS, 0.75), ("post", [*RANKINGS[:1], {**RANKINGS[2], "rank": 1}], 1.0)):
         with sealkit.record(f"outputs/{name}", seed=1) as run:
             run.artifact("queries", [{"query_id": "q1", "text": "a"}, {"query_id": "q2", "text": "b"}])
             run.artifact("corpus", CORPUS)

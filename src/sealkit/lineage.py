@@ -42,9 +42,19 @@ def _name(run: Run) -> str:
 
 
 def _preferred(artifacts: list[Artifact]) -> Artifact:
-    """What left the run, else its best checkpoint, else the last one."""
+    """What left the run, else its best checkpoint, else the last one. Of two that lie outside, the one that was not chosen from
+    others but made of the choice: what a script exported, and not the checkpoint that it exported.
+    """
     rank = {"best": 1, "final": 2}
-    return min(artifacts, key=lambda a: (a.document["exported_to"] is None, rank.get(a.document["role"], 3), a.path))
+    return min(
+        artifacts,
+        key=lambda a: (
+            a.document["exported_to"] is None,
+            rank.get(a.document["role"], 3),
+            a.document["selection"] is not None,
+            a.path,
+        ),
+    )
 
 
 def _base(runs: list[Run], trained: list[Artifact]) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field as Default
+
 from sealkit import write
 from sealkit.audit import judge
 from sealkit.engine import Engine, Event, Stop, begin, write_config
@@ -28,7 +30,7 @@ class Handed(Params):
     """What is known of a hand-over besides its inputs: the query set, and what was measured on it."""
 
     subset: str | None = None
-    measures: list[str] = []
+    measures: list[str] = Default(default=[])
 
 
 @dataclass

@@ -131,5 +131,6 @@ def _read(found: Config, path: Path) -> None:
 
 
 def command() -> list[str]:
-    """The command line, as the system was given it."""
-    return list(sys.orig_argv)
+    """The command line as the system was given it, the interpreter by its name alone."""
+    interpreter, *words = sys.orig_argv
+    return [Path(interpreter).name, *words]

@@ -42,10 +42,12 @@ def main() -> None:
     dev, test, train = pairs[:held_out], pairs[held_out : 2 * held_out], pairs[2 * held_out :]
 
     model = SentenceTransformer(args.model, device="cpu")
-    dataset = Dataset.from_dict({
-        "anchor": [pair["question"] for pair in train],
-        "positive": [pair["document"] for pair in train],
-    })
+    dataset = Dataset.from_dict(
+        {
+            "anchor": [pair["question"] for pair in train],
+            "positive": [pair["document"] for pair in train],
+        }
+    )
     trainer = SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(

@@ -20,6 +20,7 @@ from sealkit.stages.process._process import run_process
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 ContractId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/v[1-9][0-9]*$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _PLACE = re.compile(r"\{(in|out)\.([a-z][a-z0-9_]*)\}")
 METRICS = "metrics"
 
@@ -34,10 +35,10 @@ class Command(Params):
     """
 
     run: list[str] = Field(min_length=1)
-    inputs: dict[Name, ContractId] = {}
-    outputs: dict[Name, ContractId] = {}
-    code: list[str] = []
-    env: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    inputs: dict[Name, ContractId] = Field(default={})
+    outputs: dict[Name, ContractId] = Field(default={})
+    code: list[str] = Field(default=[])
+    env: dict[Variable, str] = Field(default={})
     timeout_s: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
