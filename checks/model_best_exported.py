@@ -7,27 +7,54 @@ from sealkit import Artifact, Check, Finding, Severity, View
 
 
 def find(run: View) -> Iterator[Finding]:
+    stages = dict(run.wired())
+    recorded = {name for name, stage in stages.items() if stage["uses"] == "record"}
     manifests = run.all("model_manifest")
-    checkpoints = [m for m in manifests if m.document["training"] and m.document["exported_to"] is None]
-    for best in (m for m in checkpoints if "best" in (m.document["role"], m.path.split("/")[-2])):
-        yield from best_is_best(run, best, made_by(stage_of(best), checkpoints))
-    sources = dict(run.wired("model"))
-    for exported in (m for m in manifests if m.document["exported_to"] is not None):
-        stage = sources.get(stage_of(exported), {"in": {}, "with": {}})
+    checkpoints = [m for m in manifests if m.document["training"] and is_checkpoint(m, recorded)]
+    for best in (m for m in checkpoints if "best" in (m.document["role"], name_of(m))):
+        yield from best_is_best(run, best, made_by(training_of(best, recorded), checkpoints, recorded), recorded)
+    for exported in (m for m in manifests if not is_checkpoint(m, recorded)):
+        if training_of(exported, recorded) == RECORDED:
+            role = exported.document["role"]
+            yield from exported_is(
+                exported, made_by(RECORDED, checkpoints, recorded), "best" if role == "best" else None
+            )
+            continue
+        stage = stages.get(exported.path.split("/")[1], {"in": {}, "with": {}})
         source = stage["in"].get("model", "").partition(".")[0]
-        yield from exported_is(exported, made_by(source, checkpoints), stage["with"].get("which"))
+        yield from exported_is(exported, made_by(source, checkpoints, recorded), stage["with"].get("which"))
 
 
-def stage_of(artifact: Artifact) -> str:
-    return artifact.path.split("/")[1]
+RECORDED = "(script)"  # the one training of a script, whose models and history are handed over one by one
 
 
-def made_by(stage: str, checkpoints: list[Artifact]) -> dict[str, Artifact]:
+def is_checkpoint(manifest: Artifact, recorded: set[str]) -> bool:
+    """A model that training itself left: inside the run, or handed over by its step or with the choice that it won."""
+    said = manifest.document
+    if manifest.path.split("/")[1] in recorded:
+        return said["role"] == "step" or said["selection"] is not None
+    return said["exported_to"] is None
+
+
+def training_of(artifact: Artifact, recorded: set[str]) -> str:
+    stage = artifact.path.split("/")[1]
+    return RECORDED if stage in recorded else stage
+
+
+def name_of(manifest: Artifact) -> str:
+    """`best`, `final` or `step_3`: the folder of a checkpoint in the run, else what its manifest says."""
+    said = manifest.document
+    if said["exported_to"] is None:
+        return manifest.path.split("/")[-2]
+    return f"step_{said['step']}" if said["role"] == "step" else str(said["role"])
+
+
+def made_by(training: str, checkpoints: list[Artifact], recorded: set[str]) -> dict[str, Artifact]:
     """Checkpoint name (`best`, `step_3`, …) → manifest, of one training."""
-    return {m.path.split("/")[-2]: m for m in checkpoints if stage_of(m) == stage}
+    return {name_of(m): m for m in checkpoints if training_of(m, recorded) == training}
 
 
-def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) -> Iterator[Finding]:
+def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact], recorded: set[str]) -> Iterator[Finding]:
     selection = best.document["selection"]
     if selection is None:
         yield Finding(
@@ -40,7 +67,7 @@ def best_is_best(run: View, best: Artifact, checkpoints: dict[str, Artifact]) ->
     rows = [
         (row, history.at(line=line))
         for history in run.all("metric_history")
-        if stage_of(history) == stage_of(best)
+        if training_of(history, recorded) == training_of(best, recorded)
         for line, row in history.rows()
         if row["key"] == selection["metric"]
     ]

@@ -42,6 +42,7 @@ def context(workspace: Path, *, seed: int = 42, limit: int | None = None, name: 
         workspace=workspace,
         scratch=workspace / "scratch",
         commit=COMMIT,
+        say=lambda line: None,
         report=lambda what, done, total: None,
         used_device=lambda device, threads: None,
     )

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
+    from sealkit.recorder import Recorder, record
     from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
+    from sealkit.trainers import callback
 
 _HOME = {
     "Artifact": "rundir",
@@ -29,24 +31,27 @@ _HOME = {
     "Out": "stage",
     "Params": "stage",
     "ReadError": "finding",
+    "Recorder": "recorder",
     "Refused": "finding",
     "Severity": "finding",
     "Stage": "stage",
     "View": "check",
+    "callback": "trainers",
     "differences": "index",
     "expectations_identity": "expectation",
     "explain": "index",
     "identity": "index",
     "judge_expectations": "acceptance",
     "open_index": "index",
+    "record": "recorder",
 }
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {"expectations_identity": "identity", "judge_expectations": "judge"}
 
 __all__ = [
-    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Severity", "Stage", "View", "differences", "expectations_identity", "explain", "identity",
-    "judge_expectations", "open_index",
+    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
+    "Refused", "Severity", "Stage", "View", "callback", "differences", "expectations_identity", "explain", "identity",
+    "judge_expectations", "open_index", "record",
 ]  # fmt: skip
 
 

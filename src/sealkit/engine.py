@@ -24,7 +24,7 @@ from sealkit.stage import Input
 @dataclass(frozen=True)
 class Event:
     """Something that happened, for whoever watches: `kind` is stage-started, stage-cached, stage-kept, stage-finished,
-    progress, check, note or failed.
+    progress, output, check, note or failed.
     """
 
     kind: str

@@ -37,6 +37,7 @@ def fields(pack: Pack, step: Step, run: Mapping[str, Any], inputs: Mapping[str, 
         "machine": platform.machine(),
         "seed": run["seed"],
         "limit": run["limit"],
+        "purpose": run["purpose"],  # manifests of models keep what they were trained for
         "device": f"auto ({'cuda' if world.has_cuda() else 'cpu'})" if run["device"] == "auto" else run["device"],
         **{f"libraries.{name}": version for name, version in world.versions(step.stage.libraries).items()},
         **{f"params.{name}": value for name, value in step.params.items()},

@@ -42,15 +42,26 @@ def _name(run: Run) -> str:
 
 
 def _preferred(artifacts: list[Artifact]) -> Artifact:
-    """What left the run, else its best checkpoint, else the last one."""
+    """What left the run, else its best checkpoint, else the last one. Of two that lie outside, the one that was not chosen from
+    others but made of the choice: what a script exported, and not the checkpoint that it exported.
+    """
     rank = {"best": 1, "final": 2}
-    return min(artifacts, key=lambda a: (a.document["exported_to"] is None, rank.get(a.document["role"], 3), a.path))
+    return min(
+        artifacts,
+        key=lambda a: (
+            a.document["exported_to"] is None,
+            rank.get(a.document["role"], 3),
+            a.document["selection"] is not None,
+            a.path,
+        ),
+    )
 
 
 def _base(runs: list[Run], trained: list[Artifact]) -> dict[str, Any] | None:
-    if trained:
-        base = trained[0].document["base"]
-        return _entry("pre-FT", name=base["name"], weights=base["weights"], place=trained[0].path)
+    known = [artifact for artifact in trained if artifact.document["base"]]
+    if known:
+        base = known[0].document["base"]
+        return _entry("pre-FT", name=base["name"], weights=base["weights"], place=known[0].path)
     for run in runs:
         for model in (run.document("run_metadata") or {}).get("models", []):
             return _entry("pre-FT", name=model["name"], weights=model["weights"], place="run_metadata.json")

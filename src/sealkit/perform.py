@@ -94,6 +94,7 @@ def _context(engine: Engine, step: Step) -> _Context:
         scratch=engine.root / SCRATCH / step.name,
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),
+        say=lambda line: engine.tell(Event("output", step.name, line)),
         used_device=used_device,
         purpose=section["purpose"],
     )

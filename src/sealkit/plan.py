@@ -65,7 +65,7 @@ def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
     Raises UsageError for wiring that does not fit, circles, and libraries that a stage needs and that are not installed.
     """
     sections = config.data["stages"]
-    stages = {name: pack.stage(section["uses"]) for name, section in sections.items()}
+    stages = {name: pack.stage(section["uses"]).declared(section["with"]) for name, section in sections.items()}
     needs = {name: _producers(config, name, stages) for name in stages}
     try:
         TopologicalSorter(needs).prepare()
@@ -78,7 +78,7 @@ def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
             raise config.error(
                 where, f"stage {name} needs {', '.join(missing)}, not installed here", "pip install 'sealkit[all]'"
             )
-    return [_step(name, stages[name], sections[name], layout) for name in _ordered(needs)]
+    return [_step(config, name, stages[name], layout) for name in _ordered(needs)]
 
 
 def named_models(config: Config, steps: list[Step]) -> dict[str, world.Model]:
@@ -146,6 +146,12 @@ def _fits(config: Config, where: str, reference: str, contract: str, offered: Ma
         )
 
 
-def _step(name: str, stage: Stage, section: Mapping[str, Any], layout: Layout) -> Step:
-    outputs = {output: (contract, *layout.place(contract, name, output)) for output, contract in stage.outputs.items()}
+def _step(config: Config, name: str, stage: Stage, layout: Layout) -> Step:
+    section, outputs = config.data["stages"][name], {}
+    for output, contract in stage.outputs.items():
+        try:
+            outputs[output] = (contract, *layout.place(contract, name, output))
+        except LookupError as error:
+            where = pointer("stages", name, "with", "outputs", output)
+            raise config.error(where, f"output {output} of stage {name}: {error.args[0]}") from None
     return Step(name, section["uses"], stage, section["in"], section["with"], outputs)

@@ -71,7 +71,8 @@ class Out:
 
 @dataclass
 class Context:
-    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress.
+    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress, and
+    with `say` a line for the log.
 
     `scratch` is a folder of the stage's own that outlives a crash: what it finds there when it starts is what it put there
     itself, with the same params and inputs, before it was cut off. It is gone when the stage is done.
@@ -87,6 +88,7 @@ class Context:
     scratch: Path
     commit: str | None
     report: Callable[[str, int, int], None]
+    say: Callable[[str], None]
     used_device: Callable[[str, int], None]
     metrics: dict[str, float] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
@@ -114,7 +116,8 @@ class Stage:
     """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
     versions belong to the stage's key, and `files` names the files and folders outside the run that it reads, whose content
     does. `ready` may raise UsageError before anything is written. A stage that writes outside the run, or whose work
-    its key does not decide, says `cache=False`.
+    its key does not decide, says `cache=False`. `declare` makes of a stage and its params the stage with what only
+    these params can say, its inputs and outputs above all.
     """
 
     title: str
@@ -126,3 +129,8 @@ class Stage:
     ready: Callable[[Any, Ready], None] | None = None
     files: Callable[[Any], Iterable[Path]] | None = None
     cache: bool = True
+    declare: Callable[[Stage, Mapping[str, Any]], Stage] | None = None
+
+    def declared(self, params: Mapping[str, Any]) -> Stage:
+        """The stage as one use of it is: with the inputs and outputs that these params declare."""
+        return self.declare(self, params) if self.declare else self

@@ -1,0 +1,1 @@
+"""Stages that start processes of their own."""
