@@ -37,7 +37,9 @@ def seeds(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str |
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             called = isinstance(key, str) and (key == "seed" or key.endswith("_seed"))
-            if called and (inner is None or type(inner) is int):
+            # A trainer's `data_seed: null` beside its `seed` says: the same.
+            follows = inner is None and key != "seed" and isinstance(value, dict) and type(value.get("seed")) is int
+            if called and not follows and (inner is None or type(inner) is int):
                 yield (*path, key), inner
             else:
                 yield from seeds(inner, (*path, key))

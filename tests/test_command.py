@@ -223,4 +223,4 @@ def test_a_command_that_cannot_be_run_as_written_is_2(tmp_path: Path, stage: dic
     with pytest.raises(UsageError) as caught:
         run(tmp_path, stage)
     assert message in str(caught.value)
-    assert not (tmp_path / "outputs").exists()
+    assert not (tmp_path / "outputs/own").exists()

@@ -29,7 +29,7 @@ from sealkit.seal import seal
 from sealkit.verify import verify
 
 QRELS = [{"query_id": "q1", "doc_id": "d1", "relevance": 1}, {"query_id": "q2", "doc_id": "d2", "relevance": 1}]
-RANKINGS = [
+RANKINGS: list[dict[str, Any]] = [
     {"query_id": "q1", "doc_id": "d1", "rank": 1, "score": 2.0},
     {"query_id": "q2", "doc_id": "d1", "rank": 1, "score": 2.0},
     {"query_id": "q2", "doc_id": "d2", "rank": 2, "score": 1.0},
@@ -226,6 +226,17 @@ def test_the_history_refuses_what_is_no_number_and_what_was_said_before(here: Pa
             run.history({"train/loss": float("nan")}, step=2)
     rows = (run.path / "stages/history/metric_history.jsonl").read_text().splitlines()
     assert [json.loads(row)["value"] for row in rows] == [0.5]
+    assert document(run.path, "summary")["status"] == "failed"  # whatever the script made of the errors
+
+
+def test_a_history_that_was_torn_from_outside_fails_the_run(here: Path) -> None:
+    with pytest.raises(Refused, match="torn"):  # noqa: SIM117
+        with sealkit.record("outputs/x") as run:
+            run.history({"train/loss": 0.5}, step=1)
+            with (run.path / "recording/metric_history.jsonl").open("a") as file:
+                file.write('{"step": 2, "ep')
+    assert document(run.path, "summary")["failure"]["type"] == "ContractBroken"
+    assert (run.path / "quarantine/history/metric_history.jsonl").is_file()
 
 
 # Config and provenance

@@ -8,11 +8,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field as Default
 
-from sealkit import write
+from sealkit import world, write
 from sealkit.audit import judge
 from sealkit.engine import Engine, Event, Stop, begin, write_config
 from sealkit.finding import Finding, Refused, Status, UsageError, pointer
@@ -27,11 +26,25 @@ USES = "record"
 Write = Callable[[Mapping[str, Input], Out, Context], None]
 
 
-class Handed(Params):
+class Known(Params):
     """What is known of a hand-over besides its inputs: the query set, and what was measured on it."""
 
     subset: str | None = None
     measures: list[str] = Default(default=[])
+
+
+@dataclass(frozen=True)
+class Handover:
+    """Something that a script hands over: `inputs` say what it was made of (`stage.output` or a named model), `outputs` which
+    contract each keeps, and `write` puts it where the engine looks at it.
+    """
+
+    name: str
+    title: str
+    write: Write
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
 
 @dataclass
@@ -48,28 +61,21 @@ class Recording:
     def holds(self, stage: str) -> bool:
         return any(step.name == stage for step in self.steps)
 
-    def add(
-        self,
-        name: str,
-        title: str,
-        inputs: Mapping[str, str],
-        outputs: Mapping[str, str],
-        write_: Write,
-        origin: Origin,
-        **known: Any,
-    ) -> None:
-        """One more stage: `write_` writes what was handed over, and the engine holds it against its contracts.
+    def add(self, handed: Handover, origin: Origin) -> None:
+        """One more stage, in which the engine holds what was handed over against its contracts.
 
         Promised first and then performed, so that a run that is cut off in between says that something is absent. Raises
         Refused with what is wrong and where.
         """
         engine, config = self.engine, self.engine.config
-        name = self._free(name)
-        params = Handed(**known).model_dump(exclude_unset=True)
-        stage = Stage(title, Handed, {}, outputs, lambda taken, _, out, context: write_(taken, out, context))
-        places = {output: (contract, *engine.layout.place(contract, name, output)) for output, contract in outputs.items()}  # fmt: skip
-        step = Step(name, USES, stage, inputs, params, places)
-        config.data["stages"][name] = {"uses": USES, "in": dict(inputs), "with": params}
+        name = self._free(handed.name)
+        params = handed.known.model_dump(exclude_unset=True)
+        stage = Stage(handed.title, Known, {}, handed.outputs, lambda taken, _, out, ctx: handed.write(taken, out, ctx))
+        outputs = {
+            key: (contract, *engine.layout.place(contract, name, key)) for key, contract in handed.outputs.items()
+        }
+        step = Step(name, USES, stage, handed.inputs, params, outputs)
+        config.data["stages"][name] = {"uses": USES, "in": dict(handed.inputs), "with": params}
         config.origins[pointer("stages", name)] = origin
         self.steps.append(step)
         engine.order = tuple(one.name for one in self.steps)
@@ -80,6 +86,20 @@ class Recording:
             self.refused = self.refused or stop
             raise self._reason(stop) from stop.__cause__
         self.save()
+
+    def refuse(self, message: str) -> Refused:
+        """The error for something that was never written, since it breaks its contract."""
+        self.refused = self.refused or Stop(1, "ContractBroken", message)
+        return told(message, ())
+
+    def named(self, name: str) -> str:
+        """A model outside the run, found and digested once. Raises UsageError."""
+        engine = self.engine
+        if name not in engine.models:
+            engine.models = {**engine.models, name: world.model(name)}
+            engine.metadata["models"] = [model.document() for model in engine.models.values()]
+            self.save()
+        return name
 
     def rewrite(self) -> None:
         """Write the config and the documents again, after one of them changed."""
