@@ -102,17 +102,18 @@ def test_what_the_trainer_did_is_kept(workspace: Path) -> None:
     root = workspace / "outputs/finetuned"
     rows = [json.loads(line) for line in (root / "stages/history/metric_history.jsonl").read_text().splitlines()]
     keys = {row["key"] for row in rows}
-    assert {"train/loss", "train/learning_rate", "eval/dev_cosine_ndcg@10"} <= keys
+    assert {"train/loss", "train/learning_rate", "retrieval/dev/nDCG@10"} <= keys
     assert sorted({row["step"] for row in rows if row["key"] == "train/loss"}) == [2, 4, 6, 8]
     best = document(workspace, "stages/model_best/model/model_manifest.json")
     exported = document(workspace, "stages/model_best_2/model/model_manifest.json")
-    assert best["selection"]["metric"] == "eval/dev_cosine_ndcg@10"
+    assert best["selection"]["metric"] == "retrieval/dev/nDCG@10"
     assert best["exported_to"] == f"checkpoints/checkpoint-{best['step']}"
     assert exported["exported_to"] == "models/finetuned"
     assert exported["weights"] == best["weights"] == digest.weights(workspace / "models/finetuned").digest
     assert best["base"] == {"name": "tiny", "weights": digest.weights(workspace / "tiny").digest}
     config = document(workspace, "resolved_config.json")
     assert config["config"]["trainer"]["learning_rate"] == 5e-5
+    assert "data_seed" not in config["config"]["trainer"]
     assert config["config"]["run"]["seed"] == 12
     metadata = document(workspace, "run_metadata.json")
     assert (metadata["seed"], metadata["device"]["used"]) == (12, "cpu")
@@ -164,6 +165,7 @@ def test_only_what_belongs_to_a_step_is_history(logged: Path) -> None:
         told.on_train_begin(Arguments(), state, None)
         told.on_log(Arguments(), state, None, logs={"loss": 0.5, "grad_norm": float("inf"), "epoch": 0.5})
         told.on_log(Arguments(), state, None, logs={"eval_loss": 0.4, "eval_runtime": 1.0})
+        told.on_log(Arguments(), state, None, logs={"eval_cosine_recall@5": 0.3, "eval_dev_cosine_map@100": 0.2})
         told.on_log(Arguments(), state, None, logs={"train_loss": 0.6, "total_flos": 0.0})
         told.on_train_end(Arguments(), state, None)
         told.on_log(Arguments(), state, None, logs={"eval_loss": 9.0})  # after it, at the same step
@@ -171,6 +173,8 @@ def test_only_what_belongs_to_a_step_is_history(logged: Path) -> None:
     assert [(row["key"], row["value"], row["step"], row["epoch"]) for row in rows] == [
         ("train/loss", 0.5, 3, 0.5),
         ("eval/loss", 0.4, 3, 0.5),
+        ("retrieval/eval/R@5", 0.3, 3, 0.5),
+        ("eval/dev_cosine_map@100", 0.2, 3, 0.5),
     ]
 
 

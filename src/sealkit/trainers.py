@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # How fast it went, and what the last log of a training sums up, belong to no step.
 _SPEED = ("_runtime", "_per_second", "total_flos", "train_loss", "epoch")
+
+_MEASURES = {"ndcg": "nDCG", "mrr": "RR", "recall": "R", "precision": "P", "accuracy": "Success"}
+_RETRIEVAL = re.compile(rf"(?:(.+)_)?cosine_({'|'.join(_MEASURES)})@([1-9][0-9]*)")
 
 
 def callback(run: Recorder, base: str | None = None) -> TrainerCallback:
@@ -34,7 +38,9 @@ def callback(run: Recorder, base: str | None = None) -> TrainerCallback:
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             self.training = True
-            run.trainer(args.to_dict(), seed=int(args.seed), device=str(args.device))
+            # What is None the trainer settles itself, as the seed of the data from the seed.
+            arguments = {name: value for name, value in args.to_dict().items() if value is not None}
+            run.trainer(arguments, seed=int(args.seed), device=str(args.device))
             if base is not None:
                 run.model(base, role="base")
             elif name := _loaded_from(model):
@@ -78,13 +84,21 @@ def _values(logs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             continue
         if key == "grad_norm" and not math.isfinite(float(value)):
             continue
-        yield f"eval/{key.removeprefix('eval_')}" if key.startswith("eval_") else f"train/{key}", float(value)
+        yield _evaluated(key.removeprefix("eval_")) if key.startswith("eval_") else f"train/{key}", float(value)
+
+
+def _evaluated(name: str) -> str:
+    """The key of something that was evaluated: what sentence-transformers' retrieval evaluator calls `dev_cosine_ndcg@10` is
+    `retrieval/dev/nDCG@10`. Its `map` divides by another number than AP does, and keeps its own name like all the rest.
+    """
+    if (match := _RETRIEVAL.fullmatch(name)) is None:
+        return f"eval/{name}"
+    return f"retrieval/{match[1] or 'eval'}/{_MEASURES[match[2]]}@{match[3]}"
 
 
 def _selection(args: Any, state: Any) -> dict[str, Any]:
-    name = str(args.metric_for_best_model).removeprefix("eval_")
     return {
-        "metric": f"eval/{name}",
+        "metric": _evaluated(str(args.metric_for_best_model).removeprefix("eval_")),
         "direction": "higher" if args.greater_is_better else "lower",
         "step": int(state.best_global_step),
         "value": float(state.best_metric),
