@@ -11,6 +11,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -91,7 +92,9 @@ class _Search:
         try:
             archive = zipfile.ZipFile(file)
         except Exception as error:  # hostile archives break their reader in many ways
-            yield Pickle(member, (), f"it is no zip file that can be read: {error}")
+            file.seek(0)
+            if file.read(2) == b"PK":  # else another file that holds the mark of an archive's end
+                yield Pickle(member, (), f"it is no zip file that can be read: {error}")
             return
         for info in archive.infolist():
             if not info.is_dir():
@@ -155,7 +158,8 @@ class _Search:
 def _of_objects(header: bytes) -> bool:
     """Whether a .npy header may name a type of objects: `|O`, `object`, or a part of a record; also where it cannot be read."""
     try:
-        described = repr(ast.literal_eval(header.decode("latin-1").strip())["descr"])
+        text = re.sub(r"([0-9])L\b", r"\1", header.decode("latin-1").strip())  # as Python 2 wrote long numbers
+        described = repr(ast.literal_eval(text)["descr"])
     except Exception:
         return True
     return "O" in described or "object" in described
