@@ -137,7 +137,7 @@ def test_a_run_without_a_seed_is_sealed_and_says_so(tmp_path: Path) -> None:
     statement = json.loads((run / "seal/seal.json").read_text())
     assert BUILT_IN.contracts["seal/v1"].violations(statement) == []
     assert (statement["predicate"]["run"]["seed"], statement["predicate"]["deltas"]["seed"]) == (None, 0)
-    assert "| purpose, seed | bench, none |" in (run / "seal/SEAL.md").read_text()
+    assert "| purpose, seed | bench, not recorded |" in (run / "seal/SEAL.md").read_text()
     assert next(o.status for o in report.checks if o.id == "seed-recorded") == "warned"
     assert found.holds
 

@@ -37,7 +37,7 @@ def _opening(predicate: Mapping[str, Any]) -> str:
     rows = [
         ["run", code(run["run_id"])],
         ["status", cell(run["status"])],
-        ["purpose, seed", f"{cell(run['purpose'])}, {'none' if run['seed'] is None else run['seed']}"],
+        ["purpose, seed", f"{cell(run['purpose'])}, {'not recorded' if run['seed'] is None else run['seed']}"],
         ["run commit", _commit(commits["run"]) + tree],
         ["audit commit", f"{_commit(commits['audit'])} (run commit: {commits['relation']})"],
         ["sealed", f"{predicate['sealed_at']} by sealkit {cell(predicate['sealkit'])}"],
