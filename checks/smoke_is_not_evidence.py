@@ -10,8 +10,8 @@ def find(run: View) -> Iterator[Finding]:
     purpose = metadata.document["purpose"]
     if purpose == "smoke":
         return  # it says so itself, in its metadata and on its seal
-    section = config.document["config"].get("run", {})
-    if section.get("limit") is not None:
+    section = config.document["config"].get("run")
+    if isinstance(section, dict) and section.get("limit") is not None:
         message = f"the run was cut to {section['limit']} documents, and is called {purpose}"
         yield Finding(
             message,

@@ -18,6 +18,7 @@ from sealkit.engine import Event
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.pipeline import Result
+from tests.conftest import GIT
 
 PACK = Pack(stage_package="tests.pack")
 CONFIG = """\
@@ -66,6 +67,17 @@ def test_a_good_run_keeps_every_contract(place: Path) -> None:
         "summary.json",
     ]
     assert (result.path / "sources/toy.yaml").read_text() == CONFIG
+
+
+def test_a_run_does_not_count_itself_among_the_new_files_of_its_repository(place: Path) -> None:
+    for command in (["init", "-q"], ["add", "toy.yaml"], ["commit", "-q", "-m", "start"]):
+        subprocess.run([*GIT, *command], cwd=place, check=True)
+    git = document(run(place), "run_metadata.json")["git"]
+    assert (git["state"], git["changed"], git["untracked"], git["untracked_count"]) == ("ok", [], [], 0)
+    (place / "toy.yaml").write_text(CONFIG + "# changed\n")
+    git = document(run(place, "run.name=second"), "run_metadata.json")["git"]
+    assert (git["changed"], git["dirty"]) == (["toy.yaml"], True)
+    assert git["untracked"][0].startswith("outputs/toy/"), "the first run is a new file to the second"
 
 
 def test_the_summary_holds_a_record_of_each_stage(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Callable
@@ -214,3 +215,13 @@ def test_a_read_error_is_a_finding_too(tmp_path: Path) -> None:
     error = refusal(lambda: source.read_bytes(tmp_path / "gone", "gone"))
     finding = error.finding()
     assert (finding.message, str(finding.at), finding.fix) == (error.message, "gone", "check the path")
+
+
+def test_no_parser_gets_more_than_the_cap_at_once() -> None:
+    file = source.Capped(io.BytesIO(b"0123456789"), 4)
+    assert (file.read(4), file.tell(), file.seek(-3, 2), file.read()) == (b"0123", 4, 7, b"789")
+    file.seek(0)
+    for size in (-1, 5, 10**12):
+        with pytest.raises(ValueError, match="larger than 4 bytes"):
+            file.read(size)
+        file.seek(0)

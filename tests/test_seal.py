@@ -18,6 +18,8 @@ from sealkit.pack import BUILT_IN
 from sealkit.seal import seal
 from sealkit.verify import Verification, verify
 
+BASE = Path(__file__).parent / "checks" / "_base" / "retrieval"
+
 
 @pytest.fixture(scope="session")
 def sealed_once(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
@@ -122,6 +124,22 @@ def test_a_model_that_a_smoke_run_trained_is_known_by_its_folder(finished: Any, 
         f"a bench run on the model {trained}, which a smoke run trained"
     ]
     assert (result.exit_code, list(result.path.glob("stages/*"))) == (1, [])
+
+
+def test_a_run_without_a_seed_is_sealed_and_says_so(tmp_path: Path) -> None:
+    run = tmp_path / "outputs/retrieval"
+    shutil.copytree(BASE, run)
+    metadata = run / "run_metadata.json"
+    metadata.write_text(metadata.read_text().replace('"seed": 42', '"seed": null'))
+    with contextlib.chdir(tmp_path):
+        report = seal(run, BASE).report
+        found = verify(run)
+    statement = json.loads((run / "seal/seal.json").read_text())
+    assert BUILT_IN.contracts["seal/v1"].violations(statement) == []
+    assert (statement["predicate"]["run"]["seed"], statement["predicate"]["deltas"]["seed"]) == (None, 0)
+    assert "| purpose, seed | bench, not recorded |" in (run / "seal/SEAL.md").read_text()
+    assert next(o.status for o in report.checks if o.id == "seed-recorded") == "warned"
+    assert found.holds
 
 
 def test_subjects_are_all_files_but_the_statement_and_the_sums(run: Path) -> None:

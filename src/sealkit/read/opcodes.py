@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LIMIT = 1_000_000  # opcodes of one pickle
+SHOWN = 200  # characters of a name
 
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
 _LINES = {"INT", "LONG", "FLOAT", "STRING", "UNICODE", "PUT", "GET", "PERSID"}  # their argument ends with the line
-_CALLS = {"REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
+_CALLS = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
 _MARK, _UNKNOWN = object(), object()
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -50,7 +51,7 @@ class Trace:
             return self.stopped or bool(self.names) or not self.harmless
         plausible = any(_DOTTED.match(name) or name.startswith("(") for name in self.names)
         if self.names:
-            return plausible and (self.called or self.stopped)
+            return (self.called and self.stopped) or (plausible and (self.called or self.stopped))
         return self.stopped and self.alone and self.opcodes > 3
 
 
@@ -112,10 +113,10 @@ def _step(trace: Trace, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
     else:
         taken = _pop(trace, opcode)
         if name in ("GLOBAL", "INST"):
-            trace.names.add(argument.replace(" ", "."))
+            trace.names.add(argument.replace(" ", ".")[:SHOWN])
         elif name == "STACK_GLOBAL":
             known = all(isinstance(part, str) for part in taken)
-            trace.names.add(".".join(taken) if known else "(a name put together while loading)")
+            trace.names.add(".".join(taken)[:SHOWN] if known else "(a name put together while loading)")
         elif name.startswith("EXT"):
             trace.names.add(f"(number {argument} of the copyreg extensions)")
         trace.called |= name in _CALLS

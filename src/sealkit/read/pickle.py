@@ -6,6 +6,7 @@ off after the call, and by other file extensions (picklescan CVE-2025-10155 to 1
 
 from __future__ import annotations
 
+import ast
 import bz2
 import gzip
 import io
@@ -21,14 +22,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from sealkit.read.opcodes import Trace, trace
-from sealkit.read.source import MEBIBYTE, open_bytes, refuse_lfs_pointer
+from sealkit.read.source import MEBIBYTE, Capped, open_bytes, refuse_lfs_pointer
 
 HEAD = 4096  # bytes by which a file shows whether it is to be looked into
 LIMIT = 64 * MEBIBYTE  # of one stream, and of one read by a parser of archives
 TOTAL = 256 * MEBIBYTE  # of everything looked at in one file
 MEMBERS, DEPTH = 10_000, 3
 
-_OBJECT_ARRAY = re.compile(rb"""['"][|<>=]?O[0-9]*['"]""")
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
 
 
 @dataclass(frozen=True)
@@ -50,32 +51,10 @@ def pickles(path: Path, name: str | None = None, *, follow: bool = True) -> list
         refuse_lfs_pointer(file.read(64), name or str(path))
         found: list[Pickle] = []
         try:
-            found.extend(_Search(TOTAL, MEMBERS).inside(_Capped(file), "", 0))
+            found.extend(_Search(TOTAL, MEMBERS).inside(Capped(file, LIMIT), "", 0))
         except Exception as error:  # what makes its readers fall over is told, with what was found until then
             found.append(Pickle("", (), f"it cannot be read to its end: {error or type(error).__name__}"))
         return found
-
-
-class _Capped(io.RawIOBase):
-    """A file of which no parser gets more than LIMIT bytes at once, whatever the file says of its own parts."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-
-    def read(self, size: int = -1) -> bytes:
-        data = self.file.read(LIMIT + 1 if size < 0 else min(size, LIMIT + 1))
-        if len(data) > LIMIT:
-            raise ValueError(f"a part of it is larger than {LIMIT:,} bytes")
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self.file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def seekable(self) -> bool:
-        return True
 
 
 @dataclass
@@ -85,14 +64,14 @@ class _Search:
     left: int
     members: int
 
-    def inside(self, file: IO[bytes] | _Capped, member: str, depth: int) -> Iterator[Pickle]:
+    def inside(self, file: IO[bytes] | Capped, member: str, depth: int) -> Iterator[Pickle]:
         """Everything in a file that can be positioned."""
         file.seek(0)
         head = self._take(file, HEAD)
         if head.startswith(b"\x93NUMPY"):
             begin = 10 if head[6:7] == b"\1" else 12
             start = begin + int.from_bytes(head[8:begin], "little")
-            if start > HEAD or _OBJECT_ARRAY.search(head[:start]):
+            if start > HEAD or _of_objects(head[begin:start]):
                 file.seek(start)
                 nothing = Pickle(member, (), "its array of objects cannot be followed")
                 yield from self._streams(file, member) or [nothing]
@@ -113,7 +92,9 @@ class _Search:
         try:
             archive = zipfile.ZipFile(file)
         except Exception as error:  # hostile archives break their reader in many ways
-            yield Pickle(member, (), f"it is no zip file that can be read: {error}")
+            file.seek(0)
+            if file.read(2) == b"PK":  # else another file that holds the mark of an archive's end
+                yield Pickle(member, (), f"it is no zip file that can be read: {error}")
             return
         for info in archive.infolist():
             if not info.is_dir():
@@ -134,9 +115,9 @@ class _Search:
         """One member of an archive, or what a compressed file holds."""
         self.members -= 1
         if depth == DEPTH or self.members < 0:
-            reason = f"it holds more than {MEMBERS:,} files" if self.members < 0 else "it is nested too deep"
             if self.members >= -1:  # said once
-                yield Pickle(member, (), reason)
+                many = self.members < 0
+                yield Pickle(member, (), f"it holds more than {MEMBERS:,} files" if many else "it is nested too deep")
             return
         try:
             with opened() as stream:
@@ -150,7 +131,7 @@ class _Search:
             return
         yield from self.inside(io.BytesIO(data), member, depth + 1)
 
-    def _streams(self, file: IO[bytes] | _Capped, member: str) -> list[Pickle]:
+    def _streams(self, file: IO[bytes] | Capped, member: str) -> list[Pickle]:
         """The pickles that follow each other from here on, as one."""
         data = self._take(file, HEAD)
         if len(data) == HEAD and trace(data).short:
@@ -174,10 +155,19 @@ class _Search:
         return data
 
 
+def _of_objects(header: bytes) -> bool:
+    """Whether a .npy header may name a type of objects: `|O`, `object`, or a part of a record; also where it cannot be read."""
+    try:
+        text = re.sub(r"([0-9])L\b", r"\1", header.decode("latin-1").strip())  # as Python 2 wrote long numbers
+        described = repr(ast.literal_eval(text)["descr"])
+    except Exception:
+        return True
+    return "O" in described or "object" in described
+
+
 def _compression(head: bytes) -> Any:
     """How to open what a file of these first bytes holds, where it is compressed."""
-    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
-    for magic, opener in openers.items():
+    for magic, opener in _OPENERS.items():
         if head.startswith(magic):
             return opener
     try:  # joblib's own choice has no magic number

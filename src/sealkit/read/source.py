@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import IO
 
 from sealkit.finding import Location, ReadError
 
@@ -93,3 +95,26 @@ def decode(data: bytes, name: str, line: int = 1) -> str:
 def read_text(path: Path, name: str | None = None, *, limit: int = DOCUMENT_LIMIT, follow: bool = True) -> str:
     """The whole text of a file, newlines as they are. Raises ReadError."""
     return decode(read_bytes(path, name, limit=limit, follow=follow), name or str(path))
+
+
+class Capped(io.RawIOBase):
+    """A file of which no parser gets more than `limit` bytes at once, whatever the file says of its own parts."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self.file, self.limit = file, limit
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises ValueError where more than the limit was asked for, and is there."""
+        data = self.file.read(self.limit + 1 if size < 0 else min(size, self.limit + 1))
+        if len(data) > self.limit:
+            raise ValueError(f"a part of it is larger than {self.limit:,} bytes")
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seekable(self) -> bool:
+        return True
