@@ -74,14 +74,14 @@ class Contract:
     def row_violations(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Violation]]:
         """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
         rules = RowRules(self.schema.get("x-rows", {}))
-        accepts = self._accepts_row
+        accepts, follows = self._accepts_row, rules.follows
         for line, row in rows:
             if not accepts(row):
                 rules.pass_over(row)
                 for violation in self.violations(row) or [Violation("", f"does not keep {self.id}")]:
                     yield line, violation
-            else:
-                for message in rules(row):
+            elif not follows(row):
+                for message in rules.broken(row):
                     yield line, Violation("", message)
         if self.schema.get("x-rows", {}).get("some") and not rules.count:
             yield 1, Violation("", "holds no rows; expected at least one")

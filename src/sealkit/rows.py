@@ -17,9 +17,11 @@ class RowRules:
 
     def __init__(self, rules: Mapping[str, Any]) -> None:
         self._unique: list[str] = rules.get("unique", [])
+        self._only = self._unique[0] if len(self._unique) == 1 else None
         self._group: str | None = rules.get("grouped_by")
         self._ranked: str | None = rules.get("ranked")
         self._order: list[tuple[str, bool]] = [(f.lstrip("-"), f.startswith("-")) for f in rules.get("order", [])]
+        self._first, self._falling = self._order[0] if self._order else (None, False)
         self._seen: set[Any] = set()
         self._groups: set[Any] = set()
         self._current: Any = None
@@ -37,7 +39,32 @@ class RowRules:
         self._previous = None
         self._unsure = True
 
-    def __call__(self, row: dict[str, Any]) -> list[str]:
+    def follows(self, row: dict[str, Any]) -> bool:
+        """Whether a row plainly keeps the rules after the one before, as nearly all do; it is counted only then.
+
+        Of another row, `broken` tells what is wrong, if anything is: it may begin a group, or be equal in what comes
+        first in the order.
+        """
+        if self._unsure or (self._group is not None and (not self.count or row[self._group] != self._current)):
+            return False
+        if self._unique:
+            key = row[self._only] if self._only else self._key(row)
+            if key in self._seen:
+                return False
+        if self._ranked is not None and row[self._ranked] != self._position + 1:
+            return False
+        if self._first is not None and (before := self._previous) is not None:
+            value, last = row[self._first], before[self._first]
+            if not (value < last if self._falling else value > last):
+                return False
+        if self._unique:
+            self._seen.add(key)
+        self._position += 1
+        self._previous = row
+        self.count += 1
+        return True
+
+    def broken(self, row: dict[str, Any]) -> list[str]:
         """The messages of the rules that this row breaks."""
         self.count += 1
         broken = []
@@ -48,7 +75,7 @@ class RowRules:
                 broken.append(f"{self._group} {json.dumps(value)} comes back after other rows; its rows stand together")
             self._enter(value, row[self._ranked] - 1 if back and self._ranked else 0)
         if self._unique:
-            key = tuple([row[field] for field in self._unique])
+            key = self._key(row)
             if key in self._seen:
                 named = ", ".join(f"{field} {json.dumps(row[field])}" for field in self._unique)
                 broken.append(f"{named} occurs a second time")
@@ -63,6 +90,10 @@ class RowRules:
             broken += self._disorder(self._previous, row)
         self._previous = row
         return broken
+
+    def _key(self, row: dict[str, Any]) -> Any:
+        """What may occur once. A single text is found faster than a tuple, and rows are many."""
+        return row[self._only] if self._only else tuple([row[field] for field in self._unique])
 
     def _enter(self, group: Any, position: int) -> None:
         self._groups.add(group)
