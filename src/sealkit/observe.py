@@ -9,9 +9,9 @@ from sealkit import lineage, world, write
 from sealkit.audit import audit
 from sealkit.finding import Report, SealkitError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.rundir import Run, open_run, workspace
+from sealkit.rundir import SEAL, Run, open_run, workspace
 
-FOLDER, OBSERVED = "seal", "observed.json"
+FOLDER, OBSERVED = SEAL, "observed.json"
 
 
 def look(path: Path, pack: Pack = BUILT_IN) -> Run:
