@@ -193,7 +193,9 @@ def test_a_check_reads_kinds_that_there_are(check: Check) -> None:
 
 
 def test_the_readme_is_made_from_the_checks() -> None:
-    assert README.read_text("utf-8") == explain.page(BUILT_IN.checks.values()), "python -m tests.test_checks writes it again"
+    assert README.read_text("utf-8") == explain.page(BUILT_IN.checks.values()), (
+        "python -m tests.test_checks writes it again"
+    )
 
 
 def module(check_id: str) -> Any:

@@ -103,7 +103,10 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify." in done.stderr
+    assert (
+        "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify, diff, explain, spec."
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(

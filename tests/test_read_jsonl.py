@@ -157,7 +157,9 @@ PIECES = [
     '"\x7f"', '"\\/"', '"\\x"', '"é"', '"\\\\u003a"', "\ufeff", "\r", "\t", "\x0c", "\xa0", "[" * 65 + "]" * 65, '{"k": ' * 65 + "0" + "}" * 65,
 ]  # fmt: skip
 keys = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"a:b"', '"a\\u003ab"', '""'])
-values = st.sampled_from([piece for piece in PIECES if piece.strip() not in list('{}[],:"ab') and not piece.endswith(":")])
+values = st.sampled_from(
+    [piece for piece in PIECES if piece.strip() not in list('{}[],:"ab') and not piece.endswith(":")]
+)
 made = st.lists(st.tuples(keys, values), max_size=4).map(
     lambda members: "{" + ", ".join(f"{key}: {value}" for key, value in members) + "}"
 )

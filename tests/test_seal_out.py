@@ -87,10 +87,10 @@ def test_coreutils_tell_whether_the_run_and_the_seal_are_as_they_were(here: Path
     sums = Path("sealed/SHA256SUMS").resolve()
     run = f"grep -v '  seal/' {sums} | sha256sum -c --status --strict"
     own = f"sed -n 's#  seal/#  #p' {sums} | sha256sum -c --status --strict"
-    assert subprocess.run(run, shell=True, cwd=here).returncode == 0
-    assert subprocess.run(own, shell=True, cwd="sealed").returncode == 0
+    assert subprocess.run(["sh", "-c", run], cwd=here).returncode == 0
+    assert subprocess.run(["sh", "-c", own], cwd="sealed").returncode == 0
     (here / "metrics.json").unlink()
-    assert subprocess.run(run, shell=True, cwd=here, capture_output=True).returncode != 0
+    assert subprocess.run(["sh", "-c", run], cwd=here, capture_output=True).returncode != 0
 
 
 def test_the_same_seal_again_is_no_new_one_and_another_is_refused(here: Path) -> None:
@@ -99,7 +99,9 @@ def test_the_same_seal_again_is_no_new_one_and_another_is_refused(here: Path) ->
         seal(here, out=Path("sealed"))
 
 
-@pytest.mark.parametrize("out", ["outputs/toy", "outputs/toy/stages/seal", "outputs/toy/sealed", "outputs/../outputs/toy/x"])
+@pytest.mark.parametrize(
+    "out", ["outputs/toy", "outputs/toy/stages/seal", "outputs/toy/sealed", "outputs/../outputs/toy/x"]
+)
 def test_a_seal_does_not_go_into_what_it_seals(here: Path, out: str) -> None:
     with pytest.raises(UsageError, match=f"--out {out}: lies in the run directory, which is sealed as it is"):
         seal(here, out=Path(out))

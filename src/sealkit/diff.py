@@ -92,13 +92,21 @@ def diff(a: Path, b: Path, pack: Pack = BUILT_IN) -> Diff:
 def _side(run: Run) -> Side:
     metadata, summary = run.document("run_metadata") or {}, run.document("summary") or {}
     return Side(
-        str(run.root), metadata.get("name", "unknown"), metadata.get("run_id", "unknown"), summary.get("status", "unknown")
+        str(run.root),
+        metadata.get("name", "unknown"),
+        metadata.get("run_id", "unknown"),
+        summary.get("status", "unknown"),
     )
 
 
 def _part(name: str, kinds: tuple[str, ...], a: Run, b: Run, take: Callable[..., Iterator[tuple[str, Value]]]) -> Part:
     """The differences between what `take` finds in the documents of each run; what both runs have comes first."""
-    broken = [f"{side} has no readable {kind}.json" for side, run in (("A", a), ("B", b)) for kind in kinds if not run.document(kind)]
+    broken = [
+        f"{side} has no readable {kind}.json"
+        for side, run in (("A", a), ("B", b))
+        for kind in kinds
+        if not run.document(kind)
+    ]
     if broken:
         return Part(name, (), "; ".join(broken))
     one, two = (dict(take(*map(run.document, kinds))) for run in (a, b))
@@ -148,7 +156,7 @@ def _data(summary: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
 def _inputs(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any] | None]]:
     """(stage.input, digest, the output that it is) of each stage that came to its end.
 
-    A model counts by its weights, and is the output of no stage by that digest.
+    A model goes in by the digest of its weights, and may then be the output of no stage by that digest.
     """
     made = {output["digest"]: output for stage in summary["stages"] for output in stage["outputs"].values()}
     for stage in summary["stages"]:
@@ -183,7 +191,7 @@ def _models(metadata: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator
     for model in metadata["models"]:
         yield model["name"], Value(model["weights"], model["source"])
     for name, digest, output in _inputs(summary):
-        if output is None:
+        if output is None or output["contract"].startswith("model_manifest/"):
             yield name, Value(digest)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -62,7 +62,8 @@ class RowRules:
             if ranked is not None and row[ranked] != position + 1:
                 break
             if first is not None and previous is not None:
-                if not (row[first] < previous[first] if falling else row[first] > previous[first]):
+                value, before = row[first], previous[first]
+                if (value >= before) if falling else (value <= before):
                     break
             if unique:
                 seen.add(key)

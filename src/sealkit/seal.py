@@ -53,7 +53,8 @@ def seal(path: Path, reference: Path | None = None, pack: Pack = BUILT_IN, out: 
         partial.mkdir()
     except OSError as error:
         raise UsageError(
-            f"{target.parent}: cannot write the seal: {error.strerror}", "toolkit seal RUN_DIR --out DIR, where you may write"
+            f"{target.parent}: cannot write the seal: {error.strerror}",
+            "toolkit seal RUN_DIR --out DIR, where you may write",
         ) from error
     try:
         times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
@@ -75,7 +76,9 @@ def _outside(path: Path, out: Path) -> Path:
     if target == run / FOLDER:
         return target
     if target.is_relative_to(run):
-        raise UsageError(f"--out {out}: lies in the run directory, which is sealed as it is", "name a folder outside of it")
+        raise UsageError(
+            f"--out {out}: lies in the run directory, which is sealed as it is", "name a folder outside of it"
+        )
     if os.path.lexists(run / FOLDER):
         raise UsageError(f"{path}: has a seal of its own in {FOLDER}/", "move it away, or seal without --out")
     return target

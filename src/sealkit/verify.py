@@ -57,9 +57,7 @@ class Verification:
         return EXIT_CODES[self.verdict] if self.holds else 3
 
 
-def verify(
-    path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal: Path | None = None
-) -> Verification:
+def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal: Path | None = None) -> Verification:
     """Find out whether a seal still holds: every byte, then everything that was derived from them.
 
     `expected` is the digest that `seal` printed, `seal` the folder of the seal where it lies outside the run directory.

@@ -41,7 +41,9 @@ def rankings(path: Path, rows: int) -> None:
             scores = sorted((generator.random() for _ in range(100)), reverse=True)
             for rank, score in enumerate(scores, 1):
                 doc = f"doc-{generator.randrange(1000):04d}-{rank}"
-                file.write(json.dumps({"query_id": f"q-{query:06d}", "doc_id": doc, "rank": rank, "score": score}) + "\n")
+                file.write(
+                    json.dumps({"query_id": f"q-{query:06d}", "doc_id": doc, "rank": rank, "score": score}) + "\n"
+                )
 
 
 def ours(path: Path) -> None:

@@ -7,7 +7,14 @@ import click
 
 @click.command(short_help="What the checks look for, and the way out.")
 @click.argument("check_id", metavar="[CHECK]", required=False)
-@click.option("--format", "output_format", type=click.Choice(["text", "markdown"]), default="text", show_default=True, help="How to print it.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 def command(check_id: str | None, output_format: str) -> int:
     """Tell what CHECK looks for, which failure taught it, what it reads and what to do about a finding; without CHECK,
     name every check in a line. In Markdown it is always the page of all checks, checks/README.md.

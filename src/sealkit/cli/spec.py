@@ -33,7 +33,14 @@ def list_contracts() -> int:
 
 @command.command("show", short_help="Tell the fields of a contract.")
 @click.argument("name", metavar="KIND[/vN]")
-@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: the schema itself.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: the schema itself.",
+)
 def show(name: str, output_format: str) -> int:
     """Tell the fields of a contract; of its newest version if none is given."""
     from sealkit.pack import BUILT_IN
@@ -56,5 +63,7 @@ def _contract(name: str) -> Contract:
     versions = [contract for contract in BUILT_IN.contracts.values() if name in (contract.id, contract.kind)]
     if not versions:
         known = [*BUILT_IN.contracts, *(contract.kind for contract in BUILT_IN.contracts.values())]
-        raise UsageError(f"unknown contract `{name}`{did_you_mean(name, known)}", "toolkit spec list    names every contract")
+        raise UsageError(
+            f"unknown contract `{name}`{did_you_mean(name, known)}", "toolkit spec list    names every contract"
+        )
     return max(versions, key=lambda contract: contract.version)

@@ -26,13 +26,21 @@ def listing(checks: Iterable[Check]) -> str:
     """One line a check: id, severity, title."""
     rows = [(check.id, str(check.severity), check.title) for check in checks]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    return "".join(f"{clean(f'{name:{widths[0]}}  {severity:{widths[1]}}  {title}')}\n" for name, severity, title in rows)
+    return "".join(
+        f"{clean(f'{name:{widths[0]}}  {severity:{widths[1]}}  {title}')}\n" for name, severity, title in rows
+    )
 
 
 def text(check: Check) -> str:
     """All that a check says of itself."""
     reads = ", ".join(_kind(kind, version) for kind, version in check.reads.items())
-    told = [("severity", str(check.severity)), ("reads", reads), ("since", check.since), ("why", check.why), ("fix", check.fix)]
+    told = [
+        ("severity", str(check.severity)),
+        ("reads", reads),
+        ("since", check.since),
+        ("why", check.why),
+        ("fix", check.fix),
+    ]
     lines = [f"{check.id}: {check.title}", *([check.summary] if check.summary else []), ""]
     return "\n".join(clean(line) for line in [*lines, *(f"{name:8}  {says}" for name, says in told)]) + "\n"
 
