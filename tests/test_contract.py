@@ -379,7 +379,7 @@ def test_rows_that_plainly_keep_the_rules_are_those_without_a_message(
     made = [dict(zip(("query_id", "doc_id", "rank", "score"), row, strict=True)) for row in drawn]
     quick, slow = RowRules(rules), RowRules(rules)
     expected = [slow.broken(row) for row in made]
-    told = []
+    told: list[list[str]] = []
     while len(told) < len(made):
         told += [[]] * quick.plain(made[len(told) :])
         told += [quick.broken(row) for row in made[len(told) : len(told) + 1]]

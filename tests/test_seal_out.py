@@ -46,8 +46,8 @@ def here(made_once: Path, tmp_path: Path) -> Iterator[Path]:
         yield Path("outputs/toy")
 
 
-def holds(run: Path, **options: str) -> Verification:
-    return verify(run, seal=Path("sealed"), **options)
+def holds(run: Path, expected: str | None = None) -> Verification:
+    return verify(run, expected, seal=Path("sealed"))
 
 
 def told(run: Path) -> list[str]:
@@ -168,10 +168,10 @@ def test_a_seal_that_was_forged_whole_is_found_by_what_it_states(here: Path) -> 
 
 def test_a_changed_statement_is_found_by_its_sums_and_by_the_digest_that_was_kept(here: Path) -> None:
     kept = digest.file(Path("sealed/seal.json"))
-    assert holds(here, expected=kept).holds
+    assert holds(here, kept).holds
     Path("sealed/seal.json").write_text(Path("sealed/seal.json").read_text() + "\n")
     assert told(here)[0].startswith("seal/seal.json: changed: its digest is ")
-    assert not holds(here, expected=kept).holds
+    assert not holds(here, kept).holds
 
 
 def test_an_absent_seal_is_a_slip_of_the_hand_and_an_empty_one_is_broken(here: Path) -> None:

@@ -21,7 +21,8 @@ class RowRules:
         self._group: str | None = rules.get("grouped_by")
         self._ranked: str | None = rules.get("ranked")
         self._order: list[tuple[str, bool]] = [(f.lstrip("-"), f.startswith("-")) for f in rules.get("order", [])]
-        self._first, self._falling = self._order[0] if self._order else (None, False)
+        self._first: str | None = self._order[0][0] if self._order else None
+        self._falling = bool(self._order) and self._order[0][1]
         self._seen: set[Any] = set()
         self._groups: set[Any] = set()
         self._current: Any = object()  # equal to no group
