@@ -31,7 +31,7 @@ from sealkit.audit import audit, judge
 from sealkit.check import Check
 from sealkit.finding import Outcome, Status
 from sealkit.pack import BUILT_IN
-from sealkit.render import text
+from sealkit.render import explain, text
 from sealkit.rundir import Run, open_run
 
 HERE = Path(__file__).parent / "checks"
@@ -201,47 +201,18 @@ def test_a_check_reads_kinds_that_there_are(check: Check) -> None:
 
 
 def test_the_readme_is_made_from_the_checks() -> None:
-    assert README.read_text("utf-8") == readme(), "python -m tests.test_checks writes it again"
+    assert README.read_text("utf-8") == explain.page(BUILT_IN.checks.values()), (
+        "python -m tests.test_checks writes it again"
+    )
 
 
 def module(check_id: str) -> Any:
     return importlib.import_module(f"{BUILT_IN.check_package}.{check_id.replace('-', '_')}")
 
 
-HEAD = """# Checks
-
-Invariants that no single file of a run can show. Every check is one file here and is found by being here; its id is the
-file's name with `-` for `_`. It reads artifacts that keep their contracts and yields findings; it never writes.
-
-To add one:
-
-1. Write a file here: a docstring of one line, `find(run)`, and `CHECK = Check(...)`. In `reads`, a `?` marks a kind that
-   the check can do without; `why` names the failure that taught it, `fix` the way out.
-2. Put runs beside it in `tests/checks/<check id>/`: `pass*` folders that it lets through, and `fail*` folders for each
-   finding that it can yield. A folder holds the files in which its run differs from one of `tests/checks/_base`.
-3. `python -m tests.test_checks` writes this page, and the `expected.txt` of new fail cases: read them as their user will.
-"""
-
-
-def readme() -> str:
-    return "\n".join([HEAD, *map(section, BUILT_IN.checks.values())])
-
-
-def section(check: Check) -> str:
-    reads = ", ".join(
-        f"`{kind.rstrip('?')}/v{version}`{' if there' * kind.endswith('?')}" for kind, version in check.reads.items()
-    )
-    lines = [
-        f"## {check.id}",
-        f"{check.title}. {module(check.id).__doc__}",
-        f"- severity: {check.severity}\n- reads: {reads}\n- since: {check.since}\n- why: {check.why}\n- fix: {check.fix}",
-    ]
-    return "\n\n".join(lines) + "\n"
-
-
 def write(scratch: Path) -> Iterator[Path]:
     """Write what is made: the page, and what fail cases look like that do not say so yet. Yields what was written."""
-    README.write_text(readme(), "utf-8", newline="\n")
+    README.write_text(explain.page(BUILT_IN.checks.values()), "utf-8", newline="\n")
     yield README
     for case in CASES:
         expected = case / "expected.txt"

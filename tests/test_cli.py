@@ -37,6 +37,9 @@ Usage: toolkit [OPTIONS] COMMAND [ARGS]...
   toolkit check outputs/ft_mnr              hold the artifacts against each other
   toolkit seal outputs/ft_mnr               fix files, commits, models and verdict
   toolkit verify outputs/ft_mnr             find out whether all of it still holds
+  toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
+  toolkit explain model-best-exported       what a check looks for, and the way out
+  toolkit spec show metrics                 what an artifact holds
 
   Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.
 
@@ -45,11 +48,14 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  run     Run a pipeline; stop at the first broken contract.
-  check   Judge a run directory; writes nothing.
-  seal    Judge a run and seal it, whatever the verdict.
-  verify  Find out whether a seal still holds.
-  cache   Look at the stage cache of a workspace, and prune it.
+  run      Run a pipeline; stop at the first broken contract.
+  check    Judge a run directory; writes nothing.
+  seal     Judge a run and seal it, whatever the verdict.
+  verify   Find out whether a seal still holds.
+  diff     Tell why two runs differ, then by how much.
+  explain  What the checks look for, and the way out.
+  spec     The contracts: what each artifact is.
+  cache    Look at the stage cache of a workspace, and prune it.
 """
 
 
@@ -98,7 +104,8 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify, cache." in done.stderr
+    verbs = "run, check, seal, verify, diff, explain, spec, cache"
+    assert f"No such verb `verfy`. Did you mean `verify`? Verbs: {verbs}." in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.contract import SHOWN, Contract, did_you_mean
-from sealkit.finding import Severity
+from sealkit.finding import Location, ReadError, Severity
 from sealkit.pack import BUILT_IN
+from sealkit.rows import RowRules
 from tests.within import within
 
 METRICS, SUMMARY, RANKINGS, QRELS = (
@@ -356,3 +357,42 @@ def test_rows_are_judged_while_they_stream() -> None:
 
     line, violation = next(iter(QRELS.row_violations(endless())))
     assert (line, violation.pointer) == (1000, "/relevance")
+
+
+@given(
+    drawn=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(1, 3), st.sampled_from([0.5, 0.25, 1]))
+    ),
+    rules=st.sampled_from(
+        [
+            RANKINGS.schema["x-rows"],
+            QRELS.schema["x-rows"],
+            {"order": ["rank", "-score"]},
+            {"ranked": "rank"},
+            {"grouped_by": "query_id", "ranked": "rank"},
+        ]
+    ),
+)
+def test_rows_that_plainly_keep_the_rules_are_those_without_a_message(
+    drawn: list[tuple[str, str, int, float]], rules: dict[str, Any]
+) -> None:
+    made = [dict(zip(("query_id", "doc_id", "rank", "score"), row, strict=True)) for row in drawn]
+    quick, slow = RowRules(rules), RowRules(rules)
+    expected = [slow.broken(row) for row in made]
+    told: list[list[str]] = []
+    while len(told) < len(made):
+        told += [[]] * quick.plain(made[len(told) :])
+        told += [quick.broken(row) for row in made[len(told) : len(told) + 1]]
+    assert (told, quick.count) == (expected, slow.count)
+
+
+def test_rows_before_one_that_cannot_be_read_are_judged() -> None:
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        yield 1, {"query_id": "q", "doc_id": "d", "relevance": 1}
+        yield 2, {"query_id": "q", "doc_id": "d", "relevance": 1}
+        raise ReadError("is torn", Location("f", line=3))
+
+    found = QRELS.row_violations(rows())
+    assert next(found)[0] == 2
+    with pytest.raises(ReadError):
+        next(found)

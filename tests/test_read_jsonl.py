@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealkit.finding import ReadError
-from sealkit.read import jsonl
+from sealkit.read import jsonl, text
 from tests.within import refusal, value_or_refusal
 
 STRICT = "write the file again with a strict writer, json.dump(..., allow_nan=False)"
@@ -147,3 +147,83 @@ def test_real_rows_are_read(sealkit_data: Path) -> None:
     for path in files:
         expected = [json.loads(line) for line in path.read_text("utf-8-sig").split("\n") if line]
         assert [row for _, row in jsonl.rows(path)] == expected
+
+
+# Pieces of which lines are made that orjson and the strict parser could read differently.
+PIECES = [
+    *'{}[],: "ab', '"a":', '"b": ', '"\\u0061":', '"a:b":', '"a\\u003ab":', '"x": ":"', '"\\u003A"', "0", "-0", "-0.0", "1.5",
+    "1E400", "-1e-400", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1" * 310,
+    "0." + "1" * 500, "1." + "0" * 40, "NaN", "-Infinity", "true", "null", "01", "+1", '"\\ud83d\\ude00"', '"\\udead"', '"\\u0000"', '"\x00"',
+    '"\x7f"', '"\\/"', '"\\x"', '"é"', '"\\\\u003a"', "\ufeff", "\r", "\t", "\x0c", "\xa0", "[" * 65 + "]" * 65, '{"k": ' * 65 + "0" + "}" * 65,
+]  # fmt: skip
+keys = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"a:b"', '"a\\u003ab"', '""'])
+values = st.sampled_from(
+    [piece for piece in PIECES if piece.strip() not in list('{}[],:"ab') and not piece.endswith(":")]
+)
+made = st.lists(st.tuples(keys, values), max_size=4).map(
+    lambda members: "{" + ", ".join(f"{key}: {value}" for key, value in members) + "}"
+)
+lines = made | st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
+
+
+def said(data: bytes, folder: Path) -> str:
+    found = value_or_refusal(lambda: rows(data, folder))
+    return str(found) if isinstance(found, ReadError) else repr(found)  # repr tells 1 from 1.0, and 0.0 from -0.0
+
+
+@settings(max_examples=300)
+@given(written=st.lists(lines, min_size=1, max_size=3), end=st.sampled_from(["\n", "\r\n"]))
+def test_what_orjson_reads_is_what_the_strict_parser_reads(
+    written: list[str], end: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = "".join(line + end for line in written).encode()
+    folder = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "_plain_rows", lambda *_: None)
+        by_the_line = said(data, folder)
+        patch.setattr(jsonl, "_plain_row", lambda _: None)
+        strictly = said(data, folder)
+    assert said(data, folder) == strictly
+    assert by_the_line == strictly
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"a": 1, "a": 2}',
+        '{"a": ":", "a": 2}',
+        '{"a": 1, "b": ":", "a": 1}',
+        '{"a": "\\u003a", "b": ":", "b": 2}',
+        '{"a": 1, "a": 1, "b": "\\u003a"}',
+        '{"a": 18446744073709551616}',
+        '{"a": -9223372036854775809, "b": ":"}',
+        '{"a": ' + "1" * 300 + "}",
+        '{"a": {"b": 1, "b": 2}}',
+        '{"a": [1]}',
+    ],
+)
+def test_in_doubt_the_strict_parser_reads(line: str) -> None:
+    raw = line.encode()
+    assert jsonl._plain_rows(raw, [raw]) is None
+    assert jsonl._plain_row(raw) is None
+
+
+@pytest.mark.parametrize("line", ['{"a": "x", "b": 1, "c": 0.00012345678901234567, "d": null}', "{}"])
+def test_a_plain_row_needs_no_strict_parser(line: str) -> None:
+    raw = line.encode()
+    assert jsonl._plain_rows(raw, [raw]) == [json.loads(line)]
+    assert jsonl._plain_row(raw) == json.loads(line)
+
+
+def test_a_row_of_long_text_needs_no_strict_parser() -> None:
+    row = {"doc_id": "d1", "text": "def f(x: int) -> dict[str, int]:\n    return {'x': x}\n" * 100}
+    assert jsonl._plain_row(json.dumps(row).encode()) == row
+
+
+def test_rows_over_many_blocks_keep_their_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"".join(b'{"a": %d}\n' % number for number in range(1, 100))
+    for block in range(1, 40):
+        monkeypatch.setattr(text, "BLOCK", block)
+        assert rows(data, tmp_path) == [(number, {"a": number}) for number in range(1, 100)]
+        assert refusal(lambda: rows(data + b"{]\n{}\n", tmp_path)).at.line == 100
+        assert refusal(lambda: rows(data + b"{]\n", tmp_path)).message.startswith("the last line is torn")

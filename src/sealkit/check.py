@@ -83,7 +83,8 @@ class Check:
     """`reads` maps kinds to the major version that the check understands; `kind?` is optional.
 
     `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
-    it: a seal by that version or a later one must name it. `id` is set by the pack, from the file name.
+    it: a seal by that version or a later one must name it. `id` and `summary` are set by the pack, from the file's name and
+    its docstring.
     """
 
     title: str
@@ -94,6 +95,7 @@ class Check:
     since: str
     severity: Severity = Severity.ERROR
     id: str = ""
+    summary: str = ""
 
     @property
     def required(self) -> list[str]:

@@ -19,6 +19,7 @@ from sealkit.read import jsonl
 from sealkit.rows import RowRules
 
 COLLECTED = 1000  # errors of one document that are looked at
+BATCH = 256  # rows that are judged together
 SHOWN = 20  # findings told for one artifact; the rest are counted
 
 
@@ -75,14 +76,21 @@ class Contract:
         """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
         rules = RowRules(self.schema.get("x-rows", {}))
         accepts = self._accepts_row
-        for line, row in rows:
-            if not accepts(row):
-                rules.pass_over(row)
-                for violation in self.violations(row) or [Violation("", f"does not keep {self.id}")]:
-                    yield line, violation
-            else:
-                for message in rules(row):
-                    yield line, Violation("", message)
+        for batch in _batches(rows):
+            found = [row for _, row in batch]
+            valid = all(map(accepts, found))
+            at = rules.plain(found) if valid else 0
+            while at < len(batch):
+                line, row = batch[at]
+                if valid or accepts(row):
+                    for message in rules.broken(row):
+                        yield line, Violation("", message)
+                else:
+                    rules.pass_over(row)
+                    for violation in self.violations(row) or [Violation("", f"does not keep {self.id}")]:
+                        yield line, violation
+                at += 1
+                at += rules.plain(found[at:]) if valid else 0
         if self.schema.get("x-rows", {}).get("some") and not rules.count:
             yield 1, Violation("", "holds no rows; expected at least one")
 
@@ -122,6 +130,21 @@ class Contract:
         if kind == self.kind and re.fullmatch(r"[1-9][0-9]{0,8}", version) and int(version) > self.version:
             return f"keeps {declared}, which is newer than this sealkit knows ({self.id})"
         return None
+
+
+def _batches(rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Rows, some hundred at a time; those before one that cannot be read come before it is refused."""
+    batch: list[tuple[int, dict[str, Any]]] = []
+    try:
+        for item in rows:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except ReadError:
+        yield batch
+        raise
+    yield batch
 
 
 def _first(violations: Iterator[tuple[int, Violation]]) -> list[tuple[int, Violation]]:

@@ -16,10 +16,11 @@ from typing import Any
 
 from sealkit.finding import Location, ReadError
 from sealkit.read import safetensors
-from sealkit.read.source import MEBIBYTE, open_bytes, unreadable
+from sealkit.read.source import MEBIBYTE, open_bytes, open_descriptor, unreadable
 from sealkit.write import canonical
 
 PREFIX = "sha256:"
+_SMALL = MEBIBYTE // 16
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,23 @@ def file(path: Path, name: str | None = None, *, follow: bool = True) -> str:
 
 def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str, str]:
     """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it."""
-    names = list(names)
-    large = [name for name in names if _size(root / name) >= MEBIBYTE]
-    result: dict[str, str] = {}
     with ThreadPoolExecutor(2) as pool:
-        result.update(zip(large, pool.map(lambda name: file(root / name, name, follow=follow), large), strict=True))
-    for name in names:
-        if name not in result:
-            result[name] = file(root / name, name, follow=follow)
-    return {name: result[name] for name in names}
+        found = {name: _small(os.path.join(root, name), name, follow) for name in names}
+        large = [name for name, value in found.items() if value is None]
+        hashed = dict(zip(large, pool.map(lambda name: file(root / name, name, follow=follow), large), strict=True))
+    return {name: value or hashed[name] for name, value in found.items()}
 
 
-def _size(path: Path) -> int:
+def _small(path: str, name: str, follow: bool) -> str | None:
+    """The digest of a file that one read brings in; None for a larger one. Raises ReadError."""
+    descriptor = open_descriptor(path, name, follow=follow)
     try:
-        return path.lstat().st_size
-    except (OSError, ValueError):
-        return 0  # hashing it says what is wrong with it
+        data = os.read(descriptor, _SMALL)
+        return None if len(data) == _SMALL or os.read(descriptor, 1) else of_bytes(data)
+    except OSError as error:
+        raise unreadable(error, name) from error
+    finally:
+        os.close(descriptor)
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -75,7 +77,8 @@ def walk(root: Path) -> Iterator[str]:
 
     for base, folders, names in os.walk(root, onerror=refuse):
         links = [name for name in folders if os.path.islink(os.path.join(base, name))]
-        found += (os.path.relpath(os.path.join(base, name), root).replace(os.sep, "/") for name in names + links)
+        below = os.path.relpath(base, root).replace(os.sep, "/") + "/" if base != os.fspath(root) else ""
+        found += (below + name for name in names + links)
     for name in found:
         if not name.isprintable() and any(0xDC80 <= ord(character) <= 0xDCFF for character in name):
             shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

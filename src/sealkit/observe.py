@@ -11,9 +11,9 @@ from sealkit.audit import audit
 from sealkit.finding import Report, SealkitError, UsageError
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import Policy
-from sealkit.rundir import Run, open_run, workspace
+from sealkit.rundir import SEAL, Run, open_run, workspace
 
-FOLDER, OBSERVED, REFERENCE = "seal", "observed.json", "reference"
+FOLDER, OBSERVED, REFERENCE = SEAL, "observed.json", "reference"
 NO_POLICY = Policy()
 
 
@@ -33,7 +33,7 @@ def look(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, 
 
 def sealed_reference(run: Run) -> Run | None:
     """What a seal kept of the run that it compares with."""
-    folder = run.root / FOLDER / REFERENCE
+    folder = run.place(f"{FOLDER}/{REFERENCE}")
     return Run(folder, run.layout, run.contracts, run.metric_keys) if folder.is_dir() else None
 
 

@@ -53,8 +53,15 @@ class Pack:
                 stem = item.name.removesuffix(".py")
                 module = importlib.import_module(f"{self.check_package}.{stem}")
                 check_id = stem.replace("_", "-")
-                found[check_id] = replace(module.CHECK, id=check_id)
+                found[check_id] = replace(module.CHECK, id=check_id, summary=(module.__doc__ or "").strip())
         return dict(sorted(found.items()))
+
+    @cached_property
+    def released(self) -> frozenset[str]:
+        """The ids of the contracts that will never change again, from `released.sha256`."""
+        listed = (files(self.spec) / "released.sha256").read_text("utf-8")
+        found = re.findall(r"  (\w+)/(v\d+)\.schema\.json$", listed, re.MULTILINE)
+        return frozenset(f"{kind}/{version}" for kind, version in found)
 
     def layout(self, tool: str = "native") -> Layout:
         source = files(self.spec) / "layouts" / f"{tool}.yaml"

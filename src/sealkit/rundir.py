@@ -20,15 +20,17 @@ from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
+SEAL = "seal"  # the folder of a seal
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact: `path` is its name below the run directory. What it holds is read when it is asked for, once."""
+    """One artifact: `path` is its name below the run directory, `place` where it stands. It is read when it is asked for,
+    once."""
 
     path: str
     contract: Contract
-    root: Path
+    place: Path
     virtual: Any = None  # a document that is not on disk (yet)
 
     @property
@@ -40,7 +42,7 @@ class Artifact:
         if self.virtual is not None:
             found = self.contract.violations(self.virtual)
             return [Finding(v.message, Location(self.path, pointer=v.pointer)) for v in found], True
-        return self.contract.problems(self.root / self.path, self.path)
+        return self.contract.problems(self.place, self.path)
 
     @property
     def problems(self) -> list[Finding]:
@@ -55,11 +57,11 @@ class Artifact:
     @cached_property
     def document(self) -> Any:
         """The JSON document. Raises ReadError."""
-        return self.virtual if self.virtual is not None else self.contract.read(self.root / self.path, self.path)
+        return self.virtual if self.virtual is not None else self.contract.read(self.place, self.path)
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(line, row) of a JSONL artifact, streamed. Raises ReadError."""
-        return jsonl.rows(self.root / self.path, self.path, follow=False)
+        return jsonl.rows(self.place, self.path, follow=False)
 
     def at(self, *parts: str | int, line: int | None = None) -> Location:
         """A place in this artifact: by the parts of a JSON pointer, or by line."""
@@ -78,7 +80,8 @@ class Run:
     """A run directory as it lies there. `files` are the names of everything in it that is no folder.
 
     `reference` is the run that it is compared with, if one is at hand. `ongoing` says that the engine still writes it: what
-    only a seal brings is to come.
+    only a seal brings is to come. `seal` is the folder of its seal where that lies elsewhere: its files are named `seal/…`
+    all the same.
     """
 
     root: Path
@@ -88,17 +91,26 @@ class Run:
     virtual: Mapping[str, Any] = field(default_factory=dict)
     reference: Run | None = None
     ongoing: bool = False
+    seal: Path | None = None
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        return tuple(digest.walk(self.root))
+        if self.seal is None:
+            return tuple(digest.walk(self.root))
+        own = (name for name in digest.walk(self.root) if not name.startswith(f"{SEAL}/"))
+        return tuple(sorted([*own, *(f"{SEAL}/{name}" for name in digest.walk(self.seal))]))
+
+    def place(self, name: str) -> Path:
+        """Where the file or folder of a name stands."""
+        folder, _, rest = name.partition("/")
+        return self.seal / rest if self.seal is not None and folder == SEAL else self.root / name
 
     @cached_property
     def artifacts(self) -> tuple[Artifact, ...]:
         names = sorted({*self.files, *self.virtual})
         found = ((name, self.layout.rule(name)) for name in names)
         return tuple(
-            Artifact(name, self.contracts[rule.contract], self.root, self.virtual.get(name))
+            Artifact(name, self.contracts[rule.contract], self.place(name), self.virtual.get(name))
             for name, rule in found
             if rule
         )
@@ -139,19 +151,19 @@ class Run:
 
     def yaml(self, name: str) -> Any:
         """What a YAML file of the run says. Raises ReadError."""
-        return yaml.parse(read_text(self.root / name, name, follow=False), name).data
+        return yaml.parse(read_text(self.place(name), name, follow=False), name).data
 
     def faiss_header(self, name: str) -> FaissHeader:
         """The header of a FAISS index of the run. Raises ReadError."""
-        return faiss.read_header(self.root / name, name, follow=False)
+        return faiss.read_header(self.place(name), name, follow=False)
 
     def pickles(self, name: str) -> list[Pickle]:
         """The pickles in a file of the run, found by content and never loaded. Raises ReadError."""
-        return pickle.pickles(self.root / name, name, follow=False)
+        return pickle.pickles(self.place(name), name, follow=False)
 
     def lines(self, name: str) -> Iterator[tuple[int, str]]:
         """(number, text) of a text file of the run. Raises ReadError."""
-        return text.lines(self.root / name, name, follow=False)
+        return text.lines(self.place(name), name, follow=False)
 
     def digest(self, name: str) -> str:
         """The digest of a file of the run, or of the tree of a folder. Raises ReadError."""
@@ -170,9 +182,9 @@ class Run:
         if name not in self.files:
             inside = (file for file in self.files if file.startswith(f"{name}/"))
             return digest.listing({file.removeprefix(f"{name}/"): self.digest(file) for file in inside})
-        with open_bytes(self.root / name, name, follow=False) as file:
+        with open_bytes(self.place(name), name, follow=False) as file:
             refuse_lfs_pointer(file.read(64), name)
-        return digest.file(self.root / name, name, follow=False)
+        return digest.file(self.place(name), name, follow=False)
 
     def concrete(self, location: Location) -> Location:
         """A location with its line, the text that stands there, and the digest of the file, where these can be had."""
@@ -191,7 +203,7 @@ class Run:
     def _text(self, name: str) -> str:
         if name in self.virtual:
             return dumps(self.virtual[name])
-        return read_text(self.root / name, name, follow=False)
+        return read_text(self.place(name), name, follow=False)
 
     def _line(self, name: str, line: int) -> str | None:
         lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)

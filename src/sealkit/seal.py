@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -39,22 +40,32 @@ class Sealed:
     fresh: bool
 
 
-def seal(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Sealed:
-    """Write `seal/` into a run directory, whatever the verdict.
+def seal(
+    path: Path,
+    reference: Path | None = None,
+    policy: Policy = NO_POLICY,
+    pack: Pack = BUILT_IN,
+    out: Path | None = None,
+) -> Sealed:
+    """Write the seal of a run, whatever the verdict: as `seal/` into its directory, or as the folder `out`, byte for byte
+    the same; then nothing is written into the run directory.
 
     Raises UsageError where a seal with other bytes stands there already, or the folder cannot be written.
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
-    target = path / FOLDER
+    target = path / FOLDER if out is None else _outside(path, out)
     standing = _standing(target)
     if owner := write.Lock(path).holder():
         raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
-    partial = path / f".{FOLDER}.{secrets.token_hex(4)}.tmp"
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
         partial.mkdir()
     except OSError as error:
-        raise UsageError(f"{path}: cannot write the seal: {error.strerror}", "seal where you may write") from error
+        raise UsageError(
+            f"{target.parent}: cannot write the seal: {error.strerror}",
+            "toolkit seal RUN_DIR --out DIR, where you may write",
+        ) from error
     try:
         times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
         report = _compose(run, compared, partial, times, policy, pack)
@@ -63,10 +74,24 @@ def seal(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, 
         else:
             write.sync_tree(partial)
             partial.rename(target)
-            write.sync_folder(path)
+            write.sync_folder(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Sealed(digest.file(target / STATEMENT), report, fresh=standing is None)
+
+
+def _outside(path: Path, out: Path) -> Path:
+    """The folder that `--out` names. Raises UsageError where a seal there would change what is sealed."""
+    run, target = path.resolve(), out.resolve()
+    if target == run / FOLDER:
+        return target
+    if target.is_relative_to(run):
+        raise UsageError(
+            f"--out {out}: lies in the run directory, which is sealed as it is", "name a folder outside of it"
+        )
+    if os.path.lexists(run / FOLDER):
+        raise UsageError(f"{path}: has a seal of its own in {FOLDER}/", "move it away, or seal without --out")
+    return target
 
 
 def _standing(target: Path) -> dict[str, str] | None:

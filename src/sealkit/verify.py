@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +18,9 @@ from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, 
 from sealkit.observe import FOLDER, OBSERVED, observe, sealed_reference
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
-from sealkit.read import text
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
-from sealkit.rundir import Run, open_run
+from sealkit.rundir import Run
 from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
@@ -57,56 +57,64 @@ class Verification:
         return EXIT_CODES[self.verdict] if self.holds else 3
 
 
-def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN) -> Verification:
+def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal: Path | None = None) -> Verification:
     """Find out whether a seal still holds: every byte, then everything that was derived from them.
 
-    `expected` is the digest that `seal` printed. Raises UsageError where there is no such folder.
+    `expected` is the digest that `seal` printed, `seal` the folder of the seal where it lies outside the run directory.
+    Raises UsageError where there is no such folder.
     """
     if not path.is_dir():
         raise UsageError(f"{path}: no such run directory", "give the folder that was sealed")
     if expected is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expected):
         raise UsageError(f"--digest {expected}: expected sha256: and 64 hex digits", "give what `toolkit seal` printed")
+    if seal is not None and not seal.is_dir():
+        raise UsageError(f"--seal {seal}: no such folder", "give the folder that `toolkit seal --out` wrote")
     name = f"{FOLDER}/{STATEMENT}"
-    if not (path / FOLDER).exists() and expected is None:
+    run = Run(path, pack.layout(), pack.contracts, pack.metric_keys, seal=_elsewhere(path, seal))
+    if not run.place(FOLDER).exists() and expected is None:
         return Verification(None, (), (), Verdict.INCONCLUSIVE, ())
     try:
-        found = digest.file(path / name, name, follow=False)
+        found = digest.file(run.place(name), name, follow=False)
     except ReadError as error:
         return Verification(None, (_problem(name, f"missing: it {error.message}"),), (), Verdict.INCONCLUSIVE, ())
     if expected not in (None, found):
         problem = _problem(name, f"its digest is {found}, not the given {expected}")
         return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
-    if (listed := _listed(path)) not in (None, found):
+    if (listed := _listed(run)) not in (None, found):
         problem = _problem(name, f"changed: its digest is {found}, {FOLDER}/{SUMS} lists {listed}")
         return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
-    if other := _other_type(path / name, name):
+    if other := _other_type(run.place(name), name):
         return Verification(found, (), (other,), Verdict.INCONCLUSIVE, ())
     contract = pack.contracts["seal/v1"]
-    broken, judged = contract.problems(path / name, name)
+    broken, judged = contract.problems(run.place(name), name)
     if not judged:
         unknown = tuple(finding.message for finding in broken)
         return Verification(found, (), unknown, Verdict.INCONCLUSIVE, ())
     if broken:
         problems = tuple(_problem(name, finding.message) for finding in broken)
         return Verification(found, problems, (), Verdict.INCONCLUSIVE, ())
-    statement = contract.read(path / name, name)
+    statement = contract.read(run.place(name), name)
     verdict = Verdict(statement["predicate"]["verdict"])
     try:
-        if problems := tuple(_bytes(path, statement, found)):
+        if problems := tuple(_bytes(run, statement, found)):
             return Verification(found, problems, (), verdict, ())
     except ReadError as error:
         problem = _problem(error.at.path, f"unexpected: it {error.message}")
         return Verification(found, (problem,), (), verdict, ())
     unknown = tuple(check for check in statement["predicate"]["checks"] if check not in pack.checks)
-    run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     problems = () if unknown else tuple(_derived(run, statement, pack))
     return Verification(found, problems, unknown, verdict, tuple(_drift(run)))
 
 
-def _listed(path: Path) -> str | None:
+def _elsewhere(path: Path, seal: Path | None) -> Path | None:
+    """The folder of a seal that does not lie where a run has its own."""
+    return None if seal is None or seal.resolve() == (path / FOLDER).resolve() else seal
+
+
+def _listed(run: Run) -> str | None:
     """The digest of seal.json as SHA256SUMS has it; None where that cannot be told (the bytes are looked at later)."""
     try:
-        for _, line in text.lines(path / FOLDER / SUMS, f"{FOLDER}/{SUMS}", follow=False):
+        for _, line in run.lines(f"{FOLDER}/{SUMS}"):
             value, _, name = line.partition("  ")
             if name == f"{FOLDER}/{STATEMENT}":
                 return digest.PREFIX + value
@@ -145,27 +153,29 @@ def _problem(path: str, message: str) -> Finding:
     return Finding(message, Location(path), Severity.ERROR)
 
 
-def _bytes(path: Path, statement: Mapping[str, Any], found: str) -> Iterator[Finding]:
+def _bytes(run: Run, statement: Mapping[str, Any], found: str) -> Iterator[Finding]:
     """Files that are missing, changed or unexpected, by name."""
     sealed = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     if len(sealed) != len(statement["subject"]):
         yield _problem(f"{FOLDER}/{STATEMENT}", "names a subject twice")
     sealed[f"{FOLDER}/{STATEMENT}"] = found
-    here = set(digest.walk(path))
+    here = set(run.files)
     sums = f"{FOLDER}/{SUMS}"
     for name in sorted(sealed.keys() - here):
         yield _problem(name, "missing: it was sealed and is not here")
     for name in sorted(here - sealed.keys() - {sums}):
         yield _problem(name, "unexpected: it is here and was not sealed")
+    if run.seal is not None and os.path.lexists(run.root / FOLDER):
+        yield _problem(FOLDER, "unexpected: the run directory has a seal of its own, and another one was given")
     for name in sorted(sealed.keys() & here):
         try:
-            if digest.file(path / name, name, follow=False) != sealed[name]:
+            if digest.file(run.place(name), name, follow=False) != sealed[name]:
                 yield _problem(name, "changed: its bytes are not those that were sealed")
         except ReadError as error:
             yield _problem(name, f"changed: it {error.message}")
     if sums not in here:
         yield _problem(sums, "missing: it was sealed and is not here")
-    elif not _is(path / sums, sums, digest.of_bytes(digest.sums(sealed).encode())):
+    elif not _is(run.place(sums), sums, digest.of_bytes(digest.sums(sealed).encode())):
         yield _problem(sums, "changed: it does not list the sealed files with their digests")
 
 
@@ -182,17 +192,17 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     yield from _left_out(stated, pack)
     observed = run.document("observed")
     stored = run.contracts["report/v1"]
-    broken, _ = stored.problems(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
+    broken, _ = stored.problems(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
     if broken or observed is None:
         yield _problem(f"{FOLDER}/{REPORT if broken else OBSERVED}", "does not keep its contract")
         return
     checks = {name: pack.checks[name] for name in stated["checks"]}
     report = report_json.document(audit(run, checks, sealed=True))
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
-    sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
+    sealed_report = stored.read(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
     shown = page.render(stated, sealed_report)
-    if same_version and not _is(run.root / FOLDER / PAGE, f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
+    if same_version and not _is(run.place(f"{FOLDER}/{PAGE}"), f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
         yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}

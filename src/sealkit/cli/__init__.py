@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify", "cache")
+VERBS = ("run", "check", "seal", "verify", "diff", "explain", "spec", "cache")
 
 
 class Verbs(click.Group):
@@ -56,6 +56,9 @@ def toolkit() -> None:
     toolkit check outputs/ft_mnr              hold the artifacts against each other
     toolkit seal outputs/ft_mnr               fix files, commits, models and verdict
     toolkit verify outputs/ft_mnr             find out whether all of it still holds
+    toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
+    toolkit explain model-best-exported       what a check looks for, and the way out
+    toolkit spec show metrics                 what an artifact holds
 
     \b
     Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.

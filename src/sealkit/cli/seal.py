@@ -13,12 +13,18 @@ from sealkit.cli import options
 @options.run_directory
 @options.reference
 @options.waivers
+@click.option("--out", type=click.Path(), metavar="DIR", help="Write the seal there, and nothing into RUN_DIR.")
 @options.output_format
 @options.strict
-def command(run_dir: str, reference: str | None, waivers: str | None, output_format: str, strict: bool) -> int:
+def command(
+    run_dir: str, reference: str | None, waivers: str | None, out: str | None, output_format: str, strict: bool
+) -> int:
     """Write RUN_DIR/seal: what every file was, which commits and models stand behind it, and the verdict.
 
-    Read RUN_DIR/seal/SEAL.md. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
+    With --out DIR the same seal becomes the folder DIR, for a run directory that is to be left as it is: see
+    `toolkit verify --seal DIR`. In SHA256SUMS its own files are called seal/… there too.
+
+    Read SEAL.md in it. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import seal
@@ -26,12 +32,17 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
     from sealkit.render import json, text
     from sealkit.write import dumps
 
-    sealed = seal.seal(Path(run_dir), Path(reference) if reference else None, options.policy(waivers))
+    sealed = seal.seal(
+        Path(run_dir),
+        Path(reference) if reference else None,
+        options.policy(waivers),
+        out=Path(out) if out else None,
+    )
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"
-        click.echo(f"{state}: {Path(run_dir) / FOLDER / seal.PAGE}", err=True)
+        click.echo(f"{state}: {(Path(out) if out else Path(run_dir) / FOLDER) / seal.PAGE}", err=True)
         click.echo(sealed.digest)
     return sealed.report.exit_code(strict)

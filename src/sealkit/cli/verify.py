@@ -12,8 +12,9 @@ from sealkit.cli import options
 @click.command(short_help="Find out whether a seal still holds.")
 @options.run_directory
 @click.option("--digest", "expected", help="The digest that `toolkit seal` printed: sha256:…")
+@click.option("--seal", "folder", type=click.Path(), metavar="DIR", help="The seal, where it lies outside RUN_DIR.")
 @options.output_format
-def command(run_dir: str, expected: str | None, output_format: str) -> int:
+def command(run_dir: str, expected: str | None, folder: str | None, output_format: str) -> int:
     """Hash every byte of RUN_DIR again, judge it again, recompute metrics and comparisons, and hold all of it
     against the seal. Then tell what has moved outside the run since: that never changes the answer.
 
@@ -22,6 +23,6 @@ def command(run_dir: str, expected: str | None, output_format: str) -> int:
     from sealkit.render import verification
     from sealkit.verify import verify
 
-    found = verify(Path(run_dir), expected)
+    found = verify(Path(run_dir), expected, seal=Path(folder) if folder else None)
     click.echo((verification.json if output_format == "json" else verification.text)(found), nl=False)
     return found.exit_code

@@ -19,20 +19,21 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading; `name` is what messages call it. Raises ReadError."""
-    name = name or str(path)
+    return os.fdopen(open_descriptor(path, name or str(path), follow=follow), "rb")
+
+
+def open_descriptor(path: str | Path, name: str, *, follow: bool = True) -> int:
+    """The descriptor of a regular file that is open for reading, to be closed by the caller. Raises ReadError."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    if not follow:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
-        if not follow and path.is_symlink():
-            raise ReadError(
-                "is a symbolic link, and readers stay inside the run",
-                Location(name),
-                "put the file itself in its place",
-                malformed=False,
-            )
+        if not follow:
+            if not hasattr(os, "O_NOFOLLOW"):
+                _refuse_link(path, name)
+            flags |= getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags)
     except OSError as error:
+        if not follow:
+            _refuse_link(path, name)
         raise unreadable(error, name) from error
     except ValueError:
         at = Location(name)
@@ -40,7 +41,17 @@ def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> B
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ReadError("is not a regular file", Location(name), malformed=False)
-    return os.fdopen(descriptor, "rb")
+    return descriptor
+
+
+def _refuse_link(path: str | Path, name: str) -> None:
+    if os.path.islink(path):
+        raise ReadError(
+            "is a symbolic link, and readers stay inside the run",
+            Location(name),
+            "put the file itself in its place",
+            malformed=False,
+        )
 
 
 def unreadable(error: OSError, name: str) -> ReadError:
