@@ -6,6 +6,8 @@ name when it is whole, and nothing in it is written again.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -89,7 +91,8 @@ class Cache:
     def fetch(self, uses: str, stage_key: str, target: Path) -> Record | None:
         """Put the files of an entry into an empty folder and hash them there; None where there is no such entry.
 
-        Raises SealkitError where an entry is not what was stored; it is dropped then, and the folder may hold rests.
+        Raises SealkitError, that says it, where an entry is not what was stored (it is dropped then) or cannot be read; the
+        folder may hold rests then. A disk that is full is an OSError.
         """
         try:
             entry = self.find(uses, stage_key)
@@ -103,10 +106,15 @@ class Cache:
             for name in sorted({*found, *entry.record.files}):
                 if found.get(name) != entry.record.files.get(name):
                     raise SealkitError(f"{name} is not what was stored")
-            os.utime(entry.path / RECORD)
-        except (SealkitError, OSError) as error:
+        except (SealkitError, FileNotFoundError) as error:
             self.drop(self._place(uses, stage_key))
-            raise SealkitError(str(error)) from error
+            raise SealkitError(f"dropped a broken entry of the cache: {error}") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise SealkitError(f"the cache cannot be read: {error}") from error
+        with contextlib.suppress(OSError):
+            os.utime(entry.path / RECORD)
         return entry.record
 
     def store(self, record: Record, source: Path) -> None:
@@ -189,7 +197,7 @@ def share(source: Path, target: Path) -> None:
     its places at once, so it is made read-only first; and small ones, which people edit, are never linked.
     """
     if not source.is_file() or source.is_symlink():
-        raise OSError(f"{source}: no file")
+        raise FileNotFoundError(errno.ENOENT, "no file", str(source))
     if _reflink(source, target):
         return
     if os.name == "posix" and source.stat().st_size >= LINKED:
