@@ -113,7 +113,8 @@ def came_to(workspace: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("moment", [*IN_CI, *(pytest.param(moment, marks=pytest.mark.slow) for moment in MORE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [*IN_CI, *MORE])
 def test_killed_at_any_moment_it_comes_to_the_same(
     killer: Killer, undisturbed: Path, tmp_path: Path, moment: str
 ) -> None:
@@ -134,6 +135,7 @@ def test_killed_at_any_moment_it_comes_to_the_same(
         assert observe.check(run).verdict in (Verdict.PASS, Verdict.WARNINGS)
 
 
+@pytest.mark.slow
 def test_killed_twice_it_comes_to_the_same(killer: Killer, undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed / "tiny", tmp_path / "tiny")
     assert killer.run(tmp_path, OVERRIDES, "after rename outputs/ft/stages/train") == {"killed": True}
@@ -145,6 +147,7 @@ def test_killed_twice_it_comes_to_the_same(killer: Killer, undisturbed: Path, tm
     assert [one["finished"] for one in summary["resumed"]] == [["data"], ["data"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moment",
     [
