@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealkit import cache as module
-from sealkit import digest, key, pipeline, seal, verify, world
+from sealkit import digest, key, pipeline, seal, verify, world, write
 from sealkit.cache import Cache
 from sealkit.engine import Event
 from sealkit.finding import Verdict
@@ -172,13 +171,13 @@ def test_nothing_that_a_run_does_with_its_files_reaches_the_cache(place: Path) -
 
 def test_large_files_are_shared_and_cannot_be_written(tmp_path: Path) -> None:
     source = tmp_path / "large"
-    source.write_bytes(b"x" * module.LINKED)
-    module.share(source, tmp_path / "twin")
+    source.write_bytes(b"x" * write.LINKED)
+    write.share(source, tmp_path / "twin")
     assert (tmp_path / "twin").read_bytes() == source.read_bytes()
     if source.stat().st_ino == (tmp_path / "twin").stat().st_ino:
         assert source.stat().st_mode & 0o222 == 0
     (tmp_path / "small").write_bytes(b"x")
-    module.share(tmp_path / "small", tmp_path / "other")
+    write.share(tmp_path / "small", tmp_path / "other")
     assert (tmp_path / "small").stat().st_ino != (tmp_path / "other").stat().st_ino
 
 
@@ -195,7 +194,7 @@ def test_a_full_disk_is_no_broken_entry(place: Path, monkeypatch: pytest.MonkeyP
     def full(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "share", full)
+    monkeypatch.setattr(write, "share", full)
     result = pipeline.run(place / "toy.yaml", ["run.name=second"], ["toolkit"], pack=PACK)
     assert result.exit_code == 4
     assert "No space left on device" in str(result.error)
