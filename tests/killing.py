@@ -63,7 +63,8 @@ def watch(workspace: Path, moment: str | None, stand_still: Callable[[], None]) 
         full = str(Path(path).absolute())
         if not full.startswith(f"{workspace}/") or full.endswith(".lock"):
             return None
-        return re.sub(r"\.[0-9a-f]{8,16}\.tmp", ".*.tmp", full.removeprefix(f"{workspace}/"))
+        name = re.sub(r"\.[0-9a-f]{8,16}\.tmp", ".*.tmp", full.removeprefix(f"{workspace}/"))
+        return re.sub(r"/[0-9a-f]{64}$", "/*", name)
 
     def patch(function: str, said: str, which: int) -> None:
         real = getattr(os, function)
@@ -120,7 +121,7 @@ def child(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     passed = watch(workspace, job["moment"], stand_still)
     os.chdir(workspace)
     config = ROOT / "configs" / "retriever_ft.yaml"
-    result = pipeline.run(config, job["overrides"], ["toolkit", "run"], cache=False, **job["how"])
+    result = pipeline.run(config, job["overrides"], ["toolkit", "run"], **{"cache": False, **job["how"]})
     say({"code": result.exit_code, "error": result.error, "moments": passed})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from sealkit import cache as module
-from sealkit import digest, key, pipeline, world
+from sealkit import digest, key, pipeline, seal, verify, world, write
 from sealkit.cache import Cache
 from sealkit.engine import Event
+from sealkit.finding import Verdict
 from sealkit.forecast import forecast
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.pipeline import Result
+from tests.conftest import ROOT, Workspace
 from tests.test_pipeline import CONFIG, PACK, document
 
 
@@ -153,7 +155,7 @@ def test_a_broken_entry_is_dropped_and_said_and_the_stage_runs(place: Path, how:
     said: list[str] = []
     second = run(place, "second", said=said)
     assert cached(second) == ["copy"]
-    assert said[0].startswith("documents: dropped a broken cache entry: ")
+    assert said[0].startswith("documents: dropped a broken entry of the cache: ")
     assert (
         (second.path / "stages/documents/corpus.jsonl").read_text().startswith('{"doc_id": "d0", "text": "text 0"}\n')
     )
@@ -169,13 +171,13 @@ def test_nothing_that_a_run_does_with_its_files_reaches_the_cache(place: Path) -
 
 def test_large_files_are_shared_and_cannot_be_written(tmp_path: Path) -> None:
     source = tmp_path / "large"
-    source.write_bytes(b"x" * module.LINKED)
-    module.share(source, tmp_path / "twin")
+    source.write_bytes(b"x" * write.LINKED)
+    write.share(source, tmp_path / "twin")
     assert (tmp_path / "twin").read_bytes() == source.read_bytes()
     if source.stat().st_ino == (tmp_path / "twin").stat().st_ino:
         assert source.stat().st_mode & 0o222 == 0
     (tmp_path / "small").write_bytes(b"x")
-    module.share(tmp_path / "small", tmp_path / "other")
+    write.share(tmp_path / "small", tmp_path / "other")
     assert (tmp_path / "small").stat().st_ino != (tmp_path / "other").stat().st_ino
 
 
@@ -184,6 +186,19 @@ def test_a_cache_that_cannot_be_written_stops_no_run(place: Path) -> None:
     said: list[str] = []
     run(place, "first", said=said)
     assert [line.partition(": not kept in the cache: ")[0] for line in said] == ["documents", "copy"]
+
+
+def test_a_full_disk_is_no_broken_entry(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(place, "first")
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(write, "share", full)
+    result = pipeline.run(place / "toy.yaml", ["run.name=second"], ["toolkit"], pack=PACK)
+    assert result.exit_code == 4
+    assert "No space left on device" in str(result.error)
+    assert len(list(Cache(place).entries())) == 2
 
 
 def test_a_stage_whose_output_broke_is_not_kept(place: Path) -> None:
@@ -227,6 +242,24 @@ def test_prune_clears_what_was_half_written_and_what_is_broken(place: Path) -> N
     assert store.prune(older_than=86400) == []
     assert (broken.exists(), half.exists(), fresh.exists()) == (False, False, True)
     assert len(list(store.entries())) == 2
+
+
+def test_a_run_out_of_the_cache_is_sealed_and_says_where_it_was_trained(
+    copied: Path, finished: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied)
+    given = [f"model.base={finished.model}", "run.limit=24", "run.name=again"]
+    given += ["stages.train.with.epochs=1", "stages.train.with.batch_size=8"]
+    result = pipeline.run(ROOT / "configs" / "retriever_ft.yaml", given, ["toolkit"])
+    assert (result.exit_code, result.error) == (0, None)
+    assert cached(result) == ["data", "train", "index", "search", "evaluate"]
+    trained = json.loads((copied / "outputs/ft_mnr/run_metadata.json").read_text())["run_id"]
+    sealed = seal.seal(result.path, result.path.parent / "base")
+    assert (sealed.report.verdict, verify.verify(result.path).exit_code) == (Verdict.PASS, 0)
+    statement = json.loads((result.path / "seal/seal.json").read_text())["predicate"]
+    line = next(line for line in statement["lineage"] if line["role"] == "post-FT")
+    assert (line["name"], line["run_id"]) == ("models/retriever/again", trained)
+    assert statement["run"]["run_id"] != trained
 
 
 # What would run, and why

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +113,8 @@ def came_to(workspace: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("moment", [*IN_CI, *(pytest.param(moment, marks=pytest.mark.slow) for moment in MORE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [*IN_CI, *MORE])
 def test_killed_at_any_moment_it_comes_to_the_same(
     killer: Killer, undisturbed: Path, tmp_path: Path, moment: str
 ) -> None:
@@ -133,6 +135,7 @@ def test_killed_at_any_moment_it_comes_to_the_same(
         assert observe.check(run).verdict in (Verdict.PASS, Verdict.WARNINGS)
 
 
+@pytest.mark.slow
 def test_killed_twice_it_comes_to_the_same(killer: Killer, undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed / "tiny", tmp_path / "tiny")
     assert killer.run(tmp_path, OVERRIDES, "after rename outputs/ft/stages/train") == {"killed": True}
@@ -142,6 +145,28 @@ def test_killed_twice_it_comes_to_the_same(killer: Killer, undisturbed: Path, tm
     assert came_to(tmp_path) == came_to(undisturbed)
     summary = json.loads((tmp_path / "outputs" / "ft" / "summary.json").read_text())
     assert [one["finished"] for one in summary["resumed"]] == [["data"], ["data"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "after mkdir .sealkit/cache/retrieval.finetune/.*.tmp/files",
+        "before rename .sealkit/cache/retrieval.stdlib_code/*",
+    ],
+)
+def test_killed_while_it_fills_the_cache_it_comes_to_the_same(
+    killer: Killer, undisturbed: Path, tmp_path: Path, moment: str
+) -> None:
+    shutil.copytree(undisturbed / "tiny", tmp_path / "tiny")
+    assert killer.run(tmp_path, OVERRIDES, moment, cache=True) == {"killed": True}
+    assert killer.run(tmp_path, OVERRIDES, cache=True, resume=True)["code"] == 0
+    assert came_to(tmp_path) == came_to(undisturbed)
+    answer = killer.run(tmp_path, [*OVERRIDES, "run.name=second"], cache=True)
+    assert (answer["code"], answer["error"]) == (0, None)
+    # What was not kept yet was made again, under another id, and with the same weights.
+    first, second = (digest.weights(tmp_path / "models" / "retriever" / name) for name in ("ft", "second"))
+    assert first == second
 
 
 # What is kept, what starts again, what is refused
@@ -249,6 +274,32 @@ def test_a_finished_run_of_which_something_is_gone_makes_it_again(place: Path) -
     assert (again.exit_code, again.error) == (0, None)
     assert (again.path / "stages/copy/corpus.jsonl").is_file()
     assert len(document(again, "summary.json")["stages"]) == 3
+
+
+@pytest.mark.parametrize("more", [(), ("--resume",)])
+def test_of_two_starts_at_once_one_is_refused(place: Path, more: tuple[str, ...]) -> None:
+    program = (
+        "import sys; from pathlib import Path; from sealkit import pipeline; from sealkit.pack import Pack; "
+        "from sealkit.finding import UsageError\n"
+        "try: code = pipeline.run(Path('toy.yaml'), [], ['toolkit'], pack=Pack(stage_package='tests.pack'), "
+        f"resume={bool(more)}).exit_code\n"
+        "except UsageError as error: print(error); code = 2\n"
+        "sys.exit(code)"
+    )
+    paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    pair = [
+        subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = "".join(process.communicate()[0] for process in pair)
+    codes = sorted(process.returncode for process in pair)
+    if not more or codes == [0, 2]:
+        assert codes == [0, 2]
+        assert "a run goes on there: process " in said or "the run directory exists already" in said
+    summary = json.loads((place / "outputs/toy/summary.json").read_text())
+    assert (summary["status"], len(summary["stages"])) == ("ok", 3)
+    assert summary["counters"] == {"documents.documents": 3, "last.started_before": 0}
 
 
 def test_resuming_what_is_not_there_begins_it(place: Path) -> None:

@@ -1077,3 +1077,16 @@ def test_the_same_weights_under_another_name_are_the_same_weights(tmp_path: Path
     one, two = saved(tmp_path / "one"), saved(tmp_path / "two", {**FILES, "README.md": b"renamed"})
     assert model(str(one)).weights == model(str(two)).weights
     assert model(str(one)).tree != model(str(two)).tree
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices", "found"), [(None, True, True), ("", True, False), ("-1", True, False), ("0", False, False)]
+)
+def test_cuda_is_here_when_a_device_is_and_nobody_hides_it(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, devices: bool, found: bool
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(Path, "exists", lambda self: devices and str(self) == "/dev/nvidiactl")
+    assert world.has_cuda() == found

@@ -336,3 +336,18 @@ def test_a_reserve_takes_space_and_gives_it_back(tmp_path: Path) -> None:
     reserve.release()
     reserve.release()
     assert list(tmp_path.iterdir()) == []
+
+
+@given(rows=st.lists(st.binary(max_size=300)), torn=st.binary(max_size=300), long=st.booleans())
+def test_the_torn_end_of_a_log_is_what_follows_its_last_line(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[bytes], torn: bytes, long: bool
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "logging.jsonl"
+    torn = torn.replace(b"\n", b"") * (400 if long else 1)  # longer than what is read at once
+    whole = b"".join(row.replace(b"\n", b"") + b"\n" for row in rows)
+    path.write_bytes(whole + torn)
+    assert write.torn_end(path) == (len(whole), torn)
+
+
+def test_where_there_is_no_log_nothing_is_torn(tmp_path: Path) -> None:
+    assert write.torn_end(tmp_path / "logging.jsonl") == (0, b"")

@@ -6,10 +6,11 @@ name when it is whole, and nothing in it is written again.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from sealkit.read import json
 
 PLACE = (".sealkit", "cache")
 RECORD, FILES = "record.json", "files"
-LINKED = 1024 * 1024  # bytes from which on a file is shared instead of copied
 ABANDONED = 86400  # seconds after which a half-written entry belongs to nobody
 
 
@@ -89,7 +89,8 @@ class Cache:
     def fetch(self, uses: str, stage_key: str, target: Path) -> Record | None:
         """Put the files of an entry into an empty folder and hash them there; None where there is no such entry.
 
-        Raises SealkitError where an entry is not what was stored; it is dropped then, and the folder may hold rests.
+        Raises SealkitError, that says it, where an entry is not what was stored (it is dropped then) or cannot be read; the
+        folder may hold rests then. A disk that is full is an OSError.
         """
         try:
             entry = self.find(uses, stage_key)
@@ -98,15 +99,20 @@ class Cache:
             for name in entry.record.files:
                 place = target / name
                 place.parent.mkdir(parents=True, exist_ok=True)
-                share(entry.path / FILES / name, place)
+                write.share(entry.path / FILES / name, place)
             found = digest.files(target, digest.walk(target))
             for name in sorted({*found, *entry.record.files}):
                 if found.get(name) != entry.record.files.get(name):
                     raise SealkitError(f"{name} is not what was stored")
-            os.utime(entry.path / RECORD)
-        except (SealkitError, OSError) as error:
+        except (SealkitError, FileNotFoundError) as error:
             self.drop(self._place(uses, stage_key))
-            raise SealkitError(str(error)) from error
+            raise SealkitError(f"dropped a broken entry of the cache: {error}") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise SealkitError(f"the cache cannot be read: {error}") from error
+        with contextlib.suppress(OSError):
+            os.utime(entry.path / RECORD)
         return entry.record
 
     def store(self, record: Record, source: Path) -> None:
@@ -122,7 +128,7 @@ class Cache:
             for name in record.files:
                 place = partial / FILES / name
                 place.parent.mkdir(parents=True, exist_ok=True)
-                share(source / name, place)
+                write.share(source / name, place)
             write.atomic(partial / RECORD, write.dumps({"record": document, "digest": digest.of_value(document)}))
             write.sync_tree(partial)
             os.rename(partial, path)
@@ -180,40 +186,3 @@ class Cache:
         for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n")):
             if not (self.root.parent / name).exists():
                 write.atomic(self.root.parent / name, text)
-
-
-def share(source: Path, target: Path) -> None:
-    """Give a file a second name or a twin: a reflink where the file system can, else a hard link for a large file, else a copy.
-
-    Twins by reflink and copies may be changed without harm to each other. A file that is hard-linked is changed in all
-    its places at once, so it is made read-only first; and small ones, which people edit, are never linked.
-    """
-    if not source.is_file() or source.is_symlink():
-        raise OSError(f"{source}: no file")
-    if _reflink(source, target):
-        return
-    if os.name == "posix" and source.stat().st_size >= LINKED:
-        try:
-            os.link(source, target)
-            target.chmod(0o444)
-            return
-        except OSError:
-            target.unlink(missing_ok=True)  # another file system, or one without links
-    shutil.copyfile(source, target)
-
-
-def _reflink(source: Path, target: Path) -> bool:
-    """Whether the file system shares the blocks of the two (FICLONE, ioctl_ficlonerange(2))."""
-    if sys.platform != "linux":
-        return False
-    import fcntl
-
-    with source.open("rb") as old, target.open("wb") as new:
-        try:
-            fcntl.ioctl(new.fileno(), 0x40049409, old.fileno())
-        except OSError:
-            pass
-        else:
-            return True
-    target.unlink()
-    return False

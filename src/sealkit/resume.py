@@ -9,21 +9,19 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sealkit import completion, digest, folders, key, world, write
+from sealkit import comparison, completion, digest, folders, key, world, write
+from sealkit.comparison import START_ANEW
 from sealkit.engine import Engine, Event, write_config
-from sealkit.finding import ReadError, UsageError, pointer
+from sealkit.finding import ReadError, UsageError
 from sealkit.perform import inputs
 from sealkit.plan import MODEL, Step
 from sealkit.read import json
-from sealkit.sources import leaves
 
 BEGINNING = ("sources", "resolved_config.json", "run_metadata.json", "metrics.json", write.Reserve.NAME)
 SEAL = "seal"
-START_ANEW = "choose another run.name; what did not change comes from the cache"
 
 
 def unfinished(root: Path) -> bool:
@@ -74,8 +72,8 @@ def take_up(engine: Engine, steps: list[Step]) -> None:
             raise UsageError(f"{engine.root}/{kind}.json: cannot be resumed from: {why}", START_ANEW)
         old[kind] = artifact.document
     engine.metadata, engine.summary = old["run_metadata"], old["summary"]
-    changed = list(_changed(old["resolved_config"]["config"], engine.config.data))
-    _refuse_changes(engine, steps, changed)
+    changed = list(comparison.changes(old["resolved_config"]["config"], engine.config.data))
+    comparison.refuse(engine, steps, changed)
     completion.add_up(engine)
     if engine.summary["status"] == "ok" and not changed:
         engine.over = True
@@ -140,37 +138,6 @@ def _trouble(engine: Engine, step: Step, record: dict[str, Any]) -> str | None:
     return None
 
 
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(JSON pointer, "old → new") of every value that differs; the same folder may be spelt in several ways."""
-    before, after = dict(leaves(old)), dict(leaves(new))
-    for where in [*after, *(where for where in before if where not in after)]:
-        if where != "/run/output_dir" and (where not in before or where not in after or before[where] != after[where]):
-            yield where, f"{key.shown(before, where)} → {key.shown(after, where)}"
-
-
-def _refuse_changes(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) -> None:
-    """Raise UsageError where the run as a whole, or what a finished stage was made with, is another now."""
-    finished = {record["name"]: record for record in engine.summary["stages"]}
-    short = [name for name, record in finished.items() if not {"key_fields", "metrics", "counters"} <= set(record)]
-    if short:
-        raise UsageError(f"{engine.root}: the record of the stage {short[0]} is too short to resume from", START_ANEW)
-    fixed = ("/run/", "/expect", *(pointer("stages", name) + "/" for name in finished))
-    found = [f"{where[1:].replace('/', '.')} {values}" for where, values in changed if where.startswith(fixed)]
-    for step in [] if found else steps:  # what follows from the config is said already
-        if step.name in finished:
-            # What comes from outside of the run; whether an output of a stage changed is seen when its turn has come.
-            outside = {name: ref for name, ref in step.inputs.items() if ref.partition(".")[0] not in engine.order}
-            given = inputs(engine, replace(step, inputs=outside))
-            fields, before = key.fields(engine.pack, step, engine.config.data["run"], given), finished[step.name]
-            inner = {f"inputs.{name}" for name in step.inputs if name not in outside}
-            old = {name: value for name, value in before["key_fields"].items() if name not in inner}
-            found += [f"stage {step.name}: {words}" for words in key.differences(old, fields)]
-    if found:
-        raise UsageError(
-            "\n  ".join([f"{engine.root}: cannot be resumed: this changed since it began:", *found]), START_ANEW
-        )
-
-
 def _tidy(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) -> None:
     """Say that and how the run goes on, and put aside what a crash left behind."""
     torn = _mend_log(engine.root)
@@ -212,24 +179,11 @@ def _change_config(engine: Engine, steps: list[Step]) -> None:
 def _mend_log(root: Path) -> Path | None:
     """Cut a last line that a crash tore off the log, once it is safe in quarantine; returns its place there."""
     log = root / "logging.jsonl"
-    try:
-        with log.open("rb") as file:
-            end = size = file.seek(0, os.SEEK_END)
-            while end:
-                start = max(0, end - 65536)
-                file.seek(start)
-                newline = file.read(end - start).rfind(b"\n")
-                end = start + newline + 1 if newline >= 0 else start
-                if newline >= 0:
-                    break
-            file.seek(end)
-            torn = file.read()
-    except FileNotFoundError:
-        return None
-    if end == size:
+    whole, torn = write.torn_end(log)
+    if not torn:
         return None
     place = folders.free_aside(root, "logging.torn")
     place.parent.mkdir(exist_ok=True)
     write.atomic(place, torn)
-    os.truncate(log, end)
+    os.truncate(log, whole)
     return place

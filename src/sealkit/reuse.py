@@ -22,7 +22,7 @@ def from_cache(engine: Engine, step: Step, fields: Mapping[str, Any], partial: P
     try:
         found = engine.cache.fetch(step.uses, key.of(fields), partial)
     except SealkitError as error:
-        engine.tell(Event("note", step.name, f"dropped a broken cache entry: {error.message}"))
+        engine.tell(Event("note", step.name, error.message))
         shutil.rmtree(partial)
         partial.mkdir()
         return None

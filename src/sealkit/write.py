@@ -7,15 +7,15 @@ import errno
 import json
 import os
 import secrets
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from sealkit.finding import UsageError
-from sealkit.lock import Lock
+from sealkit.lock import Lock as Lock
 
-__all__ = [
-    "Lock", "Reserve", "append", "atomic", "canonical", "claim", "dumps", "now", "sync_folder", "sync_tree",
-]  # fmt: skip
+LINKED = 1024 * 1024  # bytes from which on a shared file is linked instead of copied
 
 
 def canonical(value: Any) -> str:
@@ -90,6 +90,62 @@ def append(path: Path, row: dict[str, Any]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(descriptor)
+
+
+def torn_end(path: Path) -> tuple[int, bytes]:
+    """Where the last whole line of a log ends, and what a crash left after it; (0, nothing) where there is no log."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            while end:
+                start = max(0, end - 65536)
+                file.seek(start)
+                newline = file.read(end - start).rfind(b"\n")
+                if newline >= 0:
+                    end = start + newline + 1
+                    break
+                end = start
+            file.seek(end)
+            return end, file.read()
+    except FileNotFoundError:
+        return 0, b""
+
+
+def share(source: Path, target: Path) -> None:
+    """Give a file a second name or a twin: a reflink where the file system can, else a hard link for a large file, else a copy.
+
+    Raises OSError. Twins by reflink and copies may be changed without harm to each other. A file that is hard-linked is changed in all
+    its places at once, so it is made read-only first; and small ones, which people edit, are never linked.
+    """
+    if not source.is_file() or source.is_symlink():
+        raise FileNotFoundError(errno.ENOENT, "no file", str(source))
+    if _reflink(source, target):
+        return
+    if os.name == "posix" and source.stat().st_size >= LINKED:
+        try:
+            os.link(source, target)
+            target.chmod(0o444)
+            return
+        except OSError:
+            target.unlink(missing_ok=True)  # another file system, or one without links
+    shutil.copyfile(source, target)
+
+
+def _reflink(source: Path, target: Path) -> bool:
+    """Whether the file system shares the blocks of the two (FICLONE, ioctl_ficlonerange(2))."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), 0x40049409, old.fileno())
+        except OSError:
+            pass
+        else:
+            return True
+    target.unlink()
+    return False
 
 
 TAKEN = "choose another run.name or --out, or move the old run away; runs are never overwritten"
