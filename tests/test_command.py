@@ -17,7 +17,8 @@ from sealkit import pipeline
 from sealkit.engine import Event
 from sealkit.finding import UsageError
 from sealkit.pipeline import Result
-from sealkit.stages.process import _process
+from sealkit.stage import Out
+from sealkit.stages.process import _process, command
 
 QRELS = '{"query_id": "q", "doc_id": "d", "relevance": 1}'
 COPY = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
@@ -100,6 +101,16 @@ def test_metrics_are_those_of_the_run(tmp_path: Path) -> None:
     result = run(tmp_path, python(code, "{out.metrics}"))
     assert result.exit_code == 0
     assert json.loads((result.path / "metrics.json").read_text())["train/loss"] == 0.5
+
+
+def test_metrics_of_a_run_that_was_cut_off_are_not_reported(tmp_path: Path) -> None:
+    from tests.test_stages import context
+
+    ctx = context(tmp_path)
+    ctx.scratch.mkdir()
+    (ctx.scratch / "metrics.json").write_text('{"train/loss": 0.1}')
+    command.run({}, command.Command(run=[sys.executable, "-c", "pass"]), Out({}), ctx)
+    assert ctx.metrics == {}
 
 
 @pytest.mark.parametrize(

@@ -142,10 +142,8 @@ class Recording:
         else:
             stop = Stop(4, "ScriptRaised", f"the script raised {in_words(error)}")
         self.fail(self.refused if self.refused and isinstance(error, Refused) else stop)
-        text = "".join(traceback.format_exception(error))
         with contextlib.suppress(OSError):  # the disk may be what failed
-            row = {"time": write.now(), "event": "traceback", "stage": None, "message": text}
-            write.append(self.engine.root / "logging.jsonl", row)
+            self.engine.tell(Event("traceback", None, "".join(traceback.format_exception(error))))
 
     def fail(self, stop: Stop) -> None:
         self.reserve.release()  # on a full disk this is the room for the last words

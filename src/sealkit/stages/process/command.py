@@ -75,6 +75,7 @@ def files(params: Command) -> Iterable[Path]:
 
 def run(inputs: Mapping[str, Input], params: Command, out: Out, ctx: Context) -> None:
     reported = ctx.scratch / "metrics.json"
+    reported.unlink(missing_ok=True)  # what a run that was cut off reported is not what this one does
     places = {
         **{f"in.{name}": str(value.path.absolute()) for name, value in inputs.items()},
         **{f"out.{name}": str(out[name].absolute()) for name in params.outputs},
