@@ -46,16 +46,16 @@ def refused(folder: Path, *entries: str) -> str:
         ),
         (
             "{metric: retrieval/test/nDCG@10}",
-            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: retrieval/test/nDCG@10, not_worse_than: 0.1}",
-            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: retrieval/test/nDCG@10, against: reference, at_least: 0.1}",
             "toy.yaml:7: expect.0: `against: reference` takes one of not_worse_than and better_than, and no bound\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: train/loss, against: reference, better_than: 0}",
@@ -68,16 +68,16 @@ def refused(folder: Path, *entries: str) -> str:
         (
             "{metric: train/loss, history: train/loss, at_most: 1}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found metric, history\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{required: true}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found none of them\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: train/loss, at_most: 1, after: 2}",
-            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{artifact: rows.ranking}",

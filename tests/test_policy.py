@@ -39,7 +39,7 @@ def told(outcome: Outcome) -> list[str]:
 
 
 def test_a_waived_failure_is_a_warning_that_names_who_signed(tmp_path: Path) -> None:
-    found = read(tmp_path).apply(outcome(error()), "ft_mnr", "2027-01-31")
+    found = read(tmp_path).apply(outcome(error()), Severity.ERROR, "ft_mnr", "2027-01-31")
     assert found.status is Status.WARNED
     assert told(found) == ["summary.json: warning: it failed (waived by Ada until 2027-01-31: known outage)"]
     assert found.findings[0].waiver == {"owner": "Ada", "reason": "known outage", "expires": "2027-01-31"}
@@ -47,7 +47,7 @@ def test_a_waived_failure_is_a_warning_that_names_who_signed(tmp_path: Path) -> 
 
 
 def test_an_expired_waiver_waives_nothing_and_is_told(tmp_path: Path) -> None:
-    found = read(tmp_path).apply(outcome(error()), "ft_mnr", "2027-02-01")
+    found = read(tmp_path).apply(outcome(error()), Severity.ERROR, "ft_mnr", "2027-02-01")
     assert found.status is Status.FAILED
     assert told(found) == [
         "summary.json: error: it failed",
@@ -57,29 +57,29 @@ def test_an_expired_waiver_waives_nothing_and_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("finding", [error("metrics.json"), error("other.json")])
 def test_a_waiver_that_matches_nothing_is_told(finding: Finding, tmp_path: Path) -> None:
-    found = read(tmp_path).apply(outcome(finding), "ft_mnr", "2026-01-01")
+    found = read(tmp_path).apply(outcome(finding), Severity.ERROR, "ft_mnr", "2026-01-01")
     assert found.status is Status.FAILED
     assert told(found)[1:] == ["waivers.yaml:3: warning: the waiver of Ada matches nothing: known outage"]
-    passed = read(tmp_path).apply(outcome(status=Status.PASSED), "ft_mnr", "2026-01-01")
+    passed = read(tmp_path).apply(outcome(status=Status.PASSED), Severity.ERROR, "ft_mnr", "2026-01-01")
     assert passed.status is Status.WARNED
 
 
 @pytest.mark.parametrize("status", [Status.BLOCKED, Status.CRASHED, Status.SKIPPED])
 def test_what_could_not_be_judged_cannot_be_waived(status: Status, tmp_path: Path) -> None:
     unjudged = outcome(status=status, reason="it is not there")
-    assert read(tmp_path).apply(unjudged, "ft_mnr", "2026-01-01") == unjudged
+    assert read(tmp_path).apply(unjudged, Severity.ERROR, "ft_mnr", "2026-01-01") == unjudged
 
 
 def test_what_was_left_unjudged_beside_a_waived_failure_stays_so(tmp_path: Path) -> None:
-    found = read(tmp_path).apply(outcome(error(), reason="the rest is not there"), "ft_mnr", "2026-01-01")
+    found = read(tmp_path).apply(outcome(error(), reason="the rest is not there"), Severity.ERROR, "ft_mnr", "2026-01-01")
     assert found.status is Status.BLOCKED
 
 
 def test_a_waiver_of_another_run_or_check_says_nothing(tmp_path: Path) -> None:
     waivers = read(tmp_path)
-    assert waivers.apply(outcome(error()), "base", "2026-01-01") == outcome(error())
+    assert waivers.apply(outcome(error()), Severity.ERROR, "base", "2026-01-01") == outcome(error())
     other = Outcome("index-counts", "t", Status.FAILED, (error(),))
-    assert waivers.apply(other, "ft_mnr", "2026-01-01") == other
+    assert waivers.apply(other, Severity.ERROR, "ft_mnr", "2026-01-01") == other
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_waiver_of_another_run_or_check_says_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_waiver_that_nobody_signed_is_a_failure_of_its_own(text: str, says: str, tmp_path: Path) -> None:
-    found = read(tmp_path, HEAD + text).apply(outcome(status=Status.PASSED), "ft_mnr", "2026-01-01")
+    found = read(tmp_path, HEAD + text).apply(outcome(status=Status.PASSED), Severity.ERROR, "ft_mnr", "2026-01-01")
     assert found.status is Status.FAILED
     assert told(found) == [f"waivers.yaml:3: error: {says}"]
 
@@ -104,12 +104,12 @@ def test_a_waiver_that_nobody_signed_is_a_failure_of_its_own(text: str, says: st
     [
         (
             "schema: waivers/v1\n",
-            "waivers.yaml:1: `waivers` is missing\n  fix: see docs/expectations.md for a waivers file",
+            "waivers.yaml:1: `waivers` is missing\n  fix: see spec/waivers/examples for a waivers file",
         ),
         (
             HEAD + SIGNED.replace("run-finished", "run-finnished"),
             "waivers.yaml:3: there is no check `run-finnished`; did you mean `run-finished`?\n"
-            "  fix: name the check that the waiver is for; toolkit explain lists them",
+            "  fix: name the check that the waiver is for",
         ),
         (
             HEAD + "  - {check: a, check: b}\n",
@@ -129,13 +129,13 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_a_project_sets_the_severity_of_a_check_and_it_shows() -> None:
-    softer = Policy({"run-finished": Severity.WARNING}).apply(outcome(error()), "one", "2026-01-01")
+    softer = Policy({"run-finished": Severity.WARNING}).apply(outcome(error()), Severity.ERROR, "one", "2026-01-01")
     assert (softer.status, told(softer)) == (
         Status.WARNED,
         ["summary.json: warning: it failed (softened to warning by the project's settings)"],
     )
     warned = Finding("odd", Location("a"), Severity.WARNING)
-    harder = Policy({"run-finished": Severity.ERROR}).apply(outcome(warned, status=Status.WARNED), "one", "2026-01-01")
+    harder = Policy({"run-finished": Severity.ERROR}).apply(outcome(warned, status=Status.WARNED), Severity.WARNING, "one", "2026-01-01")
     assert (harder.status, told(harder)) == (
         Status.FAILED,
         ["a: error: odd (hardened to error by the project's settings)"],
@@ -166,7 +166,7 @@ findings = st.builds(
 @given(st.lists(findings, max_size=4), st.lists(waivers, max_size=4))
 def test_a_waiver_silences_nothing(found: list[Finding], signed: list[Waiver]) -> None:
     before = outcome(*found, status=status_of(found))
-    after = Policy(waivers=tuple(signed)).apply(before, "ft_mnr", "2026-01-01")
+    after = Policy(waivers=tuple(signed)).apply(before, Severity.ERROR, "ft_mnr", "2026-01-01")
     assert len(after.findings) >= len(found)
     for old, new in zip(found, after.findings, strict=False):
         assert new.message.startswith(old.message)

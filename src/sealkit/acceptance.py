@@ -16,7 +16,10 @@ LEVEL_P = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """One expectation as it came out. `at` is its place in the config, `also` where it was looked."""
+    """One expectation as it came out. `at` is its place in the config, `also` where it was looked.
+
+    One that `waits` is not judged yet: its reference run is given when the run is over.
+    """
 
     id: str
     says: str
@@ -24,6 +27,7 @@ class Row:
     found: str | None
     at: Location
     also: tuple[Location, ...] = ()
+    waits: bool = False
 
     def document(self) -> dict[str, Any]:
         return {"id": self.id, "says": self.says, "status": str(self.status), "found": self.found}
@@ -34,6 +38,10 @@ class _Judged:
     status: Status
     found: str | None
     also: tuple[Location, ...] = ()
+    waits: bool = False
+
+
+_WAITS = _Judged(Status.SKIPPED, "waits for the reference run: toolkit seal RUN_DIR --reference DIR", waits=True)
 
 
 def judge(run: Run) -> list[Row]:
@@ -44,27 +52,29 @@ def judge(run: Run) -> list[Row]:
     config = run.document("resolved_config") or {}
     compared = _Compared(run)
     rows = []
-    for i, entry in enumerate(config.get("config", {}).get("expect", [])):
+    promised = config.get("config", {}).get("expect", [])
+    for i, entry in enumerate(promised if isinstance(promised, list) else [promised]):
         try:
             promise = expectation.parse(entry)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             says, found = "an expectation that this version cannot read", _Judged(Status.BLOCKED, str(error))
         else:
             says, found = words(promise), _judge(run, promise, compared)
             if not promise.required:
                 found = _softened(promise, found)
         # Where the promise names what it is about, so that the quoted line says more than a bracket.
-        kind = next((kind for kind in expectation.KINDS if kind in entry), None)
-        at = Location("resolved_config.json", pointer=pointer("config", "expect", i, *([kind] if kind else [])))
-        rows.append(Row(f"expect/{i}", says, found.status, found.found, at, found.also))
+        kind = [kind for kind in expectation.KINDS if isinstance(entry, dict) and kind in entry][:1]
+        at = Location("resolved_config.json", pointer=pointer("config", "expect", i, *kind))
+        rows.append(Row(f"expect/{i}", says, found.status, found.found, at, found.also, found.waits))
     return rows
 
 
 def _softened(promise: Expectation, found: _Judged) -> _Judged:
-    """What was not required: a miss is a warning; what is absent, or has nothing to be compared with, is listed."""
-    absent = found.status is Status.BLOCKED or isinstance(promise, ArtifactPresent | ContrastPresent)
+    """What was not required: an artifact or a contrast that is absent is listed; a number that was not met, or could not
+    be judged, is a warning: to leave it out is never better than to miss it."""
     if found.status in (Status.FAILED, Status.BLOCKED):
-        return _Judged(Status.SKIPPED if absent else Status.WARNED, found.found, found.also)
+        listed = isinstance(promise, ArtifactPresent | ContrastPresent)
+        return _Judged(Status.SKIPPED if listed else Status.WARNED, found.found, found.also)
     return found
 
 
@@ -120,7 +130,7 @@ class _Compared:
         if self._run.reference is not None:
             return None
         if self._run.ongoing:
-            return _Judged(Status.SKIPPED, "waits for the reference run: toolkit seal RUN_DIR --reference DIR")
+            return _WAITS
         return _Judged(Status.BLOCKED, "there is no reference run: give one with --reference DIR")
 
     @property
@@ -146,6 +156,8 @@ def _judge(run: Run, promise: Expectation, compared: _Compared) -> _Judged:
     hard = next(line for line in lines if line["role"] == "HN-FT")
     if hard["found"]:
         return _Judged(Status.PASSED, hard["name"], (Location(hard["place"]),))
+    if run.ongoing and run.reference is None:
+        return _WAITS  # it may be the reference that was trained with them
     return _Judged(Status.FAILED, f"none; searched: {', '.join(hard['searched'])}")
 
 
@@ -200,6 +212,8 @@ def _history(run: Run, promise: HistoryBand) -> _Judged:
     if broken:
         return _Judged(Status.BLOCKED, f"{', '.join(broken)} does not keep its contract")
     points = _points(run, promise.history)
+    if len(places := sorted({place.path for _, _, place in points})) > 1:
+        return _Judged(Status.BLOCKED, f"stands in more than one history: {', '.join(places)}")
     if len(points) < promise.after:
         if (run.document("summary") or {}).get("status") != "ok":
             return _Judged(Status.BLOCKED, "not there yet: the run did not come to its end")

@@ -56,7 +56,8 @@ def run(
     steps = plan(config, layout, pack)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    expectation.hold(config, pack.metric_keys, [f"{step.name}.{output}" for step in steps for output in step.outputs])
+    outputs = {f"{step.name}.{output}": contract for step in steps for output, (contract, _, _) in step.outputs.items()}
+    expectation.hold(config, pack.metric_keys, outputs)
     compared = open_run(reference, layout, pack.contracts, pack.metric_keys) if reference else None
     models = named_models(config, steps)
     for step in steps:
@@ -85,8 +86,8 @@ def run(
     report = Report(engine.metadata.get("run_id"), section["name"], artifacts, tuple(engine.outcomes.values()))
     if stop:
         return Result(root, report, stop.exit_code, stop.message)
-    rows = acceptance.judge(engine.run())
-    waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.status is Status.SKIPPED)
+    rows = acceptance.judge(engine.run()) if compared is None else []
+    waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.waits)
     return Result(root, report, report.exit_code(), waiting=waiting)
 
 
@@ -115,7 +116,7 @@ def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
         if check.id in engine.outcomes or check.kinds & waiting:
             continue
         judged = judge(run, check)
-        outcome = engine.policy.apply(judged, engine.metadata["name"], write.now()[:10])
+        outcome = engine.policy.apply(judged, check.severity, engine.metadata["name"], write.now()[:10])
         engine.outcomes[check.id] = outcome
         engine.tell(Event("check", None, f"{check.id}: {outcome.status}", outcome=outcome))
         if outcome.status is Status.FAILED and not ended:
