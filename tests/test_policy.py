@@ -71,7 +71,9 @@ def test_what_could_not_be_judged_cannot_be_waived(status: Status, tmp_path: Pat
 
 
 def test_what_was_left_unjudged_beside_a_waived_failure_stays_so(tmp_path: Path) -> None:
-    found = read(tmp_path).apply(outcome(error(), reason="the rest is not there"), Severity.ERROR, "ft_mnr", "2026-01-01")
+    found = read(tmp_path).apply(
+        outcome(error(), reason="the rest is not there"), Severity.ERROR, "ft_mnr", "2026-01-01"
+    )
     assert found.status is Status.BLOCKED
 
 
@@ -135,7 +137,9 @@ def test_a_project_sets_the_severity_of_a_check_and_it_shows() -> None:
         ["summary.json: warning: it failed (softened to warning by the project's settings)"],
     )
     warned = Finding("odd", Location("a"), Severity.WARNING)
-    harder = Policy({"run-finished": Severity.ERROR}).apply(outcome(warned, status=Status.WARNED), Severity.WARNING, "one", "2026-01-01")
+    harder = Policy({"run-finished": Severity.ERROR}).apply(
+        outcome(warned, status=Status.WARNED), Severity.WARNING, "one", "2026-01-01"
+    )
     assert (harder.status, told(harder)) == (
         Status.FAILED,
         ["a: error: odd (hardened to error by the project's settings)"],
