@@ -16,7 +16,7 @@ import pytest
 
 from sealkit import acceptance, digest, expectation, observe, pipeline, policy, write
 from sealkit.audit import audit
-from sealkit.finding import Report, Status, UsageError, Verdict
+from sealkit.finding import Report, Severity, Status, UsageError, Verdict
 from sealkit.metric_keys import MetricKeys
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.pipeline import Result
@@ -27,6 +27,7 @@ from sealkit.seal import Sealed, seal
 from sealkit.verify import Verification, verify
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 BASES, CASES = HERE / "checks" / "_base", HERE / "checks" / "expectations-met"
 PACK = Pack(stage_package="tests.pack")
 TOY = """\
@@ -134,9 +135,9 @@ def test_the_same_with_an_expired_waiver_fails_and_says_since_when(tmp_path: Pat
     again = sealed(tmp_path, path, signed)
     assert (again.report.verdict, verified(path).exit_code) == (Verdict.FAIL, 1)
     assert rows(path)[0][0] == "failed"
-    assert (
+    assert text.outcome(judged(again.report)).endswith(
         "waivers.yaml:3: expectations-met: the waiver of Ada Byron expired on 2020-12-31: "
-        "small index until the new disks are here\n" in text.outcome(judged(again.report))
+        "small index until the new disks are here\n  fix: put it right, or have the waiver signed anew"
     )
     assert "## Waivers" not in (path / "seal/SEAL.md").read_text("utf-8")
 
@@ -152,7 +153,7 @@ def test_a_seal_is_judged_by_the_day_on_which_it_was_made(tmp_path: Path, monkey
 
 def test_what_is_softened_by_the_settings_says_so_on_the_page(tmp_path: Path) -> None:
     path = tmp_path / run(tmp_path).path
-    softer = Policy({"expectations-met": policy.Severity.WARNING})
+    softer = Policy({"expectations-met": Severity.WARNING})
     assert sealed(tmp_path, path, softer).report.verdict is Verdict.WARNINGS
     assert verified(path).exit_code == 0
     assert rows(path)[0][0] == "warned"
@@ -395,13 +396,11 @@ def test_a_key_of_two_histories_is_judged_in_neither(tmp_path: Path) -> None:
 RANK = {Verdict.PASS: 2, Verdict.WARNINGS: 1, Verdict.INCONCLUSIVE: 0, Verdict.FAIL: 0}
 
 
-@pytest.mark.parametrize("case", [None, "pass_met", "fail_metric", "fail_not_required"])
-@pytest.mark.parametrize("signed", [False, True])
-def test_a_file_that_is_gone_never_improves_the_verdict(case: str | None, signed: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("case", "signed"), [("pass_met", False), ("fail_metric", True), ("fail_not_required", False)])
+def test_a_file_that_is_gone_never_improves_the_verdict(case: str, signed: bool, tmp_path: Path) -> None:
     path = Path(shutil.copytree(BASES / "finetuned", tmp_path / "outputs/finetuned"))
-    if case:
-        for name in (name for name in digest.walk(CASES / case) if name != "case.json" and name != "expected.txt"):
-            shutil.copyfile(CASES / case / name, path / name)
+    for name in (name for name in digest.walk(CASES / case) if name not in ("case.json", "expected.txt")):
+        shutil.copyfile(CASES / case / name, path / name)
     kept = waivers(tmp_path) if signed else Policy()
 
     def verdict() -> Verdict:
@@ -434,15 +433,32 @@ def test_by_the_command_alone(tmp_path: Path) -> None:
     assert "(waived by Ada Byron until 2999-12-31: small index until the new disks are here)" in found.stdout
     assert found.stdout.endswith("verdict: PASS (with warnings)\n")
     shutil.move(tmp_path / "waivers.yaml", tmp_path / "signed.yaml")
-    assert toolkit("check", str(path), cwd=tmp_path).returncode == 1
-    assert toolkit("check", str(path), "--waivers", "signed.yaml", cwd=tmp_path).returncode == 0
     assert toolkit("seal", str(path), "--waivers", "signed.yaml", cwd=tmp_path).returncode == 0
-    assert toolkit("check", str(path), cwd=tmp_path).returncode == 0
-    assert toolkit("verify", str(path), cwd=tmp_path).returncode == 0
     refused = toolkit("check", str(path), "--waivers", "signed.yaml", cwd=tmp_path)
     assert (refused.returncode, refused.stderr) == (
         2,
         f"toolkit: {path}: is sealed, with the waivers of its seal\n  fix: leave --waivers out\n",
     )
-    absent = toolkit("check", str(path), "--waivers", "absent.yaml", cwd=tmp_path)
-    assert absent.returncode == 2
+
+
+@pytest.mark.slow
+def test_a_retriever_that_misses_what_it_promised(copied: Path) -> None:
+    promised = (
+        '[{metric: "retrieval/test/nDCG@10", at_least: 0.999},'
+        ' {metric: "retrieval/test/nDCG@10", against: reference, not_worse_than: 1}]'
+    )
+    done = toolkit(
+        "run", str(ROOT / "configs/retriever_base.yaml"), f"model.base={copied}/tiny", "run.limit=24",
+        "run.name=promised", "run.output_dir=outputs", f"expect={promised}", "--reference", "outputs/ft_mnr", cwd=copied,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "outputs/promised\n"), done.stderr
+    assert "not judged yet" not in done.stderr
+    path = copied / "outputs/promised"
+    assert document(path / "summary.json")["status"] == "ok"
+    reference = copied / "outputs/ft_mnr"
+    for signed, code in ((Policy(), 1), (waivers(copied, AFTER, "promised"), 0), (waivers(copied, BEFORE), 1)):
+        assert sealed(copied, path, signed, reference).report.exit_code() == code
+        assert [status for status, _ in rows(path)] == ["failed" if code else "warned", "passed"]
+        assert ("Ada Byron" in (path / "seal/SEAL.md").read_text("utf-8")) == bool(signed.waivers)
+        assert verified(path).exit_code == code
+        shutil.rmtree(path / "seal")
