@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from sealkit import digest
 from sealkit.config import Params
 from sealkit.contract import did_you_mean
-from sealkit.finding import pointer
+from sealkit.finding import Location, Status, pointer
 from sealkit.metric_keys import MetricKeys
 from sealkit.sources import Config
 
@@ -113,6 +114,16 @@ KINDS: Mapping[str, type[Expectation]] = {
 }
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How a promise came out, what was found, and where. One that `waits` is judged once its reference run is given."""
+
+    status: Status
+    found: str | None
+    also: tuple[Location, ...] = ()
+    waits: bool = False
+
+
 def parse(entry: Any) -> Expectation:
     """One entry of `expect`. Raises ValueError, in words, where it is none."""
     if not isinstance(entry, Mapping):
@@ -189,3 +200,8 @@ def _out_of_range(
 def identity(entries: Any) -> str:
     """The digest by which a run fixes its expectations before the first stage."""
     return digest.of_value(entries)
+
+
+def within(value: float, low: float | None, high: float | None) -> bool:
+    """Whether a value keeps its bounds, those included."""
+    return (low is None or value >= low) and (high is None or value <= high)
