@@ -18,13 +18,17 @@ def find(run: View) -> Iterator[Finding]:
             also=(metadata.at("expect"),),
             fix="put the expectations back as they were; to expect something else, run the config again",
         )
-    yield from changed_since(run)
     rows = judge_expectations(run.run)
     for row in rows:
         if row.status in WORDS:
             message = f"expected {row.says}; found {row.found}"
             yield Finding(message, row.at, severity=WORDS[row.status], also=row.also)
     blocked = [f"{row.says}: {row.found}" for row in rows if row.status == "blocked"]
+    gone = [source for source in config.document["sources"] if source not in run.files]
+    if not gone:
+        yield from changed_since(run)
+    elif promised:
+        blocked.append(f"whether it is what was promised: {', '.join(gone)} is not there")
     if blocked:
         raise Blocked(f"cannot be judged: {'; '.join(blocked)}", "complete the run, or give --reference DIR")
 
@@ -38,7 +42,7 @@ def changed_since(run: View) -> Iterator[Finding]:
     stated = [
         (source, said["expect"])
         for source in config.document["sources"]
-        if source in run.files and isinstance(said := run.yaml(source), dict) and "expect" in said
+        if isinstance(said := run.yaml(source), dict) and "expect" in said
     ]
     source, last = stated[-1] if stated else ("", [])
     if "${" not in str(last) and expectations_identity(last) != expectations_identity(promised):

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from sealkit import digest
-from sealkit.audit import audit, judge, judge_artifacts, promises
+from sealkit.audit import SHOWN, audit, judge, judge_artifacts, promises
 from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Location, Outcome, ReadError, Report, Severity, Status, Verdict
 from sealkit.observe import check as check_directory
 from sealkit.pack import BUILT_IN
+from sealkit.policy import Policy, Waiver
 from sealkit.rundir import Run, open_run
 
 BASES = Path(__file__).parent / "checks" / "_base"
@@ -527,3 +528,42 @@ def test_judging_twice_comes_out_the_same(root: Path) -> None:
     (root / "metrics.json").write_text('{"time/data": "quick"}', "utf-8")
     change(root / "summary.json", lambda summary: summary.update(run_id="other-1"))
     assert dataclasses.asdict(audited(root)) == dataclasses.asdict(audited(root))
+
+
+# What a check did not come to cannot be waived or softened.
+
+SIGNED = Waiver("a-check", "*", "*", "*", "Ada", "known", "2999-01-01", 3)
+
+
+def many(count: int, last: Severity | None) -> Callable[[View], Iterator[Finding]]:
+    def find(run: View) -> Iterator[Finding]:
+        for _ in range(count - 1):
+            yield Finding("is wrong", run.one("metrics").at("time/data"), Severity.WARNING)
+        yield Finding("is wrong", run.one("metrics").at("time/data"), last)
+
+    return find
+
+
+def under(policy: Policy, run: Run, check: Check) -> Outcome:
+    return policy.apply(judge(run, check), check.severity, "retrieval", "2026-01-01")
+
+
+@pytest.mark.parametrize("count", [SHOWN, SHOWN + 1, 3 * SHOWN])
+def test_an_error_beyond_those_that_are_told_still_counts(count: int, root: Path) -> None:
+    check = a_check(many(count, None))
+    outcome = judge(opened(root), check)
+    assert (outcome.status, len(outcome.findings)) == (Status.FAILED, min(count, SHOWN + 1))
+    assert judge(opened(root), a_check(many(count, Severity.WARNING))).status is Status.WARNED
+    waived = under(Policy(waivers=(SIGNED,)), opened(root), check)
+    assert waived.status is (Status.WARNED if count == SHOWN else Status.FAILED)
+
+
+@pytest.mark.parametrize("policy", [Policy(waivers=(SIGNED,)), Policy({"a-check": Severity.WARNING})])
+def test_a_check_that_was_cut_off_by_a_broken_file_is_not_waived(policy: Policy, root: Path) -> None:
+    def find(run: View) -> Iterator[Finding]:
+        yield from at_key(run)
+        raise ReadError("is no index", Location("stages/index/index/ids.txt", line=2))
+
+    outcome = under(policy, opened(root), a_check(find))
+    assert outcome.status is Status.FAILED
+    assert [str(finding.severity) for finding in outcome.findings] == ["warning", "error"]

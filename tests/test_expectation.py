@@ -46,16 +46,16 @@ def refused(folder: Path, *entries: str) -> str:
         ),
         (
             "{metric: retrieval/test/nDCG@10}",
-            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: retrieval/test/nDCG@10, not_worse_than: 0.1}",
-            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: retrieval/test/nDCG@10, against: reference, at_least: 0.1}",
             "toy.yaml:7: expect.0: `against: reference` takes one of not_worse_than and better_than, and no bound\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: train/loss, against: reference, better_than: 0}",
@@ -68,21 +68,40 @@ def refused(folder: Path, *entries: str) -> str:
         (
             "{metric: train/loss, history: train/loss, at_most: 1}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found metric, history\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{required: true}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found none of them\n"
-            "  fix: see docs/expectations.md",
+            "  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{metric: train/loss, at_most: 1, after: 2}",
-            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: see docs/expectations.md",
+            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         (
             "{artifact: rows.ranking}",
             "toy.yaml:7: expect.0: `rows.ranking` is no output of a stage; did you mean `rows.rankings`?\n"
             "  fix: known: rows.corpus, rows.queries, rows.qrels, rows.rankings, measure.per_query_metrics",
+        ),
+        (
+            "{history: train/loss, at_most: 1}",
+            "toy.yaml:7: expect.0: no stage of this pipeline writes a metric history\n"
+            "  fix: expect a metric, or add a stage that trains",
+        ),
+        (
+            "{metric: retrieval/test/nDCG@10, at_least: 50}",
+            "toy.yaml:7: expect.0: no value of retrieval/test/nDCG@10 can meet it: it lies between 0 and 1\n"
+            "  fix: expect what can come true",
+        ),
+        (
+            "{metric: retrieval/test/nDCG@10, at_least: 0.6, at_most: 0.5}",
+            "toy.yaml:7: expect.0: no value of retrieval/test/nDCG@10 can meet it: it lies between 0 and 1\n"
+            "  fix: expect what can come true",
+        ),
+        (
+            "{history: train/loss, at_most: 1, better: lower}",
+            "toy.yaml:7: expect.0: better goes with fall_from_best\n  fix: see `expect` in spec/pipeline/v1.schema.json",
         ),
         ("{metric: train/loss, at_lest: 1}", "toy.yaml:7: unknown key `at_lest`; did you mean `at_least`?"),
         ("nothing", 'toy.yaml:7: expect.0: expected object, found string "nothing"'),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sealkit import delta, expectation, lineage
-from sealkit.expectation import ArtifactPresent, ContrastPresent, Expectation, HistoryBand, MetricBound
+from sealkit import band, delta, expectation, lineage
+from sealkit.expectation import ArtifactPresent, ContrastPresent, Expectation, HistoryBand, Judged, MetricBound
 from sealkit.finding import Location, Status, pointer
 from sealkit.rundir import Artifact, Run
 
@@ -16,7 +16,10 @@ LEVEL_P = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """One expectation as it came out. `at` is its place in the config, `also` where it was looked."""
+    """One expectation as it came out. `at` is its place in the config, `also` where it was looked.
+
+    One that `waits` is not judged yet: its reference run is given when the run is over.
+    """
 
     id: str
     says: str
@@ -24,16 +27,13 @@ class Row:
     found: str | None
     at: Location
     also: tuple[Location, ...] = ()
+    waits: bool = False
 
     def document(self) -> dict[str, Any]:
         return {"id": self.id, "says": self.says, "status": str(self.status), "found": self.found}
 
 
-@dataclass(frozen=True)
-class _Judged:
-    status: Status
-    found: str | None
-    also: tuple[Location, ...] = ()
+_WAITS = Judged(Status.SKIPPED, "waits for the reference run: toolkit seal RUN_DIR --reference DIR", waits=True)
 
 
 def judge(run: Run) -> list[Row]:
@@ -44,27 +44,29 @@ def judge(run: Run) -> list[Row]:
     config = run.document("resolved_config") or {}
     compared = _Compared(run)
     rows = []
-    for i, entry in enumerate(config.get("config", {}).get("expect", [])):
+    promised = config.get("config", {}).get("expect", [])
+    for i, entry in enumerate(promised if isinstance(promised, list) else [promised]):
         try:
             promise = expectation.parse(entry)
-        except (ValueError, TypeError) as error:
-            says, found = "an expectation that this version cannot read", _Judged(Status.BLOCKED, str(error))
+        except ValueError as error:
+            says, found = "an expectation that this version cannot read", Judged(Status.BLOCKED, str(error))
         else:
             says, found = words(promise), _judge(run, promise, compared)
             if not promise.required:
                 found = _softened(promise, found)
         # Where the promise names what it is about, so that the quoted line says more than a bracket.
-        kind = next((kind for kind in expectation.KINDS if kind in entry), None)
-        at = Location("resolved_config.json", pointer=pointer("config", "expect", i, *([kind] if kind else [])))
-        rows.append(Row(f"expect/{i}", says, found.status, found.found, at, found.also))
+        kind = [kind for kind in expectation.KINDS if isinstance(entry, dict) and kind in entry][:1]
+        at = Location("resolved_config.json", pointer=pointer("config", "expect", i, *kind))
+        rows.append(Row(f"expect/{i}", says, found.status, found.found, at, found.also, found.waits))
     return rows
 
 
-def _softened(promise: Expectation, found: _Judged) -> _Judged:
-    """What was not required: a miss is a warning; what is absent, or has nothing to be compared with, is listed."""
-    absent = found.status is Status.BLOCKED or isinstance(promise, ArtifactPresent | ContrastPresent)
+def _softened(promise: Expectation, found: Judged) -> Judged:
+    """What was not required: an artifact or a contrast that is absent is listed; a number that was not met, or could not
+    be judged, is a warning: to leave it out is never better than to miss it."""
     if found.status in (Status.FAILED, Status.BLOCKED):
-        return _Judged(Status.SKIPPED if absent else Status.WARNED, found.found, found.also)
+        listed = isinstance(promise, ArtifactPresent | ContrastPresent)
+        return Judged(Status.SKIPPED if listed else Status.WARNED, found.found, found.also)
     return found
 
 
@@ -103,10 +105,6 @@ def _since(promise: HistoryBand) -> str:
     return f", from evaluation {promise.after} on" if promise.after > 1 else ""
 
 
-def _within(value: float, low: float | None, high: float | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
 class _Compared:
     """The comparison with the reference run, made when it is first asked for."""
 
@@ -115,13 +113,13 @@ class _Compared:
         self._found: dict[str, Any] | None = None
 
     @property
-    def absent(self) -> _Judged | None:
+    def absent(self) -> Judged | None:
         """What to say where there is no reference run: while a run goes on, it is still to come."""
         if self._run.reference is not None:
             return None
         if self._run.ongoing:
-            return _Judged(Status.SKIPPED, "waits for the reference run: toolkit seal RUN_DIR --reference DIR")
-        return _Judged(Status.BLOCKED, "there is no reference run: give one with --reference DIR")
+            return _WAITS
+        return Judged(Status.BLOCKED, "there is no reference run: give one with --reference DIR")
 
     @property
     def found(self) -> dict[str, Any]:
@@ -130,14 +128,14 @@ class _Compared:
         return self._found
 
 
-def _judge(run: Run, promise: Expectation, compared: _Compared) -> _Judged:
+def _judge(run: Run, promise: Expectation, compared: _Compared) -> Judged:
     match promise:
         case MetricBound(against="reference"):
             return _against(run, promise, compared)
         case MetricBound():
             return _bound(run, promise)
         case HistoryBand():
-            return _history(run, promise)
+            return band.judge(run, promise)
         case ArtifactPresent():
             return _artifact(run, promise)
         case ContrastPresent(contrast="pre_post"):
@@ -145,31 +143,33 @@ def _judge(run: Run, promise: Expectation, compared: _Compared) -> _Judged:
     lines = lineage.lines(run, run.reference)
     hard = next(line for line in lines if line["role"] == "HN-FT")
     if hard["found"]:
-        return _Judged(Status.PASSED, hard["name"], (Location(hard["place"]),))
-    return _Judged(Status.FAILED, f"none; searched: {', '.join(hard['searched'])}")
+        return Judged(Status.PASSED, hard["name"], (Location(hard["place"]),))
+    if run.ongoing and run.reference is None:
+        return _WAITS  # it may be the reference that was trained with them
+    return Judged(Status.FAILED, f"none; searched: {', '.join(hard['searched'])}")
 
 
-def _bound(run: Run, promise: MetricBound) -> _Judged:
+def _bound(run: Run, promise: MetricBound) -> Judged:
     metrics = run.one("metrics")
     if metrics is None or metrics.problems:
-        return _Judged(Status.BLOCKED, "metrics.json is not there, or does not keep its contract")
+        return Judged(Status.BLOCKED, "metrics.json is not there, or does not keep its contract")
     if promise.metric not in metrics.document:
         if (run.document("summary") or {}).get("status") != "ok":
-            return _Judged(Status.BLOCKED, "not there yet: the run did not come to its end", (metrics.at(),))
-        return _Judged(Status.FAILED, "not measured", (metrics.at(),))
+            return Judged(Status.BLOCKED, "not there yet: the run did not come to its end", (metrics.at(),))
+        return Judged(Status.FAILED, "not measured", (metrics.at(),))
     value = metrics.document[promise.metric]
-    met = _within(value, promise.at_least, promise.at_most)
-    return _Judged(Status.PASSED if met else Status.FAILED, repr(value), (metrics.at(promise.metric),))
+    met = expectation.within(value, promise.at_least, promise.at_most)
+    return Judged(Status.PASSED if met else Status.FAILED, repr(value), (metrics.at(promise.metric),))
 
 
-def _against(run: Run, promise: MetricBound, compared: _Compared) -> _Judged:
+def _against(run: Run, promise: MetricBound, compared: _Compared) -> Judged:
     if compared.absent:
         return compared.absent
     if compared.found["differs"]:
-        return _Judged(Status.BLOCKED, f"cannot be compared: {'; '.join(compared.found['differs'])}")
+        return Judged(Status.BLOCKED, f"cannot be compared: {'; '.join(compared.found['differs'])}")
     row = next((row for row in compared.found["rows"] if row["key"] == promise.metric), None)
     if row is None:
-        return _Judged(Status.BLOCKED, "not measured query by query in both runs")
+        return Judged(Status.BLOCKED, "not measured query by query in both runs")
     found = f"{row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}], p {row['p']:.4g}"
     family = run.metric_keys.find(promise.metric)
     low = -row["high"] if family is not None and family.direction == "lower" else row["low"]
@@ -178,80 +178,17 @@ def _against(run: Run, promise: MetricBound, compared: _Compared) -> _Judged:
     else:
         met = low > (promise.better_than or 0) and row["p"] <= LEVEL_P
     metrics = run.one("metrics")
-    return _Judged(Status.PASSED if met else Status.FAILED, found, (metrics.at(promise.metric),) if metrics else ())
+    return Judged(Status.PASSED if met else Status.FAILED, found, (metrics.at(promise.metric),) if metrics else ())
 
 
-Point = tuple[int, float, Location]
-
-
-def _points(run: Run, key: str) -> list[Point]:
-    """(step, value, place) of a key in every metric history of the run, by step."""
-    found = [
-        (row["step"], row["value"], history.at(line=line))
-        for history in run.all("metric_history")
-        for line, row in history.rows()
-        if row["key"] == key
-    ]
-    return sorted(found, key=lambda point: point[0])
-
-
-def _history(run: Run, promise: HistoryBand) -> _Judged:
-    broken = [history.path for history in run.all("metric_history") if history.problems]
-    if broken:
-        return _Judged(Status.BLOCKED, f"{', '.join(broken)} does not keep its contract")
-    points = _points(run, promise.history)
-    if len(points) < promise.after:
-        if (run.document("summary") or {}).get("status") != "ok":
-            return _Judged(Status.BLOCKED, "not there yet: the run did not come to its end")
-        return _Judged(Status.FAILED, f"{len(points)} evaluations, expected at least {promise.after}")
-    if promise.gap_to:
-        return _gap(promise, points, _points(run, promise.gap_to))
-    if promise.fall_from_best is not None:
-        return _fall(run, promise, points)
-    judged = points[promise.after - 1 :]
-    wrong = [point for point in judged if not _within(point[1], promise.at_least, promise.at_most)]
-    point = (wrong or judged[-1:])[0]
-    return _Judged(Status.FAILED if wrong else Status.PASSED, f"{point[1]!r} at step {point[0]}", (point[2],))
-
-
-def _fall(run: Run, promise: HistoryBand, points: list[Point]) -> _Judged:
-    family = run.metric_keys.find(promise.history)
-    sign = -1 if (promise.better or (family.direction if family else "higher")) == "lower" else 1
-    best, fallen = points[0], []
-    for number, point in enumerate(points, 1):
-        best = max(best, point, key=lambda one: sign * one[1])
-        behind = sign * (best[1] - point[1])
-        if number >= promise.after and promise.fall_from_best is not None and behind > promise.fall_from_best:
-            fallen.append((point, best))
-    if fallen:
-        point, best = max(fallen, key=lambda pair: sign * (pair[1][1] - pair[0][1]))
-        found = f"{point[1]!r} at step {point[0]}, after {best[1]!r} at step {best[0]}"
-        return _Judged(Status.FAILED, found, (point[2], best[2]))
-    return _Judged(Status.PASSED, f"{points[-1][1]!r} at the end, best {best[1]!r} at step {best[0]}", (best[2],))
-
-
-def _gap(promise: HistoryBand, points: list[Point], others: list[Point]) -> _Judged:
-    pairs = []
-    for point in points[promise.after - 1 :]:
-        before = [other for other in others if other[0] <= point[0]]
-        if before:
-            pairs.append((point, before[-1]))
-    if not pairs:
-        return _Judged(Status.FAILED, f"{promise.gap_to} has no value at or before these steps")
-    point, other = max(pairs, key=lambda pair: abs(pair[0][1] - pair[1][1]))
-    gap = abs(point[1] - other[1])
-    met = promise.at_most is not None and gap <= promise.at_most
-    return _Judged(Status.PASSED if met else Status.FAILED, f"{gap!r} at step {point[0]}", (point[2], other[2]))
-
-
-def _artifact(run: Run, promise: ArtifactPresent) -> _Judged:
+def _artifact(run: Run, promise: ArtifactPresent) -> Judged:
     found = list(_held(run, promise.artifact))
     if not found:
-        return _Judged(Status.FAILED, "not there")
+        return Judged(Status.FAILED, "not there")
     broken = [artifact for artifact in found if artifact.problems]
     if broken:
-        return _Judged(Status.FAILED, "does not keep its contract", (broken[0].at(),))
-    return _Judged(Status.PASSED, found[0].path, (found[0].at(),))
+        return Judged(Status.FAILED, "does not keep its contract", (broken[0].at(),))
+    return Judged(Status.PASSED, found[0].path, (found[0].at(),))
 
 
 def _held(run: Run, reference: str) -> Iterator[Artifact]:
@@ -262,9 +199,9 @@ def _held(run: Run, reference: str) -> Iterator[Artifact]:
             yield from (a for a in run.artifacts if a.path == place or a.path.startswith(f"{place}/"))
 
 
-def _pre_post(compared: _Compared) -> _Judged:
+def _pre_post(compared: _Compared) -> Judged:
     if compared.absent:
         return compared.absent
     if compared.found["differs"]:
-        return _Judged(Status.FAILED, f"cannot be compared: {'; '.join(compared.found['differs'])}")
-    return _Judged(Status.PASSED, f"{len(compared.found['rows'])} metrics compared")
+        return Judged(Status.FAILED, f"cannot be compared: {'; '.join(compared.found['differs'])}")
+    return Judged(Status.PASSED, f"{len(compared.found['rows'])} metrics compared")

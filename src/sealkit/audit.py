@@ -27,7 +27,7 @@ def audit(run: Run, checks: Mapping[str, Check], sealed: bool = False) -> Report
         run_id=metadata.get("run_id"),
         name=name,
         artifacts=tuple(judge_artifacts(run, sealed)),
-        checks=tuple(kept.apply(judge(run, check, sealed), name, today) for check in checks.values()),
+        checks=tuple(kept.apply(judge(run, check, sealed), check.severity, name, today) for check in checks.values()),
     )
 
 
@@ -69,17 +69,19 @@ def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
     stopped: Status | None = None
     fix: str | None = check.fix
     try:
-        for finding in itertools.islice(check.find(View(run, check.kinds)), SHOWN + 1):
+        findings = iter(check.find(View(run, check.kinds)))
+        for finding in itertools.islice(findings, SHOWN):
             found.append(concrete(run, finding, check.severity))
-        if len(found) > SHOWN:
-            found[SHOWN:] = [Finding("and more, not told", found[-1].at, found[-1].severity)]
+        if more := [finding.severity or check.severity for finding in findings]:
+            worst = Severity.ERROR if Severity.ERROR in more else Severity.WARNING
+            found.append(Finding("and more, not told", found[-1].at, worst, firm=True))
     except Blocked as blocked:
         stopped, reason, fix = Status.BLOCKED, blocked.message, blocked.fix or fix
     except ReadError as error:
         # What breaks its format fails; what cannot be read at all is no failure, and never a pass.
         stopped = Status.FAILED if error.malformed else Status.BLOCKED
         reason, fix = None if error.malformed else f"{error.at}: {error.message}", error.fix or fix
-        trouble = (concrete(run, error.finding(), Severity.ERROR),)
+        trouble = (replace(concrete(run, error.finding(), Severity.ERROR), firm=True),)
         return Outcome(check.id, check.title, _worst(found, stopped), (*found, *trouble), reason, fix)
     except Exception as error:
         # A bug in a check must not pass for a judgement, nor keep the other checks from theirs.

@@ -151,6 +151,10 @@ def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
 
 def _differs(run: Run, reference: Run) -> Iterator[str]:
     """Why two runs cannot be compared query by query, in words."""
+    ids = [(one.document("run_metadata") or {}).get("run_id") for one in (run, reference)]
+    if ids[0] is not None and ids[0] == ids[1]:
+        yield "the reference is the run itself"
+        return
     for one, name in ((run, "the run"), (reference, "the reference")):
         if (one.document("summary") or {}).get("status") != "ok":
             yield f"{name} did not come to its end"

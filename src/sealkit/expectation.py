@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -10,15 +12,16 @@ from pydantic import Field, ValidationError, model_validator
 from sealkit import digest
 from sealkit.config import Params
 from sealkit.contract import did_you_mean
-from sealkit.finding import pointer
+from sealkit.finding import Location, Status, pointer
 from sealkit.metric_keys import MetricKeys
 from sealkit.sources import Config
 
 Amount = Annotated[float, Field(ge=0)]
+WAY_OUT = "see `expect` in spec/pipeline/v1.schema.json"
 
 
 class Expectation(Params):
-    """A promise. Where it is not `required`, breaking it is a warning, and what it asks of may be absent."""
+    """A promise. Where it is not `required`, breaking it is a warning, and an artifact or a contrast may be absent."""
 
     required: bool = True
 
@@ -78,6 +81,8 @@ class HistoryBand(Expectation):
         bounded = self.at_least is not None or self.at_most is not None
         if self.fall_from_best is not None and (bounded or self.gap_to):
             raise ValueError("fall_from_best stands alone; write another expectation for bounds")
+        if self.better and self.fall_from_best is None:
+            raise ValueError("better goes with fall_from_best")
         if self.gap_to and (self.at_most is None or self.at_least is not None):
             raise ValueError("gap_to takes at_most, the largest gap")
         if not bounded and self.fall_from_best is None:
@@ -109,8 +114,20 @@ KINDS: Mapping[str, type[Expectation]] = {
 }
 
 
-def parse(entry: Mapping[str, Any]) -> Expectation:
+@dataclass(frozen=True)
+class Judged:
+    """How a promise came out, what was found, and where. One that `waits` is judged once its reference run is given."""
+
+    status: Status
+    found: str | None
+    also: tuple[Location, ...] = ()
+    waits: bool = False
+
+
+def parse(entry: Any) -> Expectation:
     """One entry of `expect`. Raises ValueError, in words, where it is none."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"expected a mapping, found {entry!r:.100}")
     named = [kind for kind in KINDS if kind in entry]
     if len(named) != 1:
         raise ValueError(f"expected one of {', '.join(KINDS)}, found {', '.join(named) or 'none of them'}")
@@ -126,38 +143,65 @@ def parse(entry: Mapping[str, Any]) -> Expectation:
         raise ValueError(f"{where}: {message}" if where else message) from None
 
 
-def hold(config: Config, metric_keys: MetricKeys, outputs: Collection[str]) -> None:
-    """Hold every expectation against what can be judged. `outputs` are the `stage.output` of the plan.
+def hold(config: Config, metric_keys: MetricKeys, outputs: Mapping[str, str]) -> None:
+    """Hold every expectation against what can be judged. `outputs` are the `stage.output` of the plan with their contracts.
 
     Raises UsageError: what cannot be judged is refused before the run, and never ignored.
     """
     for i, entry in enumerate(config.data.get("expect", [])):
-        where = pointer("expect", i)
         try:
-            expectation = parse(entry)
+            found = _refusal(parse(entry), metric_keys, outputs)
         except ValueError as error:
-            raise config.error(where, f"expect.{i}: {error}", "see docs/expectations.md") from None
-        for key in expectation.metric_names():
-            family = metric_keys.find(key)
-            if family is None:
-                close = metric_keys.suggest(key)
-                hint = f"; did you mean `{close}`?" if close else ""
-                fix = "expect a key of spec/metrics/keys.yaml"
-                raise config.error(where, f"expect.{i}: unknown metric key `{key}`{hint}", fix)
-            needs_direction = (
-                isinstance(expectation, HistoryBand)
-                and expectation.fall_from_best is not None
-                and expectation.better is None
-            ) or (isinstance(expectation, MetricBound) and expectation.against is not None)
-            if needs_direction and family.direction not in ("higher", "lower"):
-                fix = "add `better: lower`" if isinstance(expectation, HistoryBand) else "compare another metric"
-                raise config.error(where, f"expect.{i}: of {key} nobody knows whether more is better", fix)
-        if isinstance(expectation, ArtifactPresent) and expectation.artifact not in outputs:
-            message = f"expect.{i}: `{expectation.artifact}` is no output of a stage"
-            fix = f"known: {', '.join(outputs)}"
-            raise config.error(where, message + did_you_mean(expectation.artifact, outputs), fix)
+            found = str(error), WAY_OUT
+        if found:
+            raise config.error(pointer("expect", i), f"expect.{i}: {found[0]}", found[1])
+
+
+def _refusal(promise: Expectation, metric_keys: MetricKeys, outputs: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why an expectation could not be judged, or be met, by any run of these stages, and the way out."""
+    for key in promise.metric_names():
+        if metric_keys.find(key) is None:
+            close = metric_keys.suggest(key)
+            hint = f"; did you mean `{close}`?" if close else ""
+            return f"unknown metric key `{key}`{hint}", "expect a key of spec/metrics/keys.yaml"
+    match promise:
+        case MetricBound(metric=key, against="reference") if not _directed(metric_keys, key):
+            return f"of {key} nobody knows whether more is better", "compare another metric"
+        case MetricBound(metric=key):
+            return _out_of_range(metric_keys, key, promise.at_least, promise.at_most)
+        case HistoryBand(history=key, fall_from_best=float(), better=None) if not _directed(metric_keys, key):
+            return f"of {key} nobody knows whether more is better", "add `better: lower`"
+        case HistoryBand() if "metric_history/v1" not in outputs.values():
+            return "no stage of this pipeline writes a metric history", "expect a metric, or add a stage that trains"
+        case HistoryBand(history=key, gap_to=None):
+            return _out_of_range(metric_keys, key, promise.at_least, promise.at_most)
+        case ArtifactPresent(artifact=name) if name not in outputs:
+            return f"`{name}` is no output of a stage{did_you_mean(name, outputs)}", f"known: {', '.join(outputs)}"
+    return None
+
+
+def _directed(metric_keys: MetricKeys, key: str) -> bool:
+    family = metric_keys.find(key)
+    return family is not None and family.direction in ("higher", "lower")
+
+
+def _out_of_range(
+    metric_keys: MetricKeys, key: str, at_least: float | None, at_most: float | None
+) -> tuple[str, str] | None:
+    """Bounds that no value can meet."""
+    family = metric_keys.find(key)
+    low = family.low if family is not None and family.low is not None else -math.inf
+    high = family.high if family is not None and family.high is not None else math.inf
+    if max(low, -math.inf if at_least is None else at_least) > min(high, math.inf if at_most is None else at_most):
+        return f"no value of {key} can meet it: it lies between {low:g} and {high:g}", "expect what can come true"
+    return None
 
 
 def identity(entries: Any) -> str:
     """The digest by which a run fixes its expectations before the first stage."""
     return digest.of_value(entries)
+
+
+def within(value: float, low: float | None, high: float | None) -> bool:
+    """Whether a value keeps its bounds, those included."""
+    return (low is None or value >= low) and (high is None or value <= high)

@@ -69,7 +69,8 @@ class Location:
 class Finding:
     """One thing that is wrong. `severity` None means: the severity of the check that found it.
 
-    `waiver` (owner, reason, expires) is set where somebody signed for it.
+    `waiver` (owner, reason, expires) is set where somebody signed for it. One that is `firm` speaks of what nobody looked at,
+    and nothing softens it.
     """
 
     message: str
@@ -78,6 +79,7 @@ class Finding:
     also: tuple[Location, ...] = ()
     fix: str | None = None
     waiver: Mapping[str, str] | None = None
+    firm: bool = False
 
 
 @dataclass(frozen=True)

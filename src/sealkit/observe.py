@@ -20,7 +20,7 @@ NO_POLICY = Policy()
 def look(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Run:
     """Open a run for judging: a sealed one with what its seal observed, another with the world as it is now.
 
-    Raises UsageError where a sealed run is to be judged by another reference or policy than its seal.
+    A sealed run is judged by the policy of its seal. Raises UsageError where it is to be held against another reference.
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     if (path / FOLDER).exists():

@@ -109,8 +109,8 @@ def _run(engine: Engine, steps: list[Step], command: list[str], lock: write.Lock
     report = Report(engine.metadata.get("run_id"), name, artifacts, tuple(engine.outcomes.values()))
     if stop:
         return Result(engine.root, report, stop.exit_code, stop.message)
-    rows = acceptance.judge(engine.run())
-    waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.status is Status.SKIPPED)
+    rows = acceptance.judge(engine.run()) if engine.reference is None else []
+    waiting = tuple(f"{row.says}: {row.found}" for row in rows if row.waits)
     return Result(engine.root, report, report.exit_code(), waiting=waiting)
 
 
@@ -143,7 +143,7 @@ def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
         if check.id in engine.outcomes or check.kinds & waiting:
             continue
         judged = judge(run, check)
-        outcome = engine.policy.apply(judged, engine.metadata["name"], write.now()[:10])
+        outcome = engine.policy.apply(judged, check.severity, engine.metadata["name"], write.now()[:10])
         engine.outcomes[check.id] = outcome
         engine.tell(Event("check", None, f"{check.id}: {outcome.status}", outcome=outcome))
         if outcome.status is Status.FAILED and not ended:

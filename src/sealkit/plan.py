@@ -53,7 +53,8 @@ def prepare(path: Path, overrides: list[str], pack: Pack) -> Plan:
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
     config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
     steps = plan(config, layout, pack)
-    expectation.hold(config, pack.metric_keys, [f"{step.name}.{output}" for step in steps for output in step.outputs])
+    outputs = {f"{step.name}.{output}": contract for step in steps for output, (contract, _, _) in step.outputs.items()}
+    expectation.hold(config, pack.metric_keys, outputs)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
     return Plan(config, layout, steps, named_models(config, steps), root)

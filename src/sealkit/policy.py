@@ -39,8 +39,14 @@ class Waiver:
     def concerns(self, check: str, run_name: str) -> bool:
         return self.check == check and fnmatchcase(run_name, self.run)
 
+    def holds(self, today: str) -> bool:
+        return self.problem is None and self.expires >= today
+
     def covers(self, finding: Finding) -> bool:
-        return fnmatchcase(finding.at.path, self.path) and fnmatchcase(finding.at.pointer or "", self.at)
+        """Whether a finding is in its scope: at the place that it names, or below it."""
+        where = finding.at.pointer or ""
+        there = fnmatchcase(where, self.at) or fnmatchcase(where, f"{self.at}/*")
+        return there and fnmatchcase(finding.at.path, self.path) and not finding.firm
 
 
 @dataclass(frozen=True)
@@ -61,58 +67,66 @@ class Policy:
             "waivers": [asdict(waiver) for waiver in self.waivers],
         }
 
-    def apply(self, outcome: Outcome, run_name: str, today: str) -> Outcome:
-        """The outcome of a check under this policy."""
-        findings = [self._with_severity(outcome.id, finding) for finding in outcome.findings]
+    def apply(self, outcome: Outcome, severity: Severity, run_name: str, today: str) -> Outcome:
+        """The outcome of a check under this policy. `severity` is the check's own, `today` a day like 2027-01-31."""
+        findings = [self._with_severity(outcome.id, severity, finding) for finding in outcome.findings]
         told: list[Finding] = []
-        for waiver in self.waivers:
+        # What holds comes first, so that it does not matter in which order the file has them.
+        for waiver in sorted(self.waivers, key=lambda one: not one.holds(today)):
             if waiver.concerns(outcome.id, run_name):
-                findings, more = _waive(waiver, findings, today, self.file or "waivers.yaml", outcome.status)
-                told += more
+                covered = [i for i, finding in enumerate(findings) if waiver.covers(finding)]
+                if waiver.holds(today):
+                    for i in covered:
+                        findings[i] = self._waived(waiver, findings[i])
+                told += self._said(waiver, [findings[i] for i in covered], outcome.status, today)
         if (findings, told) == (list(outcome.findings), []):
             return outcome
-        status = status_of([*findings, *told]) if outcome.status in _JUDGED else outcome.status
-        if outcome.reason and status is not Status.FAILED:
-            status = Status.BLOCKED  # what it could not judge stays unjudged, whatever was waived of the rest
-        return replace(outcome, findings=(*findings, *told), status=status)
+        findings += told
+        return replace(outcome, findings=tuple(findings), status=_status(outcome, findings))
 
-    def _with_severity(self, check: str, finding: Finding) -> Finding:
-        wanted = self.severities.get(check)
-        if wanted is None or finding.severity is wanted:
+    def _with_severity(self, check: str, severity: Severity, finding: Finding) -> Finding:
+        wanted = self.severities.get(check, severity)
+        # A check that is no harder than before leaves alone what it says more softly itself.
+        if wanted is severity or finding.severity is wanted or finding.firm:
             return finding
         word = "softened" if wanted is Severity.WARNING else "hardened"
         message = f"{finding.message} ({word} to {wanted} by the project's settings)"
         return replace(finding, severity=wanted, message=message)
 
+    def _at(self, waiver: Waiver) -> Location:
+        return Location(self.file or "waivers.yaml", line=waiver.line)
 
-def _waive(
-    waiver: Waiver, findings: list[Finding], today: str, file: str, status: Status
-) -> tuple[list[Finding], list[Finding]]:
-    """The findings with what the waiver covers turned into warnings, and what there is to say of the waiver itself."""
-    at = Location(file, line=waiver.line)
-    if waiver.problem:
-        told = Finding(
-            f"the waiver waives nothing: {waiver.problem}", at, Severity.ERROR, fix="complete it, or remove it"
-        )
-        return findings, [told]
-    covered = [f for f in findings if f.severity is Severity.ERROR and f.waiver is None and waiver.covers(f)]
-    if covered and waiver.expires < today:
-        message = f"the waiver of {waiver.owner} expired on {waiver.expires}: {waiver.reason}"
-        return findings, [Finding(message, at, Severity.ERROR, fix="put it right, or have the waiver signed anew")]
-    if not covered:
-        if status not in _JUDGED:
-            return findings, []  # nobody knows what it would have covered
-        message = f"the waiver of {waiver.owner} matches nothing: {waiver.reason}"
-        return findings, [Finding(message, at, Severity.WARNING, fix="remove it")]
-    signed = {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires}
-    note = f"(waived by {waiver.owner} until {waiver.expires}: {waiver.reason})"
-    waived = [
-        replace(f, severity=Severity.WARNING, message=f"{f.message} {note}", waiver=signed, also=(*f.also, at))
-        if f in covered
-        else f
-        for f in findings
-    ]
-    return waived, []
+    def _waived(self, waiver: Waiver, finding: Finding) -> Finding:
+        if finding.severity is not Severity.ERROR:
+            return finding
+        signed = {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires}
+        message = f"{finding.message} (waived by {waiver.owner} until {waiver.expires}: {waiver.reason})"
+        also = (*finding.also, self._at(waiver))
+        return replace(finding, severity=Severity.WARNING, message=message, waiver=signed, also=also)
+
+    def _said(self, waiver: Waiver, covered: list[Finding], status: Status, today: str) -> Iterator[Finding]:
+        """What there is to say of a waiver itself, once its turn is over."""
+        at = self._at(waiver)
+        if waiver.problem:
+            message = f"the waiver waives nothing: {waiver.problem}"
+            yield Finding(message, at, Severity.ERROR, fix="complete it, or remove it")
+        elif any(finding.severity is Severity.ERROR for finding in covered):
+            message = f"the waiver of {waiver.owner} expired on {waiver.expires}: {waiver.reason}"
+            yield Finding(message, at, Severity.ERROR, fix="put it right, or have the waiver signed anew")
+        # Where nothing was judged, nobody knows what it would have covered.
+        elif status in _JUDGED and not any(finding.waiver for finding in covered):
+            message = f"the waiver of {waiver.owner} matches nothing: {waiver.reason}"
+            yield Finding(message, at, Severity.WARNING, fix="remove it")
+
+
+def _status(outcome: Outcome, findings: list[Finding]) -> Status:
+    """How a check came out by findings that were softened or hardened: what it could not judge stays unjudged."""
+    status = status_of(findings)
+    if status is Status.FAILED:
+        return status
+    if outcome.status not in _JUDGED:
+        return outcome.status
+    return Status.BLOCKED if outcome.reason else status
 
 
 def read(path: Path, contract: Contract, checks: Collection[str]) -> Policy:
@@ -130,14 +144,15 @@ def read(path: Path, contract: Contract, checks: Collection[str]) -> Policy:
         entry = "/".join(violation.pointer.split("/")[:3])
         if not violation.pointer.startswith("/waivers/"):
             line = document.lines.get(violation.pointer, 1)
-            raise UsageError(f"{path}:{line}: {violation.message}", "see docs/expectations.md for a waivers file")
+            raise UsageError(f"{path}:{line}: {violation.message}", "see spec/waivers/examples for a waivers file")
         where = violation.pointer.removeprefix(entry).replace("/", ".").removeprefix(".")
         problems.setdefault(entry, []).append(f"{where}: {violation.message}" if where else violation.message)
     waivers = tuple(_entries(document, problems))
     for waiver in waivers:
         if waiver.check not in checks:
-            message = f"{path}:{waiver.line}: there is no check `{waiver.check}`{did_you_mean(waiver.check, checks)}"
-            raise UsageError(message, "name the check that the waiver is for; toolkit explain lists them")
+            unknown = f"there is no check `{waiver.check}`{did_you_mean(waiver.check, checks)}"
+            message = f"{path}:{waiver.line}: {unknown if waiver.check else waiver.problem}"
+            raise UsageError(message, "name the check that the waiver is for")
     return Policy(waivers=waivers, file=path.name, digest=digest.of_bytes(text.encode()))
 
 
@@ -150,7 +165,7 @@ def _entries(document: yaml.Document, problems: Mapping[str, list[str]]) -> Iter
         if not wrong and not _is_date(said["expires"]):
             wrong = [f"expires: {said['expires']} is no day of the calendar"]
         yield Waiver(
-            check=str(said.get("check")),
+            check=str(said.get("check", "")),
             run=str(scope.get("run", "*")),
             path=str(scope.get("path", "*")),
             at=str(scope.get("at", "*")),

@@ -21,8 +21,11 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
     Prints what is wrong as `path:line: check: message` with what to do about it. Paths are below RUN_DIR.
     """
     from sealkit import observe
+    from sealkit.finding import UsageError
     from sealkit.render import json, text
 
+    if waivers is not None and (Path(run_dir) / observe.FOLDER).exists():
+        raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
     policy = options.policy(waivers)
     report = observe.check(Path(run_dir), Path(reference) if reference else None, policy)
     click.echo((json if output_format == "json" else text).render(report), nl=False)

@@ -17,6 +17,7 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         f"# Seal of {cell(run['name'])}: {predicate['verdict']}",
         _opening(predicate),
         "## Acceptance\n\n" + _acceptance(predicate),
+        *_waivers(report),
         "## What stands out\n\n" + _findings(report),
         "## Metrics\n\n"
         + table(
@@ -61,6 +62,19 @@ def _acceptance(predicate: Mapping[str, Any]) -> str:
     return "Fixed before the first stage; judged by `expectations-met`.\n\n" + table(["", "promised", "found"], rows)
 
 
+def _waivers(report: Mapping[str, Any]) -> list[str]:
+    """The section of what was excused and by whom, where anything was."""
+    rows = [
+        [cell(waiver["owner"]), cell(waiver["expires"]), code(outcome["id"]), place(finding["location"]), cell(waiver["reason"])]
+        for outcome in report["checks"]
+        for finding in outcome["findings"]
+        if (waiver := finding.get("waiver"))
+    ]  # fmt: skip
+    note = "Failures that somebody signed for. `seal/observed.json` holds the waivers and the digest of their file."
+    heads = ["signed by", "until", "check", "finding", "reason"]
+    return [f"## Waivers\n\n{note}\n\n{table(heads, rows)}"] if rows else []
+
+
 def _weight(key: str) -> tuple[bool, str]:
     """What was measured comes before what was observed on the way."""
     return key.startswith(("time/", "train/")), key
@@ -85,11 +99,6 @@ def _findings(report: Mapping[str, Any]) -> str:
             lines += [
                 f"  - evidence: {place(also)}" for also in [finding["location"], *finding["also"]] if also["quote"]
             ]
-            if finding.get("waiver"):
-                waiver = finding["waiver"]
-                lines.append(
-                    f"  - waived by {cell(waiver['owner'])} until {waiver['expires']}: {cell(waiver['reason'])}"
-                )
             if finding["fix"]:
                 lines.append(f"  - smallest fix: {cell(finding['fix'])}")
         if outcome["fix"] and not any(finding["fix"] for finding in outcome["findings"]):

@@ -38,8 +38,8 @@ def _finding(item: Outcome, finding: Finding) -> list[str]:
     # An artifact's own id is its path, which stands at the head of the line already.
     who = item.title if item.id == finding.at.path else item.id
     lines = [f"{clean(str(finding.at))}: {clean(who)}: {word}{clean(finding.message)}"]
-    # Where the finding's own place has no line, the head has said all of it.
-    places = [*([finding.at] if finding.at.line is not None else []), *finding.also]
+    # Where no line of the finding's own place is quoted, the head has said all of it.
+    places = [*([finding.at] if finding.at.quote is not None else []), *finding.also]
     lines += [f"  {place}" for place in map(_place, places) if place]
     if finding.fix:
         lines.append(f"  fix: {clean(finding.fix)}")
@@ -47,8 +47,10 @@ def _finding(item: Outcome, finding: Finding) -> list[str]:
 
 
 def _place(location: Location) -> str:
+    if location.quote is None and (location.line is not None or location.pointer is None):
+        return f"see {clean(str(location))}"
     if location.line is None:
-        return f"see {clean(location.path)}" if location.quote is None and location.pointer is None else ""
+        return ""
     return f"{clean(str(location))} | {clean(location.quote or '')}"
 
 
