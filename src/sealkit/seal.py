@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import delta, digest, lineage, write
+from sealkit import delta, digest, history, lineage, write
 from sealkit.audit import audit
 from sealkit.finding import ReadError, Report, UsageError
 from sealkit.observe import FOLDER, OBSERVED, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
+from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
 
-STATEMENT, SUMS, REPORT, PAGE, REFERENCE = "seal.json", "SHA256SUMS", "report.json", "SEAL.md", "reference"
+STATEMENT, SUMS, REPORT, REFERENCE = "seal.json", "SHA256SUMS", "report.json", "reference"
+PAGE, HTML = "SEAL.md", "SEAL.html"
 # What the comparison and the lineage need of a reference run: its documents, and the rows behind its metrics.
 EXCERPT = (
     "run_metadata", "resolved_config", "summary", "metrics", "rankings", "qrels", "per_query_metrics", "search_manifest",
@@ -105,6 +107,7 @@ def _compose(run: Run, compared: Run | None, folder: Path, times: tuple[str, str
         unsealed, document, observed, reference, digests, times[1], importlib.metadata.version("sealkit")
     )
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
+    (folder / HTML).write_text(html.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
     changed = [name for name in outside if _stamp(run.root / name) != before[name]]
     if changed:
@@ -189,6 +192,7 @@ def predicate(
         "lineage": lineage.lines(run, reference),
         "reference": _reference(reference),
         "deltas": delta.between(run, reference),
+        "history": history.curves(run),
     }
 
 

@@ -18,10 +18,11 @@ from sealkit.observe import FOLDER, OBSERVED, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
 from sealkit.read import text
+from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
-from sealkit.seal import PAGE, REFERENCE, REPORT, STATEMENT, SUMS, predicate
+from sealkit.seal import HTML, PAGE, REFERENCE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
 FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
@@ -190,9 +191,10 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
     sealed_report = stored.read(run.root / FOLDER / REPORT, f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
-    shown = page.render(stated, sealed_report)
-    if same_version and not _is(run.root / FOLDER / PAGE, f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
-        yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
+    for name, render in ((PAGE, page.render), (HTML, html.render)) if same_version else ():
+        shown = render(stated, sealed_report)
+        if not _is(run.root / FOLDER / name, f"{FOLDER}/{name}", digest.of_bytes(shown.encode())):
+            yield _problem(f"{FOLDER}/{name}", "does not say what the seal says: rendered again it is another page")
     excerpt = run.root / FOLDER / REFERENCE
     reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}

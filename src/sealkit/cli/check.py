@@ -19,8 +19,9 @@ def command(run_dir: str, output_format: str, strict: bool) -> int:
     Prints what is wrong as `path:line: check: message` with what to do about it. Paths are below RUN_DIR.
     """
     from sealkit import observe
-    from sealkit.render import json, text
+    from sealkit.render import json, markdown, text
 
     report = observe.check(Path(run_dir))
-    click.echo((json if output_format == "json" else text).render(report), nl=False)
+    form = {"text": text, "json": json, "markdown": markdown}[output_format]
+    click.echo(form.render(report), nl=False)
     return report.exit_code(strict)

@@ -9,7 +9,7 @@ strict = click.option("--strict", is_flag=True, help="Warnings count as failures
 output_format = click.option(
     "--format",
     "output_format",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "markdown"]),
     default="text",
     show_default=True,
     help="How to print it.",

@@ -19,17 +19,19 @@ from sealkit.cli import options
 def command(run_dir: str, reference: str | None, output_format: str, strict: bool) -> int:
     """Write RUN_DIR/seal: what every file was, which commits and models stand behind it, and the verdict.
 
-    Read RUN_DIR/seal/SEAL.md. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
+    Read RUN_DIR/seal/SEAL.html (or SEAL.md). The last line on stdout is the seal's digest: keep it elsewhere, and give it to
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import seal
     from sealkit.observe import FOLDER
-    from sealkit.render import json, text
+    from sealkit.render import json, markdown, text
     from sealkit.write import dumps
 
     sealed = seal.seal(Path(run_dir), Path(reference) if reference else None)
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
+    elif output_format == "markdown":
+        click.echo(markdown.render(sealed.report) + f"\nSealed: `{sealed.digest}`")
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"

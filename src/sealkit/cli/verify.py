@@ -23,5 +23,6 @@ def command(run_dir: str, expected: str | None, output_format: str) -> int:
     from sealkit.verify import verify
 
     found = verify(Path(run_dir), expected)
-    click.echo((verification.json if output_format == "json" else verification.text)(found), nl=False)
+    forms = {"text": verification.text, "json": verification.json, "markdown": verification.markdown}
+    click.echo(forms[output_format](found), nl=False)
     return found.exit_code

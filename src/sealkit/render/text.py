@@ -12,8 +12,8 @@ def render(report: Report) -> str:
     """The whole report. What passed is counted, everything else is told."""
     told = [outcome(item) for item in report.outcomes if item.status not in (Status.PASSED, Status.SKIPPED)]
     counts = [
-        f"artifacts: {_counts(report.artifacts)}",
-        f"checks: {_counts(report.checks)}",
+        f"artifacts: {counts(report.artifacts)}",
+        f"checks: {counts(report.checks)}",
         f"verdict: {report.verdict}",
     ]
     return "\n".join([*told, *counts]) + "\n"
@@ -52,7 +52,7 @@ def _place(location: Location) -> str:
     return f"{clean(str(location))} | {clean(location.quote or '')}"
 
 
-def _counts(outcomes: tuple[Outcome, ...]) -> str:
+def counts(outcomes: tuple[Outcome, ...]) -> str:
     counted = Counter(outcome.status for outcome in outcomes)
     return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
 
