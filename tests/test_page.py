@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +159,9 @@ def test_the_page_says_what_a_reader_needs() -> None:
         "Failed, blocked or crashed: 5",
         "Warnings: 1",
         "+0.2500 [+0.1250, +0.3750]",
-        "2/0/1 higher",
+        "2/0/1",
         "○ highest: 0.71 at step 80; last: 0.69 at step 120",
-        "○ lowest: 0.0339 at step 59",
+        "○ lowest: 0.03333 at step 59",
         "none found; searched: run run",
         "toolkit run configs/run.yaml",
         "with uncommitted changes",
@@ -171,7 +172,7 @@ def test_the_page_says_what_a_reader_needs() -> None:
 def test_the_headings_are_in_order() -> None:
     levels = [int(tag[1]) for tag, *_ in HARMLESS if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(later <= before + 1 for before, later in zip(levels, levels[1:], strict=False))
+    assert all(later <= before + 1 for before, later in pairwise(levels))
     assert all("scope" in names for tag, *names in HARMLESS if tag == "th")
 
 
@@ -232,7 +233,7 @@ def test_curves_are_thinned_with_their_ends_and_extremes() -> None:
 
 def a_run(folder: Path, **histories: str) -> Run:
     for name, rows in histories.items():
-        path = folder / "stages" / name / "history.jsonl"
+        path = folder / "stages" / name / "metric_history.jsonl"
         path.parent.mkdir(parents=True)
         path.write_text(rows, "utf-8")
     return Run(folder, BUILT_IN.layout(), BUILT_IN.contracts, BUILT_IN.metric_keys)
@@ -243,7 +244,7 @@ def row(step: int, key: str, value: float) -> str:
 
 
 def test_curves_come_from_histories_that_keep_their_contract(tmp_path: Path) -> None:
-    path = BUILT_IN.layout().rule("stages/train/history.jsonl")
+    path = BUILT_IN.layout().rule("stages/train/metric_history.jsonl")
     assert path is not None and path.contract == "metric_history/v1"
     run = a_run(
         tmp_path, again=row(1, "train/loss", 3), broken="{}\n", first=row(2, "train/loss", 1) + row(1, "dev", 2)
@@ -251,7 +252,7 @@ def test_curves_come_from_histories_that_keep_their_contract(tmp_path: Path) -> 
     assert history.curves(run) == {
         "dev": [[1, 2]],
         "train/loss": [[1, 3]],
-        "train/loss (stages/first/history.jsonl)": [[2, 1]],
+        "train/loss (stages/first/metric_history.jsonl)": [[2, 1]],
     }
 
 
@@ -285,7 +286,7 @@ def pixels(png: bytes) -> set[bytes]:
     return {raw[i : i + stride] for i in range(0, len(raw), stride)}
 
 
-@pytest.mark.parametrize("nasty", ["", "<script>alert(1)</script>`", LONG], ids=["plain", "script", "long"])
+@pytest.mark.parametrize("nasty", ["", "<script>alert(1)</script>`", LONG[:400]], ids=["plain", "script", "long"])
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light"), (390, "dark")])
 def test_the_page_in_a_browser(browser: chromium.Chromium, tmp_path: Path, nasty: str, width: int, scheme: str) -> None:
     (tmp_path / "SEAL.html").write_text(shown(nasty), "utf-8")

@@ -52,7 +52,8 @@ def curve(key: str, points: Sequence[Sequence[float]]) -> dict[str, Any]:
     if pick:
         step, value = pick(points, key=lambda point: point[1])
         drawn["mark"] = {"word": "lowest" if pick is min else "highest", "step": step, "value": value}
-    across, up = scale([p[0] for p in points], 0.0 if len(points) > 1 else 0.08), scale([p[1] for p in points])
+    steps = [step for step, _ in points]
+    across, up = scale(steps, 0.0 if len({*steps}) > 1 else 0.08), scale([value for _, value in points])
     if across is None or up is None:
         return drawn
 

@@ -11,12 +11,12 @@ from sealkit.finding import Finding, Location, Outcome, Report, Status
 def render(report: Report) -> str:
     """The whole report. What passed is counted, everything else is told."""
     told = [outcome(item) for item in report.outcomes if item.status not in (Status.PASSED, Status.SKIPPED)]
-    counts = [
+    lines = [
         f"artifacts: {counts(report.artifacts)}",
         f"checks: {counts(report.checks)}",
         f"verdict: {report.verdict}",
     ]
-    return "\n".join([*told, *counts]) + "\n"
+    return "\n".join([*told, *lines]) + "\n"
 
 
 def outcome(item: Outcome) -> str:
