@@ -19,7 +19,7 @@ def scale(values: Sequence[float], pad: float = 0.08) -> tuple[float, float] | N
     return bounds if all(map(math.isfinite, (*bounds, bounds[1] - bounds[0]))) else None
 
 
-def ticks(low: float, high: float, about: int = 4) -> list[float]:
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers between two bounds: multiples of 1, 2 or 5 times a power of ten."""
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
