@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sealkit import history
@@ -203,6 +203,7 @@ def test_a_page_says_that_a_smoke_run_is_no_evidence() -> None:
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@example([(0, 0.0), (1, 4e-323)])
 @given(st.lists(st.tuples(st.integers(0, 10**12), numbers), min_size=1, max_size=30))
 def test_any_numbers_can_be_drawn(points: list[tuple[int, float]]) -> None:
     drawn = plot.curve("loss", sorted(points))

@@ -16,7 +16,7 @@ def scale(values: Sequence[float], pad: float = 0.08) -> tuple[float, float] | N
     low, high = min(values), max(values)
     margin = (high - low) * pad or max(abs(high), 1.0) * pad
     bounds = (low - margin, high + margin)
-    return bounds if all(map(math.isfinite, (*bounds, bounds[1] - bounds[0]))) else None
+    return bounds if all(map(math.isfinite, bounds)) and 1e-300 < bounds[1] - bounds[0] < math.inf else None
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
