@@ -19,6 +19,12 @@ install() {
   rm -rf build
 }
 
+browser() { # the tests of the page look at it in one
+  command -v chromium >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1; then return; fi
+  say "no chromium, and it cannot be installed here: the tests that look at the page are skipped"
+}
+
 demo() {
   local n=1 work
   until mkdir "$home/demo-$n" 2>/dev/null; do n=$((n + 1)); done # two demos at once get two workspaces
@@ -39,6 +45,7 @@ gate() {
   ruff check . && ruff format --check .
   mypy
   lint-imports
+  browser
   say "tests, the digests of released schemas among them"
   python -m pytest -q
   say "one smoke pipeline: run, seal, verify"

@@ -58,7 +58,9 @@ def waivers(folder: Path, expires: str = AFTER, run: str = "*") -> Policy:
 def run(folder: Path, expect: str = HIGH, signed: Policy | None = None, reference: Path | None = None) -> Result:
     (folder / "toy.yaml").write_text(TOY + expect)
     with contextlib.chdir(folder):
-        return pipeline.run(Path("toy.yaml"), [], ["toolkit"], pack=PACK, reference=reference, policy=signed or Policy())
+        return pipeline.run(
+            Path("toy.yaml"), [], ["toolkit"], pack=PACK, reference=reference, policy=signed or Policy()
+        )
 
 
 def sealed(folder: Path, path: Path, signed: Policy | None = None, reference: Path | None = None) -> Sealed:

@@ -299,6 +299,23 @@ def test_json_keeps_its_contracts(here: Path) -> None:
         assert document["verdict"] == "PASS"
 
 
+def test_markdown_for_a_job_summary(here: Path) -> None:
+    checked = toolkit("check", "outputs/base", "--format", "markdown")
+    assert (checked.returncode, checked.stdout.split("\n")[0]) == (0, "# base: PASS")
+    sealed = toolkit("seal", "outputs/base", "--format", "markdown")
+    assert sealed.stdout.startswith(checked.stdout.split("\n\n")[0])
+    assert re.search(r"\n\nSealed: `sha256:[0-9a-f]{64}`\n$", sealed.stdout)
+    verified = toolkit("verify", "outputs/base", "--format", "markdown")
+    assert verified.stdout.startswith("# The seal holds: PASS\n\n`sha256:")
+    (here / "outputs/base/x`<b>").touch()
+    broken = toolkit("verify", "outputs/base", "--format", "markdown")
+    assert broken.returncode == 1
+    assert broken.stdout == ("# The seal no longer holds\n\n- `xˋ<b>`: unexpected: it is here and was not sealed\n")
+    shutil.rmtree(here / "outputs/base/seal")
+    none = toolkit("verify", "outputs/base", "--format", "markdown")
+    assert (none.returncode, none.stdout.split("\n")[0]) == (3, "# No seal")
+
+
 def test_warnings_count_with_strict(here: Path) -> None:
     shutil.rmtree(here / ".git")
     assert toolkit("check", "outputs/base").returncode == 0

@@ -54,6 +54,13 @@ def test_the_marker_of_types_is_shipped() -> None:
     assert "py.typed" in covered("sealkit")
 
 
+def test_what_the_page_is_made_of_is_shipped() -> None:
+    folder = ROOT / "src" / "sealkit"
+    data = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.suffix in (".css", ".jinja")}
+    assert len(data) == 2
+    assert data <= covered("sealkit")
+
+
 def test_the_manual_of_the_checks_is_shipped_where_there_is_one() -> None:
     assert SETUP["package-data"]["sealkit.checks"] == ["README.md"]
 

@@ -472,6 +472,4 @@ def test_the_smallest_fix_of_every_finding_is_told() -> None:
     ],
 )
 def test_a_difference_is_called_one_by_interval_and_p(low: float, high: float, p: float, said: str) -> None:
-    from sealkit.render.seal import _judgement
-
-    assert _judgement({"low": low, "high": high, "p": p, "difference": low}) == said
+    assert page.judgement({"low": low, "high": high, "p": p, "difference": low}) == said

@@ -244,11 +244,15 @@ def rewrite(run: Path, statement: dict[str, Any]) -> None:
     sums.write_text(sums.read_text().replace(before, digest.file(path)[7:]))
 
 
-def test_a_forged_page_is_found(run: Path) -> None:
-    page = run / "seal/SEAL.md"
-    page.write_text(page.read_text().replace("| 24 |", "| 2400 |"))
+@pytest.mark.parametrize(
+    ("name", "said", "forged"), [("SEAL.md", "| 24 |", "| 2400 |"), ("SEAL.html", ">24</td>", ">2400</td>")]
+)
+def test_a_forged_page_is_found(run: Path, name: str, said: str, forged: str) -> None:
+    page = run / "seal" / name
+    assert said in page.read_text("utf-8")
+    page.write_text(page.read_text("utf-8").replace(said, forged), "utf-8")
     repair(run)
-    assert messages(verify(run)) == ["seal/SEAL.md: does not say what the seal says: rendered again it is another page"]
+    assert messages(verify(run)) == [f"seal/{name}: does not say what the seal says: rendered again it is another page"]
 
 
 def test_a_statement_that_was_removed_or_turned_into_another_is_a_failure(run: Path) -> None:
@@ -301,6 +305,15 @@ def test_a_forger_who_also_edits_predicate_and_page_is_found(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
     repair(run, {"metrics": metrics})
     assert verify(run).exit_code == 1
+
+
+def test_a_forged_curve_is_found(run: Path) -> None:
+    history = json.loads((run / "seal/seal.json").read_text())["predicate"]["history"]
+    assert history, "the fixture was trained"
+    key = next(iter(history))
+    history[key][-1][1] += 0.5
+    repair(run, {"history": history})
+    assert any("/predicate/history/" in message for message in messages(verify(run)))
 
 
 def test_a_forged_verdict_is_found(run: Path) -> None:

@@ -243,7 +243,8 @@ def _explain(error: Any) -> list[Violation]:
         return [Violation(where, f"expected {_pattern(error.schema)}, found {_show(found)}")]
     if rule in ("minLength", "minItems", "minProperties"):
         noun = {"minLength": "character", "minItems": "item"}.get(rule, "entry")
-        return [Violation(where, f"is empty; expected at least {expected} {noun}")]
+        short = f"has {len(found)}" if found else "is empty"
+        return [Violation(where, f"{short}; expected at least {expected} {noun}")]
     return [Violation(where, error.message)]
 
 

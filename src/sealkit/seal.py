@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import acceptance, delta, digest, lineage, write
+from sealkit import acceptance, delta, digest, history, lineage, write
 from sealkit.audit import audit
 from sealkit.finding import ReadError, Report, Status, UsageError
 from sealkit.observe import FOLDER, NO_POLICY, OBSERVED, REFERENCE, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import Policy
 from sealkit.read import json as read_json
+from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
 
-STATEMENT, SUMS, REPORT, PAGE = "seal.json", "SHA256SUMS", "report.json", "SEAL.md"
+STATEMENT, SUMS, REPORT = "seal.json", "SHA256SUMS", "report.json"
+PAGE, HTML = "SEAL.md", "SEAL.html"
 EXPECTATIONS = "expectations-met"
 # What the comparison and the lineage need of a reference run: its documents, and the rows behind its metrics.
 EXCERPT = (
@@ -134,6 +136,7 @@ def _compose(
     digests = digest.files(run.root, outside)
     statement = predicate(unsealed, document, observed, digests, times[1], importlib.metadata.version("sealkit"))
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
+    (folder / HTML).write_text(html.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
     changed = [name for name in outside if _stamp(run.root / name) != before[name]]
     if changed:
@@ -218,6 +221,7 @@ def predicate(
         "lineage": lineage.lines(run, run.reference),
         "reference": _reference(run.reference),
         "deltas": delta.between(run, run.reference),
+        "history": history.curves(run),
     }
 
 

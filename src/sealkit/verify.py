@@ -18,10 +18,11 @@ from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, 
 from sealkit.observe import FOLDER, OBSERVED, observe, sealed_reference
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
+from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run
-from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, predicate
+from sealkit.seal import HTML, PAGE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
 FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
@@ -201,9 +202,10 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
     sealed_report = stored.read(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
-    shown = page.render(stated, sealed_report)
-    if same_version and not _is(run.place(f"{FOLDER}/{PAGE}"), f"{FOLDER}/{PAGE}", digest.of_bytes(shown.encode())):
-        yield _problem(f"{FOLDER}/{PAGE}", "does not say what the seal says: rendered again it is another page")
+    for name, render in ((PAGE, page.render), (HTML, html.render)) if same_version else ():
+        shown = digest.of_bytes(render(stated, sealed_report).encode())
+        if not _is(run.place(f"{FOLDER}/{name}"), f"{FOLDER}/{name}", shown):
+            yield _problem(f"{FOLDER}/{name}", "does not say what the seal says: rendered again it is another page")
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
     derived = predicate(run, sealed_report, observed, outside, stated["sealed_at"], stated["sealkit"])

@@ -22,11 +22,12 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
     """
     from sealkit import observe
     from sealkit.finding import UsageError
-    from sealkit.render import json, text
+    from sealkit.render import json, markdown, text
 
     if waivers is not None and (Path(run_dir) / observe.FOLDER).exists():
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
     policy = options.policy(waivers)
     report = observe.check(Path(run_dir), Path(reference) if reference else None, policy)
-    click.echo((json if output_format == "json" else text).render(report), nl=False)
+    form = {"text": text, "json": json, "markdown": markdown}[output_format]
+    click.echo(form.render(report), nl=False)
     return report.exit_code(strict)

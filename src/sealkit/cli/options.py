@@ -21,7 +21,7 @@ waivers = click.option(
 output_format = click.option(
     "--format",
     "output_format",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "markdown"]),
     default="text",
     show_default=True,
     help="How to print it.",

@@ -24,12 +24,12 @@ def command(
     With --out DIR the same seal becomes the folder DIR, for a run directory that is to be left as it is: see
     `toolkit verify --seal DIR`. In SHA256SUMS its own files are called seal/… there too.
 
-    Read SEAL.md in it. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
+    Read SEAL.html in it (or SEAL.md). The last line on stdout is the seal's digest: keep it elsewhere, and give it to
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import seal
     from sealkit.observe import FOLDER
-    from sealkit.render import json, text
+    from sealkit.render import json, markdown, text
     from sealkit.write import dumps
 
     sealed = seal.seal(
@@ -40,6 +40,8 @@ def command(
     )
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
+    elif output_format == "markdown":
+        click.echo(markdown.render(sealed.report) + f"\nSealed: `{sealed.digest}`")
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"

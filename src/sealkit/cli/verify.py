@@ -24,5 +24,6 @@ def command(run_dir: str, expected: str | None, folder: str | None, output_forma
     from sealkit.verify import verify
 
     found = verify(Path(run_dir), expected, seal=Path(folder) if folder else None)
-    click.echo((verification.json if output_format == "json" else verification.text)(found), nl=False)
+    forms = {"text": verification.text, "json": verification.json, "markdown": verification.markdown}
+    click.echo(forms[output_format](found), nl=False)
     return found.exit_code

@@ -7,7 +7,11 @@ from typing import Any
 
 from sealkit.render.text import clean
 
-_MARKS = {"passed": "✓", "warned": "!", "failed": "✗", "skipped": "–", "blocked": "?", "crashed": "?"}
+MARKS = {"passed": "✓", "warned": "!", "failed": "✗", "skipped": "–", "blocked": "?", "crashed": "?"}
+SMOKE = "A smoke run: it shows that the pipeline works and is no evidence for a number."
+NOT_COMPARED = "No reference run was given (`toolkit seal RUN_DIR --reference RUN_DIR`), so nothing is compared."
+NOTHING_PROMISED = "Nothing was promised beforehand (the config has no `expect`)."
+NOTHING_STANDS_OUT = "Nothing: every artifact keeps its contract, every check that could run has passed."
 
 
 def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
@@ -18,16 +22,16 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         _opening(predicate),
         "## Acceptance\n\n" + _acceptance(predicate),
         *_waivers(report),
-        "## What stands out\n\n" + _findings(report),
+        "## What stands out\n\n" + findings(report),
         "## Metrics\n\n"
         + table(
             ["metric", "value"],
-            [[code(key), number(predicate["metrics"][key])] for key in sorted(predicate["metrics"], key=_weight)],
+            [[code(key), number(predicate["metrics"][key])] for key in sorted(predicate["metrics"], key=weight)],
         ),
         "## Before and after\n\n" + _deltas(predicate),
         "## Model lineage\n\n" + _lineage(predicate["lineage"]),
         "## Config and artifacts\n\n" + _artifacts(predicate),
-        "## Checks\n\n" + _checks(report),
+        "## Checks\n\n" + checks(report),
         "## To do it again\n\n" + _commands(predicate),
     ]
     return "\n\n".join(section.rstrip() for section in sections) + "\n"
@@ -44,20 +48,16 @@ def _opening(predicate: Mapping[str, Any]) -> str:
         ["audit commit", f"{_commit(commits['audit'])} (run commit: {commits['relation']})"],
         ["sealed", f"{predicate['sealed_at']} by sealkit {cell(predicate['sealkit'])}"],
     ]
-    smoke = (
-        "\n\nA smoke run: it shows that the pipeline works and is no evidence for a number."
-        if run["purpose"] == "smoke"
-        else ""
-    )
+    smoke = f"\n\n{SMOKE}" if run["purpose"] == "smoke" else ""
     return table(["", ""], rows) + smoke
 
 
 def _acceptance(predicate: Mapping[str, Any]) -> str:
     promised = predicate.get("acceptance", [])
     if not promised:
-        return "Nothing was promised beforehand (the config has no `expect`)."
+        return NOTHING_PROMISED
     rows = [
-        [_MARKS[row["status"]] + " " + row["status"], cell(row["says"]), cell(row["found"] or "")] for row in promised
+        [MARKS[row["status"]] + " " + row["status"], cell(row["says"]), cell(row["found"] or "")] for row in promised
     ]
     return "Fixed before the first stage; judged by `expectations-met`.\n\n" + table(["", "promised", "found"], rows)
 
@@ -75,7 +75,7 @@ def _waivers(report: Mapping[str, Any]) -> list[str]:
     return [f"## Waivers\n\n{note}\n\n{table(heads, rows)}"] if rows else []
 
 
-def _weight(key: str) -> tuple[bool, str]:
+def weight(key: str) -> tuple[bool, str]:
     """What was measured comes before what was observed on the way."""
     return key.startswith(("time/", "train/")), key
 
@@ -84,7 +84,7 @@ def _commit(commit: str | None) -> str:
     return code(commit) if commit else "none"
 
 
-def _findings(report: Mapping[str, Any]) -> str:
+def findings(report: Mapping[str, Any]) -> str:
     lines = []
     for outcome in [*report["artifacts"], *report["checks"]]:
         if outcome["status"] in ("passed", "skipped"):
@@ -103,7 +103,7 @@ def _findings(report: Mapping[str, Any]) -> str:
                 lines.append(f"  - smallest fix: {cell(finding['fix'])}")
         if outcome["fix"] and not any(finding["fix"] for finding in outcome["findings"]):
             lines.append(f"  - smallest fix: {cell(outcome['fix'])}")
-    return "\n".join(lines) or "Nothing: every artifact keeps its contract, every check that could run has passed."
+    return "\n".join(lines) or NOTHING_STANDS_OUT
 
 
 def place(location: Mapping[str, Any]) -> str:
@@ -115,7 +115,7 @@ def place(location: Mapping[str, Any]) -> str:
 def _deltas(predicate: Mapping[str, Any]) -> str:
     reference, deltas = predicate["reference"], predicate["deltas"]
     if reference is None:
-        return "No reference run was given (`toolkit seal RUN_DIR --reference RUN_DIR`), so nothing is compared."
+        return NOT_COMPARED
     head = f"Against the reference {cell(reference['name'])} ({code(reference['run_id'])})."
     if deltas["differs"]:
         return f"{head}\n\nNot tested, since the two runs differ in what they were measured on:\n\n" + bullets(
@@ -125,7 +125,7 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
         [
             code(d["key"]), str(d["n"]), number(d["pre"]), number(d["post"]), f"{d['difference']:+.4f}",
             f"[{d['low']:+.4f}, {d['high']:+.4f}]", f"{d['p']:.4g}", "–" if d["effect"] is None else f"{d['effect']:.2f}",
-            f"{d['wins']}/{d['ties']}/{d['losses']}", _judgement(d),
+            f"{d['wins']}/{d['ties']}/{d['losses']}", judgement(d),
         ]
         for d in deltas["rows"]
     ]  # fmt: skip
@@ -141,7 +141,7 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
     return f"{head}\n\n{table(heads, rows)}\n\n{method}{hit}"
 
 
-def _judgement(delta: Mapping[str, Any]) -> str:
+def judgement(delta: Mapping[str, Any]) -> str:
     # With one query, or equal differences, the interval is a point, and says nothing by itself.
     if delta["p"] > 0.05 or delta["low"] <= 0 <= delta["high"]:
         return "not told from noise"
@@ -169,26 +169,33 @@ def _artifacts(predicate: Mapping[str, Any]) -> str:
     )
 
 
-def _checks(report: Mapping[str, Any]) -> str:
+def checks(report: Mapping[str, Any]) -> str:
     rows = [
-        [_MARKS[c["status"]] + " " + c["status"], code(c["id"]), cell(c["title"]), cell(c["reason"] or "")]
+        [MARKS[c["status"]] + " " + c["status"], code(c["id"]), cell(c["title"]), cell(c["reason"] or "")]
         for c in report["checks"]
     ]
     return table(["", "check", "", "why not"], rows)
 
 
 def _commands(predicate: Mapping[str, Any]) -> str:
-    import shlex
-
-    commit = predicate["commits"]["run"]
-    lines = [f"git checkout {commit}"] if commit else []
-    lines.append(clean(shlex.join(predicate["run"]["command"])))
-    lines.append("toolkit verify RUN_DIR --digest sha256:…    # the digest that `toolkit seal` printed")
-    lines.append("sha256sum -c seal/SHA256SUMS                # in the run directory, without sealkit")
+    lines = commands(predicate)
     fence = "```"
     while any(fence in line for line in lines):
         fence += "`"
     return "\n".join([fence, *lines, fence])
+
+
+def commands(predicate: Mapping[str, Any]) -> list[str]:
+    """What to type to do it again, and to find out whether it still holds."""
+    import shlex
+
+    commit = predicate["commits"]["run"]
+    return [
+        *([f"git checkout {commit}"] if commit else []),
+        clean(shlex.join(predicate["run"]["command"])),
+        "toolkit verify RUN_DIR --digest sha256:…    # the digest that `toolkit seal` printed",
+        "sha256sum -c seal/SHA256SUMS                # in the run directory, without sealkit",
+    ]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

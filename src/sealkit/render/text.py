@@ -11,12 +11,12 @@ from sealkit.finding import Finding, Location, Outcome, Report, Status
 def render(report: Report) -> str:
     """The whole report. What passed is counted, everything else is told."""
     told = [outcome(item) for item in report.outcomes if item.status not in (Status.PASSED, Status.SKIPPED)]
-    counts = [
-        f"artifacts: {_counts(report.artifacts)}",
-        f"checks: {_counts(report.checks)}",
+    lines = [
+        f"artifacts: {counts(report.artifacts)}",
+        f"checks: {counts(report.checks)}",
         f"verdict: {report.verdict}",
     ]
-    return "\n".join([*told, *counts]) + "\n"
+    return "\n".join([*told, *lines]) + "\n"
 
 
 def outcome(item: Outcome) -> str:
@@ -54,7 +54,7 @@ def _place(location: Location) -> str:
     return f"{clean(str(location))} | {clean(location.quote or '')}"
 
 
-def _counts(outcomes: tuple[Outcome, ...]) -> str:
+def counts(outcomes: tuple[Outcome, ...]) -> str:
     counted = Counter(outcome.status for outcome in outcomes)
     return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
 

@@ -1,4 +1,4 @@
-"""What `verify` found, for the terminal and as JSON under `verification/v1`."""
+"""What `verify` found, for the terminal, as Markdown, and as JSON under `verification/v1`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sealkit.finding import Finding, Verdict
+from sealkit.render.seal import bullets, cell, code
 from sealkit.render.text import clean
 from sealkit.write import dumps
 
@@ -55,6 +56,24 @@ def text(found: Verification) -> str:
     if found.holds:
         lines.append(f"verdict: {found.verdict}")
     return "\n".join(lines) + "\n"
+
+
+def markdown(found: Verification) -> str:
+    """The same for a job summary: the answer, why, and what has moved outside."""
+    if found.digest is None and not found.problems:
+        sections = ["# No seal", "`seal/seal.json` is not here. Smallest fix: `toolkit seal RUN_DIR`"]
+    elif found.holds:
+        sections = [f"# The seal holds: {found.verdict}", code(found.digest)]
+    else:
+        sections = ["# The seal no longer holds" if found.problems else "# The seal cannot be verified by this version"]
+    if found.problems:
+        sections.append(bullets(f"{code(problem.at)}: {cell(problem.message)}" for problem in found.problems))
+    if found.unknown:
+        sections.append("Not known to this version:\n\n" + bullets(map(cell, found.unknown)))
+    if found.drift:
+        drift = (f"{code(drift.name)}: {drift.state} ({cell(drift.message)})" for drift in found.drift)
+        sections.append("## Outside the run, since it was sealed\n\n" + bullets(drift))
+    return "\n\n".join(sections) + "\n"
 
 
 def _indented(message: str) -> str:
