@@ -21,7 +21,9 @@ from sealkit.stage import Input
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, for whoever watches: `kind` is stage-started, stage-finished, progress, check or failed."""
+    """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-finished, said, progress, check or
+    failed.
+    """
 
     kind: str
     stage: str | None = None
@@ -50,6 +52,7 @@ class Engine:
     layout: Layout
     pack: Pack
     models: Mapping[str, world.Model]
+    files: Mapping[str, world.Files]
     on_event: Callable[[Event], None]
     metadata: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +105,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "device": {"asked": section["device"], "used": None, "threads": None},
         "packs": [engine.pack.record()],
         "models": [model.document() for model in engine.models.values()],
+        "files": [files.document() for files in engine.files.values()],
     }
     engine.summary = {
         "schema": "summary/v1",
@@ -130,6 +134,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "overrides": engine.config.overrides,
         "sources": [source.name for source in engine.config.sources],
         "artifacts": promised,
+        "left_out": engine.config.left_out,
     }
     write.atomic(engine.root / "resolved_config.json", write.dumps(document))
     engine.save()

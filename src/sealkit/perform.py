@@ -18,7 +18,7 @@ from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event, Stop
 from sealkit.finding import Finding, Location, Outcome, ReadError, Refused, SealkitError, Severity, Status
 from sealkit.plan import MODEL, Step
-from sealkit.stage import Context, Input, Out
+from sealkit.stage import FILES, Context, Input, Out
 
 PARTIAL, SCRATCH, QUARANTINE = ".partial", ".scratch", "quarantine"
 INDEX_MANIFEST = "index_manifest.json"
@@ -29,7 +29,7 @@ def perform(engine: Engine, step: Step) -> None:
     engine.tell(Event("stage-started", step.name, step.stage.title))
     started = time.monotonic()
     partial = engine.root / PARTIAL / step.name
-    inputs = {key: _input(engine, reference) for key, reference in step.inputs.items()}
+    inputs = {key: _input(engine, step.contract(key), reference) for key, reference in step.inputs.items()}
     context = _context(engine, step)
     try:
         partial.mkdir(parents=True)
@@ -142,10 +142,14 @@ def _context(engine: Engine, step: Step) -> Context:
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),
         used_device=used_device,
+        say=lambda message: engine.tell(Event("said", step.name, message)),
     )
 
 
-def _input(engine: Engine, reference: str) -> Input:
+def _input(engine: Engine, contract: str, reference: str) -> Input:
+    if contract == FILES:
+        files = engine.files[reference]
+        return Input(reference, FILES, files.path, files.digest)
     if reference in engine.outputs:
         return engine.outputs[reference]
     model = engine.models[reference]

@@ -15,8 +15,9 @@ from sealkit.engine import Engine, Event, Stop, begin
 from sealkit.finding import Report, Status
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.perform import in_words, perform
-from sealkit.plan import Step, named_models, plan
+from sealkit.plan import Step, named_files, named_models, plan
 from sealkit.stage import Ready
+from sealkit.toggles import leave_out
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,23 @@ def run(
     layout = pack.layout()
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
     config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
+    leave_out(config, pack)
     steps = plan(config, layout, pack)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    models = named_models(config, steps)
+    models, files = named_models(config, steps), named_files(config, steps)
     for step in steps:
         if step.stage.ready:
             step.stage.ready(step.values(), Ready(section["name"], rundir.workspace(root)))
     write.claim(root)
-    engine = Engine(root, config, layout, pack, models, on_event)
+    engine = Engine(root, config, layout, pack, models, files, on_event)
     reserve = write.Reserve(root)
     stop = None
     try:
         reserve.take()
         begin(engine, steps, command)
+        for left_out in config.left_out:
+            engine.tell(Event("left-out", None, f"{left_out['what']} is left out: {left_out['why']}"))
         _go(engine, steps)
     except Stop as reason:
         stop = reason

@@ -12,12 +12,14 @@ from sealkit.finding import Refused
 from sealkit.read import json, jsonl
 from sealkit.write import dumps
 
-__all__ = ["Context", "Input", "Out", "Params", "Ready", "Refused", "Stage"]
+__all__ = ["FILES", "Context", "Input", "Out", "Params", "Ready", "Refused", "Stage"]
+
+FILES = "files"  # in the place of a contract id: a file or folder from outside of the run, named by its path
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input: an artifact of the run or a named model.
+    """One input: an artifact of the run, a named model, or files from outside of the run.
 
     `path` is the file, or the folder of an index or a model. `digest` is that of the file, of the folder's tree, or of
     a model's weights; `tree` is set for models.
@@ -71,7 +73,8 @@ class Out:
 
 @dataclass
 class Context:
-    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress.
+    """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress,
+    and with `say` what a reader of the log should know.
 
     `scratch` is a folder of the stage's own that outlives a crash: what it finds there when it starts is what it put there
     itself, with the same params and inputs, before it was cut off. It is gone when the stage is done.
@@ -91,6 +94,7 @@ class Context:
     metrics: dict[str, float] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = lambda message: None
 
     def progress(self, what: str, done: int, total: int) -> None:
         self.report(what, done, total)
@@ -108,6 +112,9 @@ class Ready:
 class Stage:
     """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
     versions belong to the stage's key. `ready` may raise UsageError before anything is written.
+
+    `needs` says of params which optional inputs are needed with them; the others are then not taken, whatever the config
+    wires, and without `needs` all that are given are. `gives` says which outputs are written with them; without it all are.
     """
 
     title: str
@@ -117,3 +124,12 @@ class Stage:
     run: Callable[[Mapping[str, Input], Any, Out, Context], None]
     libraries: tuple[str, ...] = ()
     ready: Callable[[Any, Ready], None] | None = None
+    needs: Callable[[Any], set[str]] | None = None
+    gives: Callable[[Any], set[str]] | None = None
+
+    def offered(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The outputs that are written with these params: name → contract id."""
+        if self.gives is None:
+            return dict(self.outputs)
+        given = self.gives(self.params.model_validate(params))
+        return {name: contract for name, contract in self.outputs.items() if name in given}

@@ -18,9 +18,11 @@ from sealkit.finding import ReadError, UsageError
 from sealkit.repository import Repository, ancestry, find_repository, repository
 
 __all__ = [
+    "Files",
     "Model",
     "Repository",
     "ancestry",
+    "files",
     "find_repository",
     "host",
     "model",
@@ -50,6 +52,18 @@ class Model:
             "tensors": self.weights.tensors,
             "excluded": list(self.weights.excluded),
         }
+
+
+@dataclass(frozen=True)
+class Files:
+    """A file or folder that the config names, where it was found: its digest, or that of its tree."""
+
+    name: str
+    path: Path
+    digest: str
+
+    def document(self) -> dict[str, object]:
+        return {"name": self.name, "digest": self.digest}
 
 
 def host() -> dict[str, object]:
@@ -96,6 +110,17 @@ def model(name: str, base: Path | None = None, *, fetch: bool = True) -> Model:
         return Model(name, source, path, digest.tree(path, follow=True), digest.weights(path, follow=True))
     except ReadError as error:
         raise UsageError(f"model {name}: {error.at} {error.message}", error.fix) from error
+
+
+def files(name: str) -> Files:
+    """Find a file or folder (relative to the current directory) and take its digest. Raises UsageError."""
+    path = Path(name).expanduser()
+    try:
+        return Files(name, path, digest.tree(path, follow=True) if path.is_dir() else digest.file(path))
+    except (ReadError, ValueError) as error:
+        reason = f"{error.at} {error.message}" if isinstance(error, ReadError) else str(error)
+        fix = "check the path; relative ones begin at the current directory"
+        raise UsageError(f"data {name[:200]}: {reason}", fix) from error
 
 
 def _locate(name: str, base: Path, fetch: bool) -> tuple[str, Path]:

@@ -81,6 +81,8 @@ class Progress:
             self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
         elif event.kind == "stage-finished":
             self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
+        elif event.kind in ("said", "left-out"):
+            self.console.print(f"  {escape(text.clean(event.message))}", soft_wrap=True)
         elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
             self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)
 
