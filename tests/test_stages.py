@@ -895,15 +895,16 @@ def test_random_numbers_drawn_while_it_is_evaluated_do_not_change_the_training(
 def test_only_what_was_judged_relevant_is_trained_on(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sealkit.stages.retrieval import finetune
+    from sealkit.stages.retrieval import _training
 
     seen: list[tuple[str, str]] = []
 
-    def stops(model: Any, pairs: list[tuple[str, str]], *rest: Any) -> None:
-        seen.extend(pairs)
+    def stops(model: Any, columns: dict[str, list[str]], *rest: Any) -> None:
+        assert list(columns) == ["anchor", "positive"]
+        seen.extend(zip(columns["anchor"], columns["positive"], strict=True))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(finetune, "_train", stops)
+    monkeypatch.setattr(_training, "train", stops)
     judgments = rows(trained.inputs["train_qrels"].path)
     more = [
         {**judgments[0], "doc_id": "d5", "relevance": 0},
