@@ -35,13 +35,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Model:
-    """A named model where it was found. `name` is what the config says, `path` where that leads here and now."""
+    """A named model where it was found. `name` is what the config says, `path` where that leads here and now.
+
+    `mutable`: the name is a pointer that may lead elsewhere tomorrow (`latest`, a link, a name on the Hub); `resolved` is then
+    the name to write in its place, where there is one.
+    """
 
     name: str
     source: str
     path: Path
     tree: str
     weights: digest.Weights
+    mutable: bool = False
+    resolved: str | None = None
 
     def document(self) -> dict[str, object]:
         return {
@@ -51,6 +57,7 @@ class Model:
             "weights": self.weights.digest,
             "tensors": self.weights.tensors,
             "excluded": list(self.weights.excluded),
+            **({"mutable": True, "resolved": self.resolved} if self.mutable else {}),
         }
 
 
@@ -107,9 +114,25 @@ def model(name: str, base: Path | None = None, *, fetch: bool = True) -> Model:
     """
     source, path = _locate(name, base or Path.cwd(), fetch)
     try:
-        return Model(name, source, path, digest.tree(path, follow=True), digest.weights(path, follow=True))
+        tree, weights = digest.tree(path, follow=True), digest.weights(path, follow=True)
+        return Model(name, source, path, tree, weights, *_pointer(name, source, path, base or Path.cwd()))
     except ReadError as error:
         raise UsageError(f"model {name}: {error.at} {error.message}", error.fix) from error
+
+
+def _pointer(name: str, source: str, path: Path, base: Path) -> tuple[bool, str | None]:
+    """Whether a name is a pointer that can be moved, and what it leads to now, as a name."""
+    if source == "hub":
+        return True, str(path)  # a snapshot, under its commit
+    named = Path(name).expanduser()
+    links = [path] if named.is_absolute() else [base / named, *(base / part for part in named.parents)][:-1]
+    if source != "path" or not (named.name == "latest" or any(link.is_symlink() for link in links)):
+        return False, None
+    led_to = Path(os.path.realpath(path))
+    if led_to.name == "latest":
+        return True, None
+    inside = not named.is_absolute() and led_to.is_relative_to(base.resolve())
+    return True, led_to.relative_to(base.resolve()).as_posix() if inside else str(led_to)
 
 
 def files(name: str) -> Files:
