@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import secrets
 import platform
+import secrets
 import shutil
 import subprocess
 import sys

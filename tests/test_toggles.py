@@ -78,7 +78,7 @@ def test_bm25_trains_nothing() -> None:
     ],
 )
 def test_one_switch_turns_hard_negatives_on(overrides: list[str], mines: bool, model: bool) -> None:
-    config, steps = planned("retriever_ft", *overrides)
+    _, steps = planned("retriever_ft", *overrides)
     by_name = {step.name: step for step in steps}
     assert ("mine" in by_name) is mines
     assert ("negatives" in by_name["train"].inputs) is mines
