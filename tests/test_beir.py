@@ -88,7 +88,9 @@ def test_development_queries_are_drawn_from_the_training_by_the_seed(tmp_path: P
         assert len(dev) == 2
         drawn.add(tuple(dev))
     assert len(drawn) > 3
-    assert bytes_of(read(source, tmp_path / "again", context(tmp_path, seed=3), dev_share=0.4)) == bytes_of(tmp_path / "3")
+    assert bytes_of(read(source, tmp_path / "again", context(tmp_path, seed=3), dev_share=0.4)) == bytes_of(
+        tmp_path / "3"
+    )
 
 
 def test_a_split_of_its_own_for_development(tmp_path: Path) -> None:
@@ -100,7 +102,11 @@ def test_a_split_of_its_own_for_development(tmp_path: Path) -> None:
 
 def test_without_a_training_split_only_the_test_is_written(tmp_path: Path) -> None:
     out = read(folder(tmp_path / "c"), tmp_path / "out", context(tmp_path), train=None)
-    assert sorted(path.name for path in out.iterdir()) == ["test_corpus.jsonl", "test_qrels.jsonl", "test_queries.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "test_corpus.jsonl",
+        "test_qrels.jsonl",
+        "test_queries.jsonl",
+    ]
 
 
 @pytest.mark.parametrize("way", ["gz", "crlf", "bom", "no header", "blank lines", "grades as 1.0"])
@@ -140,7 +146,9 @@ def test_whole_numbers_as_ids_are_text(tmp_path: Path) -> None:
 
 
 def test_what_does_not_belong_together_is_said_and_not_dropped_without_a_word(tmp_path: Path) -> None:
-    corpus = "".join(json.dumps(row | ({"text": " ", "title": ""} if row["_id"] == "d3" else {})) + "\n" for row in CORPUS)
+    corpus = "".join(
+        json.dumps(row | ({"text": " ", "title": ""} if row["_id"] == "d3" else {})) + "\n" for row in CORPUS
+    )
     test = HEADER + "q5\td5\t1\nq5\tnowhere\t1\nnobody\td5\t1\n"
     ctx, told = context(tmp_path), list[str]()
     ctx.say = told.append
@@ -166,9 +174,18 @@ def test_a_limit_keeps_what_the_queries_were_judged_on(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[dict[str, str | bytes], str]] = {
-    "a document twice": ({"corpus": '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n'}, "_id a occurs a second time"),
-    "a query twice": ({"queries": '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n'}, "_id a occurs a second time"),
-    "a judgment twice": ({"test": HEADER + "q5\td5\t1\nq5\td5\t1\n"}, "query q5 and document d5 are judged a second time"),
+    "a document twice": (
+        {"corpus": '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n'},
+        "_id a occurs a second time",
+    ),
+    "a query twice": (
+        {"queries": '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n'},
+        "_id a occurs a second time",
+    ),
+    "a judgment twice": (
+        {"test": HEADER + "q5\td5\t1\nq5\td5\t1\n"},
+        "query q5 and document d5 are judged a second time",
+    ),
     "no id": ({"corpus": '{"text": "x"}\n'}, "expected an object with _id and text"),
     "no text": ({"corpus": '{"_id": "x"}\n'}, "expected an object with _id and text"),
     "no object": ({"queries": "[1]\n"}, "expected an object with _id and text"),

@@ -89,9 +89,7 @@ def test_a_training_that_was_done_is_not_trained_again(
 
 
 @pytest.mark.parametrize("torn", ["weights.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json"])
-def test_a_torn_checkpoint_is_never_used(
-    inputs: dict[str, Input], undisturbed: Any, tmp_path: Path, torn: str
-) -> None:
+def test_a_torn_checkpoint_is_never_used(inputs: dict[str, Input], undisturbed: Any, tmp_path: Path, torn: str) -> None:
     ctx, told = context(tmp_path), list[str]()
     ctx.say = told.append
     cut_off(inputs, ctx, tmp_path / "first", 8)
@@ -131,7 +129,7 @@ def test_what_a_checkpoint_holds_is_never_run(inputs: dict[str, Input], tmp_path
     document = json.loads(marker.read_text())
     document["files"][f"checkpoint-3/{file}"] = (ctx.scratch / "checkpoint-3" / file).stat().st_size
     marker.write_text(json.dumps(document))
-    with pytest.raises(Exception, match="[Ww]eights.only"):
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
         run("retrieval.finetune", inputs, PARAMS, tmp_path / "second", ctx)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Input]:
     return {"model": a_model(base), "corpus": made["test_corpus"], "queries": made["test_queries"], "index": index}
 
 
-def searched(folder: Path, inputs: dict[str, Input], ctx: Any = None, **params: Any) -> tuple[list[Any], dict[str, Any]]:
+def searched(
+    folder: Path, inputs: dict[str, Input], ctx: Any = None, **params: Any
+) -> tuple[list[Any], dict[str, Any]]:
     stage = BUILT_IN.stage("retrieval.search")
     folder.mkdir(parents=True)
     places = Out({"rankings": folder / "rankings.jsonl", "search_manifest": folder / "search_manifest.json"})
@@ -187,7 +188,12 @@ def restricted(folder: Path, ids: str) -> list[dict[str, Any]]:
 
 def test_a_subset_holds_the_judgments_of_the_listed_queries(tmp_path: Path) -> None:
     found = restricted(tmp_path, "q2\r\n\nq0\n")
-    assert [(row["query_id"], row["doc_id"]) for row in found] == [("q0", "d0"), ("q0", "d1"), ("q2", "d0"), ("q2", "d1")]
+    assert [(row["query_id"], row["doc_id"]) for row in found] == [
+        ("q0", "d0"),
+        ("q0", "d1"),
+        ("q2", "d0"),
+        ("q2", "d1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +229,10 @@ def test_a_subset_is_evaluated_beside_the_whole_and_recomputed(tmp_path: Path) -
     run_ = observe.look(result.path)
     rows_ = delta.between(run_, run_)
     assert rows_ is not None and rows_["differs"] == []
-    assert {(row["key"], row["n"]) for row in rows_["rows"]} >= {("retrieval/test/nDCG@10", 3), ("retrieval/hard/nDCG@10", 2)}
+    assert {(row["key"], row["n"]) for row in rows_["rows"]} >= {
+        ("retrieval/test/nDCG@10", 3),
+        ("retrieval/hard/nDCG@10", 2),
+    }
 
 
 # The pointer to the latest model
@@ -237,11 +246,11 @@ def exported(folder: Path, name: str, **params: Any) -> Path:
 
 def test_latest_leads_to_the_model_that_was_exported_last(tmp_path: Path) -> None:
     models = exported(tmp_path, "one", latest=True)
-    assert os.readlink(models / "latest") == "one"
+    assert (models / "latest").readlink() == Path("one")
     exported(tmp_path, "two", latest=True)
-    assert os.readlink(models / "latest") == "two"
+    assert (models / "latest").readlink() == Path("two")
     exported(tmp_path, "three")
-    assert os.readlink(models / "latest") == "two"
+    assert (models / "latest").readlink() == Path("two")
     assert sorted(path.name for path in models.iterdir()) == ["latest", "one", "three", "two"]
 
 
@@ -260,7 +269,7 @@ def test_a_model_that_is_named_by_a_pointer_is_known_for_one(inputs: dict[str, I
     place = tmp_path / "models" / "retriever"
     place.mkdir(parents=True)
     shutil.copytree(inputs["model"].path, place / "one")
-    os.symlink("one", place / "latest")
+    (place / "latest").symlink_to("one")
     found = world.model("models/retriever/latest", tmp_path)
     assert (found.mutable, found.resolved) == (True, "models/retriever/one")
     assert found.document()["resolved"] == "models/retriever/one"
@@ -268,10 +277,9 @@ def test_a_model_that_is_named_by_a_pointer_is_known_for_one(inputs: dict[str, I
     assert (plain.mutable, plain.resolved) == (False, None)
     assert "mutable" not in plain.document()
     assert found.weights == plain.weights
-    assert world.model(str(place / "latest")).resolved == str(Path(os.path.realpath(place)) / "one")
-    os.rename(place / "one", place / "kept")
-    os.unlink(place / "latest")
-    os.rename(place / "kept", place / "latest")
+    assert world.model(str(place / "latest")).resolved == str(place.resolve() / "one")
+    (place / "one").rename(place / "kept")
+    (place / "latest").unlink()
+    (place / "kept").rename(place / "latest")
     held = world.model("models/retriever/latest", tmp_path)
     assert (held.mutable, held.resolved) == (True, None)
-

@@ -93,14 +93,18 @@ def refused(name: str, *overrides: str) -> str:
 
 
 def test_settings_that_need_what_is_not_wired_are_refused(tmp_path: Path) -> None:
-    document = (ROOT / "configs" / "retriever_base.yaml").read_text().replace("corpus: data.test_corpus, index", "index")
+    document = (
+        (ROOT / "configs" / "retriever_base.yaml").read_text().replace("corpus: data.test_corpus, index", "index")
+    )
     (tmp_path / "short.yaml").write_text(document)
     with pytest.raises(UsageError, match="stage search needs the input `corpus` \\(corpus/v1\\) with these settings"):
         planned(str(tmp_path / "short"), "retriever.mode=bm25")
 
 
 def test_a_switch_that_would_do_nothing_is_refused() -> None:
-    assert "alpha counts in the mode hybrid alone, and the mode is dense" in refused("retriever_base", "retriever.alpha=0.3")
+    assert "alpha counts in the mode hybrid alone, and the mode is dense" in refused(
+        "retriever_base", "retriever.alpha=0.3"
+    )
     triplet = "stages.train.with.loss=triplet"
     assert "the loss triplet needs hard_negatives: true" in refused("retriever_ft", triplet)
     warm = ["hard_negatives.enabled=true", triplet, "stages.train.with.temperature=0.1"]

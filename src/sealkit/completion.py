@@ -64,6 +64,7 @@ def _key(pack: Pack, step: Step, inputs: Mapping[str, Input]) -> str:
             "uses": step.uses,
             "code": pack.code(step.uses.split(".")[0]),
             "sealkit": importlib.metadata.version("sealkit"),
+            "python": world.python(),
             "libraries": world.versions(step.stage.libraries),
             "params": dict(step.params),
             "inputs": {key: [value.contract, value.digest, value.tree] for key, value in inputs.items()},

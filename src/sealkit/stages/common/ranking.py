@@ -41,7 +41,7 @@ def _tied_at_the_end(line: Scores, rows: Rows, top_k: int) -> bool:
 def best(scores: Scores, ids: Sequence[str], top_k: int) -> Ranking:
     """The first `top_k` (doc_id, score) of one query, from the scores of all documents."""
     k = min(top_k, len(ids))
-    reached = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    reached = np.flatnonzero(scores >= np.partition(scores, -k)[-k]).tolist()
     return ordered([(ids[row], float(scores[row])) for row in reached])[:top_k]
 
 

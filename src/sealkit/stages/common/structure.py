@@ -61,9 +61,9 @@ def _empty(vectors: Vectors, params: Structure, seed: int) -> tuple[Any, dict[st
     if params.kind == "flat":
         return faiss.IndexFlatIP(dimension), {"kind": "flat"}
     if params.kind == "hnsw":
-        index = faiss.IndexHNSWFlat(dimension, params.hnsw.m, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction, index.hnsw.efSearch = params.hnsw.ef_construction, params.hnsw.ef_search
-        return index, {"kind": "hnsw", **params.hnsw.model_dump()}
+        graph = faiss.IndexHNSWFlat(dimension, params.hnsw.m, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction, graph.hnsw.efSearch = params.hnsw.ef_construction, params.hnsw.ef_search
+        return graph, {"kind": "hnsw", **params.hnsw.model_dump()}
     lists = min(count, params.ivf.lists or max(1, round(math.sqrt(count))))
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, lists, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed, index.cp.min_points_per_centroid = seed & 0x7FFFFFFF, 1

@@ -99,7 +99,9 @@ def resumed(folder: Path) -> Progress:
     (folder / "steps").mkdir(parents=True, exist_ok=True)
     if not whole:
         return Progress(folder)
-    return Progress(folder, folder / f"checkpoint-{int(document['step'])}", bool(document["finished"]), document["history"])
+    return Progress(
+        folder, folder / f"checkpoint-{int(document['step'])}", bool(document["finished"]), document["history"]
+    )
 
 
 def _files(folder: Path) -> list[Path]:

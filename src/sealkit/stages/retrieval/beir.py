@@ -57,7 +57,11 @@ def run(inputs: Mapping[str, Input], params: Beir, out: Out, ctx: Context) -> No
         out.rows(f"{split}_queries", ({"query_id": i, "text": queries[i]["text"]} for i in qrels))
         judged = out.rows(
             f"{split}_qrels",
-            ({"query_id": i, "doc_id": doc, "relevance": g} for i, grades in qrels.items() for doc, g in grades.items()),
+            (
+                {"query_id": i, "doc_id": doc, "relevance": g}
+                for i, grades in qrels.items()
+                for doc, g in grades.items()
+            ),
         )
         ctx.counters |= {f"{split}_queries": len(qrels), f"{split}_judgments": judged}
     empty = sum(not row["text"].strip() for row in documents.values())

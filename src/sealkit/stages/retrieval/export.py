@@ -63,8 +63,8 @@ def _point(target: Path, ctx: Context) -> None:
     pointer = target.with_name("latest")
     partial = target.with_name(f".latest.{secrets.token_hex(4)}.partial")
     try:
-        os.symlink(target.name, partial, target_is_directory=True)
-        os.replace(partial, pointer)
+        partial.symlink_to(target.name, target_is_directory=True)
+        partial.replace(pointer)
     except OSError as error:  # Windows makes links for administrators alone, and a folder may stand in its place
         partial.unlink(missing_ok=True)
         ctx.say(f"{pointer} could not be made to lead to {target.name}: {error.strerror}")

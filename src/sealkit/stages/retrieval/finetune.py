@@ -102,7 +102,8 @@ def _triples(
     source: Input, positive: list[tuple[str, str]], documents: Mapping[str, str]
 ) -> list[tuple[str, str, list[str]]]:
     """(query, positive, negatives) of every mined pair. Raises Refused where they are not of this training split."""
-    known, relevant = set(positive), {}
+    known = set(positive)
+    relevant: dict[str, set[str]] = {}
     for query, doc in positive:
         relevant.setdefault(query, set()).add(doc)
     found: list[tuple[str, str, list[str]]] = []

@@ -61,7 +61,8 @@ def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> 
     if params.mode == "hybrid":
         alpha = ALPHA if params.alpha is None else params.alpha
         manifest |= {"alpha": alpha, "depth": depth}
-        rankings = [ranking.fused(*both, alpha, params.top_k) for both in zip(*sides, strict=True)]
+        both = zip(sides[0], sides[1], strict=True)
+        rankings = [ranking.fused(dense, lexical, alpha, params.top_k) for dense, lexical in both]
     out.rows(
         "rankings",
         (
@@ -107,9 +108,7 @@ def _refuse_other_corpus(inputs: Mapping[str, Input], manifest: Mapping[str, Any
         raise Refused([Finding(message, at, Severity.ERROR, fix="wire the corpus that was indexed")])
 
 
-def _lexical(
-    inputs: Mapping[str, Input], queries: Queries, params: Search, depth: int, ctx: Context
-) -> list[Ranking]:
+def _lexical(inputs: Mapping[str, Input], queries: Queries, params: Search, depth: int, ctx: Context) -> list[Ranking]:
     """The first `depth` documents of each query by BM25; those that hold none of its words score 0, and come last."""
     ids, texts = [], []
     for row in inputs["corpus"].rows():
@@ -127,7 +126,12 @@ def _lexical(
 STAGE = Stage(
     title="Search",
     params=Search,
-    inputs={"queries": "queries/v1", "corpus?": "corpus/v1", "index?": "index_manifest/v1", "model?": "model_manifest/v1"},
+    inputs={
+        "queries": "queries/v1",
+        "corpus?": "corpus/v1",
+        "index?": "index_manifest/v1",
+        "model?": "model_manifest/v1",
+    },
     outputs={"rankings": "rankings/v1", "search_manifest": "search_manifest/v1"},
     run=run,
     libraries=("sentence-transformers", "transformers", "torch", "tokenizers", "faiss-cpu", "bm25s", "PyStemmer"),
