@@ -25,6 +25,10 @@ def find(run: View) -> Iterator[Finding]:
                 f"{vectors} compares by {header.metric}, the manifest says {said['metric']}",
                 manifest.at("fingerprint", "metric"),
             )
+        kind = manifest.document.get("structure", {"kind": header.structure})["kind"]
+        if header.structure != kind:
+            message = f"{vectors} is an index of the kind {header.structure}, the manifest says {kind}"
+            yield Finding(message, manifest.at("structure", "kind"))
         for part, name, digest in (
             (("digest",), vectors, manifest.document["digest"]),
             (("ids", "digest"), listing, manifest.document["ids"]["digest"]),

@@ -12,6 +12,8 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
     indexes = {manifest.document["identity"]: manifest for manifest in run.all("index_manifest")}
     for search in run.all("search_manifest"):
+        if "index" not in search.document:  # by BM25 alone: there is no space to fit
+            continue
         index = indexes.get(search.document["index"]["identity"])
         if index is None:
             yield Finding(
@@ -27,6 +29,14 @@ def find(run: View) -> Iterator[Finding]:
                 search.at("index", "digest"),
                 also=(index.at("digest"),),
                 fix="search the index again as it is now",
+            )
+        indexed = index.document["fingerprint"]["corpus"]["digest"]
+        if search.document.get("bm25", {}).get("corpus", indexed) != indexed:
+            yield Finding(
+                "BM25 searched another corpus than the one that was indexed",
+                search.at("bm25", "corpus"),
+                also=(index.at("fingerprint", "corpus", "digest"),),
+                fix="wire the corpus that was indexed",
             )
         for difference in differences(index.document["fingerprint"], search.document["fingerprint"]):
             yield Finding(

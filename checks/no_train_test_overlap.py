@@ -12,11 +12,14 @@ def find(run: View) -> Iterator[Finding]:
     training = artifacts(run, (ref for _, stage in run.wired("train_queries") for ref in train_inputs(stage)))
     for kind, what in (("queries", "query"), ("corpus", "document")):
         ours = [artifact for artifact in training.values() if artifact.kind == kind]
+        collections = {run.digest(artifact.path) for artifact in ours}
         seen = {normal(row["text"]): (artifact, line) for artifact in ours for line, row in artifact.rows()}
         for test in artifacts(run, tested(run)).values():
-            if test.kind == kind and test.path not in training:
+            if test.kind != kind:
+                continue
+            if run.digest(test.path) not in collections:
                 yield from overlaps(test, what, seen)
-            elif test.kind == kind == "queries":  # documents may be one collection for both
+            elif kind == "queries":  # documents may be one collection for both
                 yield Finding("its queries were trained on, and then evaluated", test.at())
 
 
@@ -31,7 +34,7 @@ def tested(run: View) -> Iterator[str]:
         if evaluation["with"].get("subset") != "train":
             search = stages.get(evaluation["in"]["rankings"].partition(".")[0], {"in": {}})["in"]
             index = stages.get(search.get("index", "").partition(".")[0], {"in": {}})["in"]
-            yield from (search.get("queries", ""), index.get("corpus", ""))
+            yield from (search.get("queries", ""), search.get("corpus", ""), index.get("corpus", ""))
 
 
 def artifacts(run: View, references: Iterable[str]) -> dict[str, Artifact]:

@@ -40,8 +40,10 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def corpus_of(run: View, search: str) -> Artifact | None:
-    """The corpus behind the index that a search stage used."""
-    stages = dict(run.wired("index"))
+    """The corpus that a search stage searched, or that of the index that it used."""
+    stages = dict(run.wired())
+    if "corpus" in stages.get(search, {}).get("in", {}):
+        return run.produced(stages[search]["in"]["corpus"])
     index = stages.get(search, {}).get("in", {}).get("index", "").split(".")[0]
     builders = dict(run.wired("corpus"))
     return run.produced(builders[index]["in"]["corpus"]) if index in builders else None

@@ -18,13 +18,20 @@ def find(run: View) -> Iterator[Finding]:
         manifests = [
             m for kind in ("index_manifest", "search_manifest") for m in run.all(kind) if stage_of(m) == stage["name"]
         ]
+        asked = dict(run.wired()).get(stage["name"], {}).get("with", {}).get("mode")
         for manifest in manifests:
             yield from manifest_of(manifest, stage["inputs"])
+            said = manifest.document.get("mode", "dense")
+            if manifest.kind == "search_manifest" and asked not in (None, said):
+                message = f"says that it searched in the mode {said}; the config asked for {asked}"
+                yield Finding(message, manifest.at("mode" if "mode" in manifest.document else "schema"))
 
 
 def digests(run: View, summary: Artifact) -> dict[str, str]:
-    """`stage.output` or the name of a model → digest; an exported or named model counts by its weights."""
-    named = {model["name"]: model["weights"] for model in run.one("run_metadata").document["models"]}
+    """`stage.output` or the name of a model or of files → digest; an exported or named model counts by its weights."""
+    metadata = run.one("run_metadata").document
+    named = {model["name"]: model["weights"] for model in metadata["models"]}
+    named |= {files["name"]: files["digest"] for files in metadata.get("files", [])}
     made = {
         f"{stage['name']}.{name}": output["digest"]
         for stage in summary.document["stages"]
@@ -44,6 +51,7 @@ def manifest_of(manifest: Artifact, inputs: dict[str, str]) -> Iterator[Finding]
         ("model", ("fingerprint", "encoder", "weights")),
         ("corpus", ("fingerprint", "corpus", "digest")),
         ("queries", ("queries", "digest")),
+        ("corpus", ("bm25", "corpus")),
     ):
         said = manifest.document
         for part in place:

@@ -107,7 +107,7 @@ def test_metrics_of_a_run_that_was_cut_off_are_not_reported(tmp_path: Path) -> N
     from tests.test_stages import context
 
     ctx = context(tmp_path)
-    ctx.scratch.mkdir()
+    ctx.scratch.mkdir(parents=True)
     (ctx.scratch / "metrics.json").write_text('{"train/loss": 0.1}')
     command.run({}, command.Command(run=[sys.executable, "-c", "pass"]), Out({}), ctx)
     assert ctx.metrics == {}

@@ -139,7 +139,7 @@ def test_loading_the_same_files_twice_gives_the_same_config() -> None:
     assert (first.data, first.provenance()) == (second.data, second.provenance())
 
 
-@pytest.mark.parametrize("name", ["retriever_base.yaml", "retriever_ft.yaml"])
+@pytest.mark.parametrize("name", ["retriever_base.yaml", "retriever_ft.yaml", "beir_base.yaml", "beir_ft.yaml"])
 def test_the_shipped_configs_load_with_every_value_accounted_for(name: str) -> None:
     path = Path(__file__).parent.parent / "configs" / name
     config = configuration.load(
@@ -150,8 +150,11 @@ def test_the_shipped_configs_load_with_every_value_accounted_for(name: str) -> N
         lambda uses: BUILT_IN.stage(uses).params,
     )
     assert "${" not in str(config.data)
-    assert config.data["stages"]["search"]["with"] == {"mode": "dense", "top_k": 100, "max_seq_length": 64}
-    assert config.provenance()["/model/max_seq_length"] == "sources/retriever_base.yaml:9"
+    settings = config.data["stages"]["search"]["with"]
+    assert (settings["mode"], settings["top_k"], settings["alpha"]) == ("dense", 100, None)
+    assert settings["max_seq_length"] == (64 if name.startswith("retriever") else 128)
+    where = "retriever_base.yaml:10" if name.startswith("retriever") else f"{name}:5"
+    assert config.provenance()["/model/max_seq_length"] == f"sources/{where}"
     assert config.provenance()["/run/purpose"] == "command line via run.limit"
     assert config.provenance()["/run/device"] == "default"
 

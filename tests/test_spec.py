@@ -470,7 +470,7 @@ class Query(Row):
 class Qrel(Row):
     query_id: Name
     doc_id: Name
-    relevance: Integer
+    relevance: Annotated[Integer, pydantic.Field(ge=-1000, le=1000)]
 
 
 class Ranking(Row):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def context(workspace: Path, *, seed: int = 42, limit: int | None = None, name: 
         limit=limit,
         device="cpu",
         workspace=workspace,
-        scratch=workspace / "scratch",
+        scratch=workspace / "scratch" / secrets.token_hex(4),
         commit=COMMIT,
         say=lambda line: None,
         report=lambda what, done, total: None,
@@ -858,6 +859,8 @@ def test_best_is_the_step_with_the_highest_value_and_final_the_last(trained: Tra
             "hard_negatives": False,
             "purpose": "bench",
             "seed": trained.ctx.seed,
+            "temperature": 0.05,
+            "negatives": None,
         }
         role, _, number = folder.name.partition("_")
         assert manifest["role"] == role
@@ -885,18 +888,15 @@ def test_the_value_of_the_best_is_found_again(trained: Trained, tmp_path: Path) 
 def test_of_steps_with_one_value_the_first_is_the_best(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[float], best: int
 ) -> None:
-    from sealkit.stages.retrieval import finetune
+    from sealkit.stages.retrieval import _training
 
-    def history(model: Any, pairs: Any, dev: Any, params: Any, folder: Path, ctx: Any) -> list[dict[str, Any]]:
-        for step in (1, 2, 3):
-            (folder / f"step_{step}").mkdir()
-            (folder / f"step_{step}" / "which").write_text(str(step))
-        return [
-            {"step": step, "epoch": float(step), "key": "retrieval/dev/nDCG@10", "value": value}
-            for step, value in enumerate(values, 1)
-        ]
+    def history(model: Any, columns: Any, score: Any, key: str, params: Any, progress: Any, ctx: Any) -> None:
+        for step, value in enumerate(values, 1):
+            (progress.steps / f"step_{step}").mkdir()
+            (progress.steps / f"step_{step}" / "which").write_text(str(step))
+            progress.history.append({"step": step, "epoch": float(step), "key": key, "value": value})
 
-    monkeypatch.setattr(finetune, "_train", history)
+    monkeypatch.setattr(_training, "train", history)
     out = run("retrieval.finetune", trained.inputs, PARAMS, tmp_path / "out", context(tmp_path))
     assert (out / "model" / "best" / "which").read_text() == str(best)
     assert (out / "model" / "final" / "which").read_text() == "3"
@@ -944,15 +944,16 @@ def test_random_numbers_drawn_while_it_is_evaluated_do_not_change_the_training(
 def test_only_what_was_judged_relevant_is_trained_on(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sealkit.stages.retrieval import finetune
+    from sealkit.stages.retrieval import _training
 
     seen: list[tuple[str, str]] = []
 
-    def stops(model: Any, pairs: list[tuple[str, str]], *rest: Any) -> None:
-        seen.extend(pairs)
+    def stops(model: Any, columns: dict[str, list[str]], *rest: Any) -> None:
+        assert list(columns) == ["anchor", "positive"]
+        seen.extend(zip(columns["anchor"], columns["positive"], strict=True))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(finetune, "_train", stops)
+    monkeypatch.setattr(_training, "train", stops)
     judgments = rows(trained.inputs["train_qrels"].path)
     more = [
         {**judgments[0], "doc_id": "d5", "relevance": 0},

@@ -190,7 +190,7 @@ def _evaluations(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "judgments": run.digest(qrels.path),
                 "queries": stages.get(search, {}).get("queries"),
-                "corpus": stages.get(index, {}).get("corpus") or stages.get(search, {}).get("corpus"),
+                "corpus": stages.get(search, {}).get("corpus") or stages.get(index, {}).get("corpus"),
                 "measures": stage["with"]["measures"],
                 "rankings": rankings,
                 "qrels": qrels,

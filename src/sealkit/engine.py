@@ -23,8 +23,8 @@ from sealkit.stage import Input
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, for whoever watches: `kind` is stage-started, stage-cached, stage-kept, stage-finished,
-    progress, output, check, note or failed.
+    """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-cached, stage-kept,
+    stage-finished, progress, output, check, note or failed.
     """
 
     kind: str
@@ -54,6 +54,7 @@ class Engine:
     layout: Layout
     pack: Pack
     models: Mapping[str, world.Model]
+    files: Mapping[str, world.Files]
     on_event: Callable[[Event], None]
     policy: Policy = field(default_factory=Policy)
     reference: Run | None = None
@@ -116,6 +117,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "packs": [engine.pack.record()],
         "models": [model.document() for model in engine.models.values()],
         "expect": expectation.identity(engine.config.data.get("expect", [])),
+        "files": [files.document() for files in engine.files.values()],
     }
     engine.summary = {
         "schema": "summary/v1",
@@ -150,5 +152,6 @@ def write_config(engine: Engine, steps: list[Step]) -> None:
         "overrides": engine.config.overrides,
         "sources": [source.name for source in engine.config.sources],
         "artifacts": promised,
+        "left_out": engine.config.left_out,
     }
     write.atomic(engine.root / "resolved_config.json", write.dumps(document))

@@ -14,7 +14,7 @@ from sealkit.finding import ReadError, SealkitError
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.plan import MODEL, Step, prepare
 from sealkit.read import json
-from sealkit.stage import Input
+from sealkit.stage import FILES, Input
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def forecast(
     run = planned.config.data["run"]
     kept = Cache(rundir.workspace(planned.root)) if cache else None
     known: dict[str, Input] = {name: _of_model(model) for name, model in planned.models.items()}
+    known |= {name: Input(name, FILES, found.path, found.digest) for name, found in planned.files.items()}
     records = _records(planned.root) if resume else {}
     found = []
     for step in planned.steps:

@@ -69,7 +69,7 @@ def open_index(folder: Path, query_side: Mapping[str, Any]) -> OpenIndex:
     vectors, listing = folder / Path(manifest["file"]).name, folder / Path(manifest["ids"]["file"]).name
     header = faiss.read_header(vectors)
     ids = [line for _, line in text.lines(listing)]
-    promised = manifest["fingerprint"]
+    promised, structure = manifest["fingerprint"], manifest.get("structure", {"kind": header.structure})
     facts = [
         ("identity", identity(promised), manifest["identity"], "identity"),
         ("file digest", digest.file(vectors), manifest["digest"], "digest"),
@@ -78,6 +78,7 @@ def open_index(folder: Path, query_side: Mapping[str, Any]) -> OpenIndex:
         ("ids", len(ids), promised["count"], "fingerprint/count"),
         ("dimension", header.dimension, promised["dimension"], "fingerprint/dimension"),
         ("metric", header.metric, promised["metric"], "fingerprint/metric"),
+        ("structure", header.structure, structure["kind"], "structure/kind"),
     ]
     wrong = [
         Finding(f"{what}: the manifest says {said}, found {seen}", Location(where, pointer=f"/{place}"), Severity.ERROR)

@@ -17,7 +17,7 @@ from sealkit.finding import Finding, Location, ReadError
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import MODEL, Step
 from sealkit.reuse import from_cache, keep
-from sealkit.stage import Context, Input, Out
+from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
 
 INDEX_MANIFEST = "index_manifest.json"
@@ -103,10 +103,13 @@ def _context(engine: Engine, step: Step) -> _Context:
 
 def inputs(engine: Engine, step: Step) -> dict[str, Input]:
     """What a stage is handed, by the names of its inputs."""
-    return {name: _input(engine, reference) for name, reference in step.inputs.items()}
+    return {name: _input(engine, step.contract(name), reference) for name, reference in step.inputs.items()}
 
 
-def _input(engine: Engine, reference: str) -> Input:
+def _input(engine: Engine, contract: str, reference: str) -> Input:
+    if contract == FILES:
+        files = engine.files[reference]
+        return Input(reference, FILES, files.path, files.digest)
     if reference in engine.outputs:
         return engine.outputs[reference]
     model = engine.models[reference]

@@ -64,7 +64,9 @@ def run(
     root, steps = planned.root, planned.steps
     compared = open_run(reference, planned.layout, pack.contracts, pack.metric_keys) if reference else None
     with write.Lock(root, lock_timeout) as lock:
-        engine = Engine(root, planned.config, planned.layout, pack, planned.models, on_event, policy, compared)
+        engine = Engine(
+            root, planned.config, planned.layout, pack, planned.models, planned.files, on_event, policy, compared
+        )
         engine.order = tuple(step.name for step in steps)
         engine.cache = Cache(rundir.workspace(root)) if cache else None
         if root.exists() and not resume:
@@ -89,6 +91,8 @@ def _run(engine: Engine, steps: list[Step], command: list[str], lock: write.Lock
             reserve.take()
         if not resumed:
             begin(engine, steps, command)
+            for left_out in engine.config.left_out:
+                engine.tell(Event("left-out", None, f"{left_out['what']} is left out: {left_out['why']}"))
         if lock.took_over:
             engine.tell(Event("note", None, f"took over the lock of one that is gone: {lock.took_over}"))
         _go(engine, steps, resumed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -15,7 +16,8 @@ from sealkit.finding import UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.sources import Config
-from sealkit.stage import Stage
+from sealkit.stage import FILES, Stage
+from sealkit.toggles import leave_out
 
 MODEL = "model_manifest/v1"
 
@@ -35,15 +37,20 @@ class Step:
         """The stage's params with secrets in their places; never to be written."""
         return self.stage.params.model_validate(configuration.reveal(dict(self.params)))
 
+    def contract(self, key: str) -> str:
+        """What the input of that name must be: a contract id, or `files`."""
+        return self.stage.inputs.get(key) or self.stage.inputs[f"{key}?"]
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run needs before it begins. `root` is where it is to lie; `models` are the named ones, by name."""
+    """What a run needs before it begins. `root` is where it is to lie; `models` and `files` are the named ones, by name."""
 
     config: Config
     layout: Layout
     steps: list[Step]
     models: Mapping[str, world.Model]
+    files: Mapping[str, world.Files]
     root: Path
 
 
@@ -52,12 +59,13 @@ def prepare(path: Path, overrides: list[str], pack: Pack) -> Plan:
     layout = pack.layout()
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
     config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
+    leave_out(config, pack)
     steps = plan(config, layout, pack)
     outputs = {f"{step.name}.{output}": contract for step in steps for output, (contract, _, _) in step.outputs.items()}
     expectation.hold(config, pack.metric_keys, outputs)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    return Plan(config, layout, steps, named_models(config, steps), root)
+    return Plan(config, layout, steps, named_models(config, steps), named_files(config, steps), root)
 
 
 def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
@@ -88,9 +96,22 @@ def named_models(config: Config, steps: list[Step]) -> dict[str, world.Model]:
     found: dict[str, world.Model] = {}
     for step in steps:
         for key, reference in step.inputs.items():
-            if reference.partition(".")[0] not in stages and reference not in found:
+            if step.contract(key) == MODEL and reference.partition(".")[0] not in stages and reference not in found:
                 try:
                     found[reference] = world.model(reference)
+                except UsageError as error:
+                    raise config.error(pointer("stages", step.name, "in", key), error.message, error.fix) from error
+    return found
+
+
+def named_files(config: Config, steps: list[Step]) -> dict[str, world.Files]:
+    """Every file and folder outside of the run that the stages name, found and digested. Raises UsageError."""
+    found: dict[str, world.Files] = {}
+    for step in steps:
+        for key, reference in step.inputs.items():
+            if step.contract(key) == FILES and reference not in found:
+                try:
+                    found[reference] = world.files(reference)
                 except UsageError as error:
                     raise config.error(pointer("stages", step.name, "in", key), error.message, error.fix) from error
     return found
@@ -115,9 +136,14 @@ def _producers(config: Config, name: str, stages: Mapping[str, Stage]) -> set[st
             message = f"stage {name} takes no input `{key}`{did_you_mean(key, contracts)}"
             raise config.error(where, message, f"known: {', '.join(contracts) or 'none'}")
         producer, dot, output = reference.partition(".")
+        if contracts[key] == FILES:
+            continue
         if dot and producer in stages:
-            _fits(config, where, reference, contracts[key], stages[producer].outputs, output)
+            offered = stages[producer].offered(config.data["stages"][producer]["with"])
+            _fits(config, where, reference, contracts[key], offered, output)
             found.add(producer)
+        elif contracts[key] == MODEL and (meant := _meant(producer, output, stages)):
+            raise config.error(where, f"`{reference}`: there is no stage {producer}; did you mean `{meant}`?", meant)
         elif contracts[key] != MODEL:
             known = [f"{other}.{output}" for other in stages for output in stages[other].outputs]
             raise config.error(
@@ -135,6 +161,12 @@ def _producers(config: Config, name: str, stages: Mapping[str, Stage]) -> set[st
     return found
 
 
+def _meant(producer: str, output: str, stages: Mapping[str, Stage]) -> str | None:
+    """`stage.output` where a stage has that output and nearly that name: a slip of the pen, and no model's name."""
+    close = difflib.get_close_matches(producer, [name for name in stages if output in stages[name].outputs], n=1)
+    return f"{close[0]}.{output}" if close else None
+
+
 def _fits(config: Config, where: str, reference: str, contract: str, offered: Mapping[str, str], output: str) -> None:
     stage = reference.partition(".")[0]
     if output not in offered:
@@ -149,7 +181,7 @@ def _fits(config: Config, where: str, reference: str, contract: str, offered: Ma
 
 def _step(config: Config, name: str, stage: Stage, layout: Layout) -> Step:
     section, outputs = config.data["stages"][name], {}
-    for output, contract in stage.outputs.items():
+    for output, contract in stage.offered(section["with"]).items():
         try:
             outputs[output] = (contract, *layout.place(contract, name, output))
         except LookupError as error:

@@ -17,7 +17,7 @@ from sealkit.engine import Engine, Event, Stop, begin, write_config
 from sealkit.finding import Finding, Refused, Status, UsageError, pointer
 from sealkit.pack import Pack
 from sealkit.perform import perform
-from sealkit.plan import Step
+from sealkit.plan import MODEL, Step
 from sealkit.sources import Config, Origin
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stop import in_words
@@ -70,7 +70,9 @@ class Recording:
         engine, config = self.engine, self.engine.config
         name = self._free(handed.name)
         params = handed.known.model_dump(exclude_unset=True)
-        stage = Stage(handed.title, Known, {}, handed.outputs, lambda taken, _, out, ctx: handed.write(taken, out, ctx))
+        made = {key: engine.outputs.get(reference) for key, reference in handed.inputs.items()}
+        inputs = {key: found.contract if found else MODEL for key, found in made.items()}
+        stage = Stage(handed.title, Known, inputs, handed.outputs, lambda _in, _, out, ctx: handed.write(_in, out, ctx))
         outputs = {
             key: (contract, *engine.layout.place(contract, name, key)) for key, contract in handed.outputs.items()
         }
@@ -184,7 +186,7 @@ def start(root: Path, config: Config, pack: Pack, command: list[str], script: di
     lock = write.Lock(root).__enter__()
     try:
         write.claim(root)
-        engine = Engine(root, config, pack.layout(), pack, {}, lambda event: None)
+        engine = Engine(root, config, pack.layout(), pack, {}, {}, lambda event: None)
         recording = Recording(engine, write.Reserve(root), lock)
         recording.reserve.take()
         begin(engine, [], command)

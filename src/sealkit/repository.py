@@ -205,7 +205,9 @@ def _excluded(top: Path, without: Path | None) -> list[str]:
     """What tells `git ls-files` to leave out a folder below `top`."""
     if without is None or top.resolve() not in without.resolve().parents:
         return []
-    return ["--", f":(exclude,literal){without.resolve().relative_to(top.resolve()).as_posix()}"]
+    name = without.resolve().relative_to(top.resolve())
+    lock = name.with_name(f".{name.name}.lock")  # which lies beside a run while it goes on
+    return ["--", *(f":(exclude,literal){path.as_posix()}" for path in (name, lock))]
 
 
 def ancestry(folder: Path, older: str | None, newer: str | None) -> str:

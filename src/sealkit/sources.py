@@ -50,6 +50,7 @@ class Config:
     sources: list[Source]
     overrides: list[str]
     via: dict[str, str] = field(default_factory=dict)
+    left_out: list[dict[str, str]] = field(default_factory=list)
 
     def provenance(self) -> dict[str, str]:
         """JSON pointer of each value that is no mapping → its origin, in the order of the config."""

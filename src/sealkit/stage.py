@@ -12,12 +12,14 @@ from sealkit.finding import Refused
 from sealkit.read import json, jsonl
 from sealkit.write import dumps
 
-__all__ = ["Context", "Input", "Out", "Params", "Ready", "Refused", "Stage"]
+__all__ = ["FILES", "Context", "Input", "Out", "Params", "Ready", "Refused", "Stage"]
+
+FILES = "files"  # in the place of a contract id: a file or folder from outside of the run, named by its path
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input: an artifact of the run or a named model.
+    """One input: an artifact of the run, a named model, or files from outside of the run.
 
     `path` is the file, or the folder of an index or a model. `digest` is that of the file, of the folder's tree, or of
     a model's weights; `tree` is set for models.
@@ -88,12 +90,12 @@ class Context:
     scratch: Path
     commit: str | None
     report: Callable[[str, int, int], None]
-    say: Callable[[str], None]
     used_device: Callable[[str, int], None]
     metrics: dict[str, float] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     purpose: str = "bench"
+    say: Callable[[str], None] = lambda line: None
 
     def progress(self, what: str, done: int, total: int) -> None:
         self.report(what, done, total)
@@ -118,6 +120,9 @@ class Stage:
     does. `ready` may raise UsageError before anything is written. A stage that writes outside the run, or whose work
     its key does not decide, says `cache=False`. `declare` makes of a stage and its params the stage with what only
     these params can say, its inputs and outputs above all.
+
+    `needs` says of params which optional inputs are needed with them; the others are then not taken, whatever the config
+    wires, and without `needs` all that are given are. `gives` says which outputs are written with them; without it all are.
     """
 
     title: str
@@ -130,7 +135,16 @@ class Stage:
     files: Callable[[Any], Iterable[Path]] | None = None
     cache: bool = True
     declare: Callable[[Stage, Mapping[str, Any]], Stage] | None = None
+    needs: Callable[[Any], set[str]] | None = None
+    gives: Callable[[Any], set[str]] | None = None
 
     def declared(self, params: Mapping[str, Any]) -> Stage:
         """The stage as one use of it is: with the inputs and outputs that these params declare."""
         return self.declare(self, params) if self.declare else self
+
+    def offered(self, params: Mapping[str, Any]) -> dict[str, str]:
+        """The outputs that are written with these params: name → contract id."""
+        if self.gives is None:
+            return dict(self.outputs)
+        given = self.gives(self.params.model_validate(params))
+        return {name: contract for name, contract in self.outputs.items() if name in given}

@@ -19,9 +19,11 @@ from sealkit.read import json
 from sealkit.repository import Repository, ancestry, find_repository, repository
 
 __all__ = [
+    "Files",
     "Model",
     "Repository",
     "ancestry",
+    "files",
     "find_repository",
     "has_cuda",
     "host",
@@ -40,6 +42,8 @@ class Model:
     """A named model where it was found. `name` is what the config says, `path` where that leads here and now.
 
     `purpose` is what the run that trained it was for, where a manifest in its folder says so.
+    `mutable`: the name is a pointer that may lead elsewhere tomorrow (`latest`, a link, a name on the Hub); `resolved` is then
+    the name to write in its place, where there is one.
     """
 
     name: str
@@ -49,6 +53,8 @@ class Model:
     weights: digest.Weights
     licence: str | None = None
     purpose: str | None = None
+    mutable: bool = False
+    resolved: str | None = None
 
     def document(self) -> dict[str, object]:
         return {
@@ -60,7 +66,20 @@ class Model:
             "excluded": list(self.weights.excluded),
             "licence": self.licence,
             "purpose": self.purpose,
+            **({"mutable": True, "resolved": self.resolved} if self.mutable else {}),
         }
+
+
+@dataclass(frozen=True)
+class Files:
+    """A file or folder that the config names, where it was found: its digest, or that of its tree."""
+
+    name: str
+    path: Path
+    digest: str
+
+    def document(self) -> dict[str, object]:
+        return {"name": self.name, "digest": self.digest}
 
 
 def host() -> dict[str, object]:
@@ -111,12 +130,13 @@ def model(name: str, base: Path | None = None, *, fetch: bool = True) -> Model:
     source, path = _locate(name, base or Path.cwd(), fetch)
     try:
         tree, weights = digest.tree(path, without=[MANIFEST], follow=True), digest.weights(path, follow=True)
+        pointer = _pointer(name, source, path, base or Path.cwd())
     except ReadError as error:
         raise UsageError(f"model {name}: {error.at} {error.message}", error.fix) from error
     licence = licences.of_folder(path)
     if licence is None and source == "package":
         licence = licences.of_package(name.removeprefix("package:"))
-    return Model(name, source, path, tree, weights, licence, _purpose(path))
+    return Model(name, source, path, tree, weights, licence, _purpose(path), *pointer)
 
 
 def _purpose(folder: Path) -> str | None:
@@ -126,6 +146,32 @@ def _purpose(folder: Path) -> str | None:
     except (ReadError, KeyError, TypeError):
         return None
     return purpose if purpose in ("smoke", "bench", "prod") else None
+
+
+def _pointer(name: str, source: str, path: Path, base: Path) -> tuple[bool, str | None]:
+    """Whether a name is a pointer that can be moved, and what it leads to now, as a name."""
+    if source == "hub":
+        return True, str(path)  # a snapshot, under its commit
+    named = Path(name).expanduser()
+    links = [path] if named.is_absolute() else [base / named, *(base / part for part in named.parents)][:-1]
+    if source != "path" or not (named.name == "latest" or any(link.is_symlink() for link in links)):
+        return False, None
+    led_to = Path(os.path.realpath(path))
+    if led_to.name == "latest":
+        return True, None
+    inside = not named.is_absolute() and led_to.is_relative_to(base.resolve())
+    return True, led_to.relative_to(base.resolve()).as_posix() if inside else str(led_to)
+
+
+def files(name: str) -> Files:
+    """Find a file or folder (relative to the current directory) and take its digest. Raises UsageError."""
+    path = Path(name).expanduser()
+    try:
+        return Files(name, path, digest.tree(path, follow=True) if path.is_dir() else digest.file(path))
+    except (ReadError, ValueError) as error:
+        reason = f"{error.at} {error.message}" if isinstance(error, ReadError) else str(error)
+        fix = "check the path; relative ones begin at the current directory"
+        raise UsageError(f"data {name[:200]}: {reason}", fix) from error
 
 
 def _locate(name: str, base: Path, fetch: bool) -> tuple[str, Path]:

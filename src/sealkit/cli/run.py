@@ -137,7 +137,7 @@ class Progress:
             self.console.print(escape(text.clean(said)), soft_wrap=True)
         elif event.kind == "stage-finished":
             self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
-        elif event.kind == "output":
+        elif event.kind in ("output", "left-out"):
             self.console.print(f"  {escape(text.clean(event.message))}", soft_wrap=True)
         elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
             self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)

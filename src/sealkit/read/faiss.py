@@ -17,6 +17,7 @@ from sealkit.read.source import open_bytes, refuse_lfs_pointer
 
 METRICS = {0: "inner_product", 1: "l2"}
 _FLAT = {b"IxF2", b"IxFI", b"IxFl"}
+STRUCTURES = {"IxF2": "flat", "IxFI": "flat", "IxFl": "flat", "IHNf": "hnsw", "IwFl": "ivf"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class FaissHeader:
     count: int
     trained: bool
     metric: str
+
+    @property
+    def structure(self) -> str:
+        """`flat`, `hnsw`, `ivf`, or the four-letter code of what is none of these."""
+        return STRUCTURES.get(self.fourcc, self.fourcc)
 
 
 def read_header(path: Path, name: str | None = None, *, follow: bool = True) -> FaissHeader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,11 @@ MANIFEST = "model_manifest.json"
 
 
 class Export(Params):
-    """`which`: best, final or step_N. `name`: the folder below models/."""
+    """`which`: best, final or step_N. `name`: the folder below models/. `latest`: let the link `latest` beside the model lead to it."""
 
     which: str = Field(default="best", pattern=r"^(best|final|step_[0-9]+)$")
     name: str = Field(default="retriever", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    latest: bool = False
 
 
 def ready(params: Export, place: Ready) -> None:
@@ -57,6 +59,20 @@ def run(inputs: Mapping[str, Input], params: Export, out: Out, ctx: Context) -> 
     manifest = json.loads((source / MANIFEST).read_text("utf-8"))
     out.manifest(out["model"], "model_manifest", {**manifest, "exported_to": place})
     ctx.facts |= {"exported": params.which, "place": place}
+    if params.latest:
+        _point(target, ctx)
+
+
+def _point(target: Path, ctx: Context) -> None:
+    """Let `latest` beside a model lead to it: at every moment it leads to this one or to the one before."""
+    pointer = target.with_name("latest")
+    partial = target.with_name(f".latest.{secrets.token_hex(4)}.partial")
+    try:
+        partial.symlink_to(target.name, target_is_directory=True)
+        partial.replace(pointer)
+    except OSError as error:  # Windows makes links for administrators alone, and a folder may stand in its place
+        partial.unlink(missing_ok=True)
+        ctx.say(f"{pointer} could not be made to lead to {target.name}: {error.strerror}")
 
 
 def _same(source: Path, target: Path) -> bool:

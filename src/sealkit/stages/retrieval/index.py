@@ -1,4 +1,4 @@
-"""Encodes a corpus into a flat FAISS index, with the fingerprint of the space it was built in."""
+"""Encodes a corpus into a FAISS index, with the fingerprint of the space it was built in."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from sealkit.index import identity
-from sealkit.stage import Context, Input, Out, Params, Stage
-from sealkit.stages.common import encoder
+from sealkit.stage import Context, Input, Out, Stage
+from sealkit.stages.common import encoder, structure
+from sealkit.stages.common.structure import Structure
 
 
-class Index(Params):
+class Index(Structure):
     max_seq_length: int | None = Field(default=None, ge=4)
 
 
@@ -27,8 +28,7 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     vectors = model.encode(
         texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts))
     )
-    index = faiss.IndexFlatIP(model.dimension)
-    index.add(vectors)
+    index, said = structure.build(vectors, params, ctx.seed)
     folder = out["index"]
     faiss.write_index(index, str(folder / "index.faiss"))
     (folder / "ids.txt").write_text("".join(f"{doc}\n" for doc in ids), "utf-8", newline="\n")
@@ -37,11 +37,15 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
         "file": "index.faiss",
         "ids": "ids.txt",
         "run_id": ctx.run_id,
+        "structure": said,
         "fingerprint": fingerprint,
         "identity": identity(fingerprint),
     }
     out.manifest(folder, "index_manifest", manifest)
     ctx.counters["documents"] = len(ids)
+    if "recall" in said:
+        measured = said["recall"]
+        ctx.say(f"recall@{measured['at']} of the {said['kind']} index against exact search: {measured['value']:.3f}")
 
 
 STAGE = Stage(
