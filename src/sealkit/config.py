@@ -1,7 +1,8 @@
 """Sources to a resolved config, with where each value came from.
 
 Precedence: defaults < extends < file < command line. `${section.key}` is replaced once everything is merged;
-`${ENV:NAME}` must be set but stays as it stands, and only the stage that needs it sees its value.
+`${ENV:NAME}` must be set but stays as it stands, and only the stage that needs it sees its value. In a section a mapping is
+merged with the default's; in a stage's `with` it replaces it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError, parts, pointer
+from sealkit.legacy import Migrated, Table
 from sealkit.sources import DEFAULT, Config, leaves, nodes, read
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
@@ -48,13 +50,16 @@ def load(
     contract: Contract,
     sections: Mapping[str, type[BaseModel]],
     params_of: Callable[[str], type[BaseModel]],
+    table: Table | None = None,
 ) -> Config:
     """Read, merge, complete and hold a config against everything that is known of its keys.
 
     `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
-    under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2).
+    under `uses` and raises UsageError for an unknown one; `table` leads from old keys to those of today.
+    Raises UsageError (exit 2).
     """
-    config = read(path, overrides)
+    _refuse_keys_in_use(table or {}, {"run": RunSection, **sections})
+    config = read(path, overrides, table)
     _refuse_unknown_sections(config, sections)
     _keep(config, contract)
     for name, model in sections.items():
@@ -97,6 +102,15 @@ def reveal(value: Any) -> Any:
     return [reveal(inner) for inner in value] if isinstance(value, list) else value
 
 
+def _refuse_keys_in_use(table: Table, sections: Mapping[str, type[BaseModel]]) -> None:
+    for old, new in table.items():
+        section, _, key = old.partition(".")
+        if section in sections and _known_keys(sections[section], key.split(".")[:-1]).count(key.rpartition(".")[2]):
+            raise UsageError(
+                f"the table of legacy keys leads `{old}` to {new}, but `{old}` is a key of today", "remove the line"
+            )
+
+
 def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
     if "expect" in config.data:
         raise config.error(
@@ -115,7 +129,10 @@ def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> Non
 def _keep(config: Config, contract: Contract) -> None:
     for violation in contract.violations(config.data):
         where, message = violation.pointer, violation.message
-        raise config.error(where, message if not where or "unknown key" in message else f"{dotted(where)}: {message}")
+        if "unknown key" in message:
+            known = ", ".join(RunSection.model_fields) if where.startswith("/run/") else None
+            raise config.error(where, message, known and f"known: {known}")
+        raise config.error(where, f"{dotted(where)}: {message}" if where else message)
 
 
 def _fill(config: Config, where: str, values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -214,6 +231,10 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
         raise config.error(
             where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle"
         )
+    if key in config.legacy:
+        origin = config.origin(where)
+        config.migrated.append(Migrated(key, config.legacy[key], origin.recorded(), str(origin)))
+        return _lookup(config, where, config.legacy[key], path)
     inner: Any = config.data
     for part in key.split("."):
         if not isinstance(inner, dict) or part not in inner:

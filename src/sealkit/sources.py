@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sealkit import legacy
 from sealkit.finding import ReadError, UsageError, parts, pointer
+from sealkit.legacy import Migrated, Table
 from sealkit.read import yaml
 from sealkit.read.source import read_text
 
@@ -50,6 +52,8 @@ class Config:
     sources: list[Source]
     overrides: list[str]
     via: dict[str, str] = field(default_factory=dict)
+    migrated: list[Migrated] = field(default_factory=list)
+    legacy: Table = field(default_factory=dict)
 
     def provenance(self) -> dict[str, str]:
         """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
@@ -72,18 +76,20 @@ class Config:
         return UsageError(f"{'config' if origin is DEFAULT else origin}: {message}", fix)
 
 
-def read(path: Path, overrides: Sequence[str]) -> Config:
-    """The file with what it extends below it and the overrides on top. Nothing is known of keys yet.
+def read(path: Path, overrides: Sequence[str], table: Table | None = None) -> Config:
+    """The file with what it extends below it and the overrides on top, all under the keys of today.
 
-    Raises UsageError for files that cannot be read, circles, and overrides that are none.
+    Nothing is known of keys yet but what `table` says of old ones. Raises UsageError for files that cannot be read,
+    circles, overrides that are none, and a source that says two things under an old key and a new one.
     """
-    config = Config({}, {}, [], list(overrides))
+    config = Config({}, {}, [], list(overrides), legacy=table or {})
     try:
         for source, document in _chain(path, config.sources):
-            _merge(config, document.data, "", _written_in(source, document))
+            _lay(config, document.data, _written_in(source, document), legacy.Source())
         # A stage's `uses` first: wherever it stands on the command line, it clears no `with` that is beside it.
+        line = legacy.Source()
         for override in sorted(overrides, key=lambda text: not re.match(r"stages\.[^.]+\.uses=", text)):
-            _override(config, override)
+            _override(config, override, line)
     except ReadError as error:
         raise UsageError(f"{error.at}: {error.message}", error.fix) from error
     config.data.pop("extends", None)
@@ -96,7 +102,9 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
     seen: list[Path] = []
     while True:
         if path.resolve() in seen:
-            raise UsageError(f"{path}: extends itself by way of {found[-1][0].path}", "break the circle")
+            last, document = found[-1]
+            at = f"{last.path}:{document.lines['/extends']}"
+            raise UsageError(f"{at}: extends {path}, which extends this file or is it", "break the circle")
         seen.append(path.resolve())
         text = read_text(path, limit=yaml.LIMIT)
         document = yaml.parse(text, str(path))
@@ -115,6 +123,22 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
     found.reverse()
     sources += [source for source, _ in found]
     return found
+
+
+def _lay(config: Config, data: dict[str, Any], origin: Callable[[str], Origin], source: legacy.Source) -> None:
+    """Lay a source's data over what is there, under the keys of today."""
+    data, moved, found = legacy.migrate(
+        data, lambda where: (origin(where).recorded(), str(origin(where))), config.legacy, source
+    )
+    config.migrated += found
+
+    def came_from(where: str) -> Origin:
+        for new, old in moved.items():
+            if where == new or where.startswith(f"{new}/"):
+                return origin(old + where.removeprefix(new))
+        return origin(where)
+
+    _merge(config, data, "", came_from)
 
 
 def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Origin]:
@@ -148,8 +172,14 @@ def _forget(config: Config, where: str) -> None:
         del config.origins[known]
 
 
-def _override(config: Config, text: str) -> None:
+def _override(config: Config, text: str, source: legacy.Source) -> None:
     key, equals, raw = text.partition("=")
+    if equals and re.search(r"\[|\.[0-9]+(\.|\Z)", key):
+        whole = re.split(r"\[|\.[0-9]", key)[0]
+        raise UsageError(
+            f"override {text!r}: an item of a list cannot be overridden by itself",
+            f"give the whole list: '{whole}=[…]'",
+        )
     if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
         raise UsageError(f"override {text!r}: expected KEY=VALUE, as run.seed=7")
     value = yaml.parse(raw, f"override {key}").data if raw else ""
@@ -164,7 +194,7 @@ def _override(config: Config, text: str) -> None:
             raise UsageError(
                 f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
             )
-    _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
+    _lay(config, node, lambda where: Origin("command line", f"override {text}"), source)
 
 
 def nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
