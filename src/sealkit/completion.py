@@ -11,7 +11,6 @@ from typing import Any
 
 from sealkit import digest, rundir, world
 from sealkit.engine import Engine
-from sealkit.pack import Pack
 from sealkit.plan import MODEL, Step
 from sealkit.stage import Context, Input
 
@@ -35,10 +34,10 @@ def complete(engine: Engine, step: Step, inputs: Mapping[str, Input], context: C
         {
             "name": step.name,
             "uses": step.uses,
-            "key": _key(engine.pack, step, inputs),
+            "key": _key(engine, step, inputs),
             "inputs": {key: value.digest for key, value in inputs.items()},
             "outputs": outputs,
-            "facts": context.facts,
+            "facts": engine.redactor.value(context.facts),
             "seconds": round(seconds, 3),
             "peak_rss_mb": round(_peak_rss_mb(), 1),
         }
@@ -57,15 +56,15 @@ def _as_input(root: Path, step: Step, output: str, place: Path, found: str) -> I
     return Input(name, contract, folder, manifest["weights"], manifest["tree"])
 
 
-def _key(pack: Pack, step: Step, inputs: Mapping[str, Input]) -> str:
+def _key(engine: Engine, step: Step, inputs: Mapping[str, Input]) -> str:
     """Everything that decides what a stage writes, as one digest."""
     return digest.of_value(
         {
             "uses": step.uses,
-            "code": pack.code(step.uses.split(".")[0]),
+            "code": engine.pack.code(step.uses.split(".")[0]),
             "sealkit": importlib.metadata.version("sealkit"),
             "libraries": world.versions(step.stage.libraries),
-            "params": dict(step.params),
+            "params": engine.redactor.value(dict(step.params)),
             "inputs": {key: [value.contract, value.digest, value.tree] for key, value in inputs.items()},
             "outputs": {output: contract for output, (contract, _, _) in step.outputs.items()},
         }

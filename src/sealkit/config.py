@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,10 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError, parts, pointer
 from sealkit.legacy import Migrated, Table
-from sealkit.sources import DEFAULT, Config, leaves, nodes, read
-
-_REFERENCE = re.compile(r"\$\{([^${}]*)\}")
-_ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
+from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, environment, leaves, nodes, read
 
 
 class Params(BaseModel):
@@ -87,7 +83,7 @@ def load(
         config.origins["/run/purpose"] = config.origin("/run/limit")
         config.via["/run/purpose"] = "run.limit"
     for where, value in leaves(config.data):
-        for name in _environment(value):
+        for name in environment(value):
             if name not in os.environ:
                 raise config.error(where, f"${{ENV:{name}}} is not set", f"export {name}=… and run again")
     return config
@@ -96,7 +92,7 @@ def load(
 def reveal(value: Any) -> Any:
     """The value with every `${ENV:NAME}` replaced: for the stage that needs it, never to be written."""
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda m: os.environ[m[1][4:]] if _ENV.match(m[1]) else m[0], value)
+        return REFERENCE.sub(lambda m: os.environ[m[1][4:]] if ENV.match(m[1]) else m[0], value)
     if isinstance(value, dict):
         return {key: reveal(inner) for key, inner in value.items()}
     return [reveal(inner) for inner in value] if isinstance(value, list) else value
@@ -209,12 +205,12 @@ def _interpolate(config: Config) -> None:
 def _resolve(config: Config, where: str, value: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(value, str) or "${" not in value:
         return value
-    if "${" in _REFERENCE.sub("", value):
+    if "${" in REFERENCE.sub("", value):
         raise config.error(where, f"{value!r} holds a ${{ that is not closed", "write ${section.key} or ${ENV:NAME}")
-    whole = _REFERENCE.fullmatch(value)
+    whole = REFERENCE.fullmatch(value)
     if whole:
         return _lookup(config, where, whole[1], path)
-    return _REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
+    return REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
 
 
 def _as_text(value: Any) -> str:
@@ -224,7 +220,7 @@ def _as_text(value: Any) -> str:
 
 def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     if key.startswith("ENV:"):
-        if not _ENV.match(key):
+        if not ENV.match(key):
             raise config.error(where, f"${{{key}}}: expected ${{ENV:NAME}}")
         return f"${{{key}}}"
     if key in path:
@@ -244,12 +240,6 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     if isinstance(inner, dict):
         raise config.error(where, f"${{{key}}} is a section, expected a value")
     return _resolve(config, where, inner, (*path, key))
-
-
-def _environment(value: Any) -> list[str]:
-    if not isinstance(value, str):
-        return []
-    return [match[1] for reference in _REFERENCE.findall(value) if (match := _ENV.match(reference))]
 
 
 def _set(data: Any, where: str, value: Any) -> None:

@@ -43,7 +43,9 @@ def run(
     """
     layout = pack.layout()
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
-    config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
+    config = configuration.load(
+        path, overrides, contract, sections, lambda uses: pack.stage(uses).params, pack.legacy_keys
+    )
     steps = plan(config, layout, pack)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]

@@ -47,6 +47,22 @@ class Redactor:
         """A JSON value without its secrets."""
         return self._value(value, "", {where: (kind, text) for where, kind, text in secret.find(value)})
 
+    def source(self, text: str, data: Any, lines: Mapping[str, int]) -> str:
+        """A YAML text without the secrets of the data that it holds; `lines` gives each value's line by JSON pointer."""
+        rows = text.split("\n")
+        for where, kind, hidden in secret.find(data):
+            first = lines[where] - 1
+            later = (line for other, line in lines.items() if line - 1 > first and not other.startswith(where))
+            last = min(later, default=len(rows) + 1) - 1
+            block = "\n".join(rows[first:last])
+            mark = re.match(r"[^:]*:\s*|\s*-\s*", block)
+            key, value = (block[: mark.end()], block[mark.end() :]) if mark else ("", block)
+            shown = self.placeholder(kind, hidden).rstrip("\n")
+            if hidden not in value or value.strip() == hidden:
+                value = f'"{shown}"' + "\n" * value.count("\n")
+            rows[first:last] = (key + value.replace(hidden, shown)).split("\n")
+        return self.text("\n".join(rows))
+
     def placeholder(self, kind: str, text: str) -> str:
         tag = f":{digest.keyed(self._key, text)}" if self.workspace else ""
         return f"[redacted:{kind}{tag}]" + "\n" * text.count("\n")

@@ -16,6 +16,7 @@ from sealkit.finding import ReadError, Report, UsageError
 from sealkit.observe import FOLDER, OBSERVED, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
+from sealkit.redact import Redactor
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import Run, open_run
@@ -167,7 +168,7 @@ def predicate(
             "purpose": metadata.get("purpose", "unknown"),
             "seed": metadata.get("seed", 0),
             "config": digests.get("resolved_config.json", digest.of_bytes(b"")),
-            "command": metadata.get("command", []),
+            "command": Redactor().value(metadata.get("command", [])),
         },
         "verdict": report["verdict"],
         "exit_code": report["exit_code"],

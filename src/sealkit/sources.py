@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit import legacy
+from sealkit import legacy, redact
 from sealkit.finding import ReadError, UsageError, parts, pointer
 from sealkit.legacy import Migrated, Table
 from sealkit.read import yaml
 from sealkit.read.source import read_text
+from sealkit.redact import Redactor
+
+REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Source:
     name: str
     path: Path
     text: str
+    document: yaml.Document
 
 
 @dataclass
@@ -58,6 +63,38 @@ class Config:
     def provenance(self) -> dict[str, str]:
         """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
         return {where: self.origin(where).recorded() + self._by_way_of(where) for where, _ in leaves(self.data)}
+
+    def document(self, redactor: Redactor) -> dict[str, Any]:
+        """The config as it is written and shown: the values without secrets, where each came from, and what was migrated."""
+        migrated = [{"old": item.old, "new": item.new, "at": item.at} for item in self.migrated]
+        shown = redactor.value(self.data)
+        redacted = [
+            where for (where, value), (_, other) in zip(leaves(self.data), leaves(shown), strict=True) if value != other
+        ]
+        return {
+            "config": shown,
+            "provenance": self.provenance(),
+            "overrides": redactor.value(self.overrides),
+            "sources": [source.name for source in self.sources],
+            **({"migrated": migrated} if migrated else {}),
+            **({"redacted": redacted} if redacted else {}),
+        }
+
+    def warnings(self, redacted: Sequence[str]) -> list[str]:
+        """What a user should put right, though the config can be run; `redacted` are the places of secrets."""
+        old = [f"{item.typed}: `{item.old}` is now `{item.new}`: rename it" for item in self.migrated]
+        literal = [where for where in redacted if not environment(_at(self.data, where))]
+        return old + [
+            f"{self.origin(where)}: {'.'.join(parts(where))} holds a secret: it is not written to the run; "
+            "say ${ENV:NAME} and set that variable"
+            for where in literal
+        ]
+
+    def redactor(self, workspace: Path | None) -> Redactor:
+        """What takes the secrets of this config, also those of `${ENV:NAME}`, out of whatever is written."""
+        values = [self.data, self.overrides, *(source.document.data for source in self.sources)]
+        names = [name for _, value in leaves(self.data) for name in environment(value)]
+        return redact.redactor(values, names, workspace)
 
     def _by_way_of(self, where: str) -> str:
         while where and where not in self.via:
@@ -104,7 +141,7 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
         if path.resolve() in seen:
             last, document = found[-1]
             at = f"{last.path}:{document.lines['/extends']}"
-            raise UsageError(f"{at}: extends {path}, which extends this file or is it", "break the circle")
+            raise UsageError(f"{at}: extends {path}, which is this file or extends it", "break the circle")
         seen.append(path.resolve())
         text = read_text(path, limit=yaml.LIMIT)
         document = yaml.parse(text, str(path))
@@ -113,7 +150,7 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
         name, taken = f"sources/{path.name}", {source.name for source, _ in found}
         while name in taken:
             name = f"sources/base_{name.removeprefix('sources/')}"
-        found.append((Source(name, path, text), document))
+        found.append((Source(name, path, text, document), document))
         base = document.data.get("extends")
         if base is None:
             break
@@ -208,6 +245,19 @@ def nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     return ((where, inner) for where, inner in nodes(value, "") if not isinstance(inner, dict | list) or not inner)
+
+
+def environment(value: Any) -> list[str]:
+    """The names in a value's `${ENV:NAME}`."""
+    if not isinstance(value, str):
+        return []
+    return [match[1] for reference in REFERENCE.findall(value) if (match := ENV.match(reference))]
+
+
+def _at(data: Any, where: str) -> Any:
+    for part in parts(where):
+        data = data[int(part)] if isinstance(data, list) else data[part]
+    return data
 
 
 def _get(data: Any, where: str) -> Any:

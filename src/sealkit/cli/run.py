@@ -79,6 +79,8 @@ class Progress:
         self._clear()
         if event.kind == "stage-started":
             self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
+        elif event.kind == "warning":
+            self.console.print(f"warning: {escape(text.clean(event.message))}", soft_wrap=True)
         elif event.kind == "stage-finished":
             self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
         elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
