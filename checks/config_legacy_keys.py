@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Check, Finding, Location, Severity, View, legacy_pairs
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -11,7 +11,7 @@ def find(run: View) -> Iterator[Finding]:
         name, _, line = item["at"].rpartition(":")
         at = Location(name, line=int(line)) if name in run.files and line.isdigit() else config.at("migrated", i)
         yield Finding(f"`{item['old']}` is now `{item['new']}`", at, fix=f"write {item['new']}")
-    for old, value, new, held in run.legacy_keys(config.document["config"]):
+    for old, value, new, held in legacy_pairs(config.document["config"]):
         at, also = config.at("config", *old.split(".")), (config.at("config", *new.split(".")),)
         if held is None:
             yield Finding(f"`{old}` is now `{new}`, which the config does not hold", at, fix=f"write {new}")

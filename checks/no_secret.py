@@ -6,7 +6,6 @@ from sealkit import Check, Finding, Location, ReadError, Severity, View
 
 
 def find(run: View) -> Iterator[Finding]:
-    run.one("run_metadata")
     content = {artifact.path for kind in ("corpus", "queries") for artifact in run.all(kind)}
     for name in run.files:
         if name.startswith("seal/") or name.startswith(".seal."):
@@ -25,6 +24,6 @@ CHECK = Check(
     title="No secret in what was written",
     why="A run uploaded its whole config with the keys in it (rslearn#687), half a key pair was masked (terraform-aws-wandb#258).",
     fix="revoke it, remove it from the file, and name the variable that holds it: ${ENV:NAME}",
-    reads={"run_metadata": 1, "corpus?": 1, "queries?": 1},
+    reads={"summary": 1, "corpus?": 1, "queries?": 1},
     find=find,
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sealkit.check import Check, View
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
+    from sealkit.pack import legacy_pairs
     from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
 
@@ -34,12 +35,13 @@ _HOME = {
     "differences": "index",
     "explain": "index",
     "identity": "index",
+    "legacy_pairs": "pack",
     "open_index": "index",
 }
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Refused",
-    "Severity", "Stage", "View", "differences", "explain", "identity",
+    "Severity", "Stage", "View", "differences", "explain", "identity", "legacy_pairs",
     "open_index",
 ]  # fmt: skip
 

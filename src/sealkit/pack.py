@@ -258,3 +258,11 @@ def _collect(folder: Traversable, name: str, into: dict[str, str]) -> None:
 
 
 BUILT_IN = Pack()
+
+
+def legacy_pairs(config: Mapping[str, Any]) -> list[tuple[str, Any, str, Any]]:
+    """(old key, its value, new key, its value or None) for each key of sealkit's own table that a config still holds.
+
+    A project's table plays no part: a run is judged the same wherever it lies.
+    """
+    return list(legacy.pairs(config, BUILT_IN.legacy_keys))

@@ -47,8 +47,8 @@ _USER = re.compile(
 )
 _HEADER = re.compile(r"\b(?i:bearer)\s+(?P<bearer>[\w.~+/-]{16,}=*)|\b(?i:basic)\s+(?P<basic>[A-Za-z0-9+/]{8,}={0,2})")
 _NAMED = re.compile(
-    # "key": "value"  ·  key=value  ·  --key value  ·  key: value, alone on its line
-    r"""(?P<key>-{0,2}[A-Za-z][\w.-]{1,80})(?:
+    # Not a part of a path or a JSON pointer:  "key": "value"  ·  key=value  ·  --key value  ·  key: value, alone on its line
+    r"""(?<![/\w])(?P<key>-{0,2}[A-Za-z][\w.-]{1,80})(?:
         \\?["']?\s{0,4}[=:]\s{0,4}(?P<quote>\\?["'])(?P<quoted>[^"'\\\n]{1,512})(?P=quote)
       | =(?P<assigned>[^\s"';,]{1,512})
       | (?<=[\w])\s+(?P<next>[^\s"'-][^\s"']{0,511})
