@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError, parts, pointer
 from sealkit.legacy import Migrated, Table
-from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, environment, leaves, nodes, read
+from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, Origin, environment, leaves, nodes, read
 
 
 class Params(BaseModel):
@@ -47,11 +47,13 @@ def load(
     sections: Mapping[str, type[BaseModel]],
     params_of: Callable[[str], type[BaseModel]],
     table: Table | None = None,
+    runs: Path | None = None,
 ) -> Config:
     """Read, merge, complete and hold a config against everything that is known of its keys.
 
     `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
-    under `uses` and raises UsageError for an unknown one; `table` leads from old keys to those of today.
+    under `uses` and raises UsageError for an unknown one; `table` leads from old keys to those of today,
+    and `runs` is the place of runs where no source names one.
     Raises UsageError (exit 2).
     """
     _refuse_keys_in_use(table or {}, {"run": RunSection, **sections})
@@ -61,6 +63,8 @@ def load(
     for name, model in sections.items():
         # References may point at defaults, so these are there before anything is resolved.
         _fill(config, pointer(name), config.data.setdefault(name, {}), model.model_construct().model_dump())
+    if runs and "output_dir" not in config.data["run"]:
+        config.data["run"]["output_dir"], config.origins["/run/output_dir"] = str(runs), Origin("project", "project settings")
     _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
     _interpolate(config)
     _keep(config, contract)

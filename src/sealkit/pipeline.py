@@ -35,8 +35,9 @@ def run(
     command: list[str],
     on_event: Callable[[Event], None] = lambda event: None,
     pack: Pack = BUILT_IN,
+    runs: Path | None = None,
 ) -> Result:
-    """Run the config at `path`.
+    """Run the config at `path`; `runs` is the place of runs where the config names none.
 
     Raises UsageError before the run directory exists; from then on whatever goes wrong is in the Result and
     in the run's own summary, and nothing that was written is lost.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def _compose(run: Run, compared: Run | None, folder: Path, times: tuple[str, str
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
     statement = predicate(
-        unsealed, document, observed, reference, digests, times[1], importlib.metadata.version("sealkit")
+        unsealed, document, observed, reference, digests, times[1], importlib.metadata.version("sealkit"), pack.records()
     )
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
@@ -154,13 +154,18 @@ def predicate(
     digests: Mapping[str, str],
     sealed_at: str,
     version: str,
+    packs: Sequence[Mapping[str, str]] | None,
 ) -> dict[str, Any]:
-    """What the seal states, all of it derived from the run, the report and what was observed."""
+    """What the seal states, all of it derived from the run, the report and what was observed.
+
+    `packs` are the records of what judged; None in a seal that does not name them.
+    """
     metadata, summary = run.document("run_metadata") or {}, run.document("summary") or {}
     return {
         "schema": "seal/v1",
         "sealkit": version,
         "sealed_at": sealed_at,
+        **({} if packs is None else {"packs": list(packs)}),
         "run": {
             "run_id": metadata.get("run_id", "unknown"),
             "name": metadata.get("name", "unknown"),

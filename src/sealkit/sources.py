@@ -80,6 +80,11 @@ class Config:
             **({"redacted": redacted} if redacted else {}),
         }
 
+    def shown_origin(self, where: str) -> str:
+        """The place of a value as the user knows it, and by way of what reference it got there."""
+        origin = self.origin(where)
+        return ("command line" if origin.source == "command line" else str(origin)) + self._by_way_of(where)
+
     def warnings(self, redacted: Sequence[str]) -> list[str]:
         """What a user should put right, though the config can be run; `redacted` are the places of secrets."""
         old = [f"{item.typed}: `{item.old}` is now `{item.new}`: rename it" for item in self.migrated]

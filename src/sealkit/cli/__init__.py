@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify")
+VERBS = ("run", "check", "seal", "verify", "config")
 
 
 class Verbs(click.Group):
@@ -56,6 +56,7 @@ def toolkit() -> None:
     toolkit check outputs/ft_mnr              hold the artifacts against each other
     toolkit seal outputs/ft_mnr               fix files, commits, models and verdict
     toolkit verify outputs/ft_mnr             find out whether all of it still holds
+    toolkit config show configs/…yaml         print every value and where it came from
 
     \b
     Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.

@@ -18,9 +18,9 @@ def command(run_dir: str, output_format: str, strict: bool) -> int:
 
     Prints what is wrong as `path:line: check: message` with what to do about it. Paths are below RUN_DIR.
     """
-    from sealkit import observe
+    from sealkit import observe, project
     from sealkit.render import json, text
 
-    report = observe.check(Path(run_dir))
+    report = observe.check(Path(run_dir), project.load(Path.cwd()).pack)
     click.echo((json if output_format == "json" else text).render(report), nl=False)
     return report.exit_code(strict)

@@ -26,15 +26,16 @@ def command(config: str, overrides: tuple[str, ...], out: str | None) -> int:
 
     The last line on stdout is the run directory; everything else goes to stderr.
     """
-    from sealkit import pipeline
+    from sealkit import pipeline, project
     from sealkit.cli import fail
     from sealkit.finding import Status
     from sealkit.render import text
 
+    settings = project.load(Path.cwd())
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     # Libraries print where they like; on stdout there is only the run directory.
     with contextlib.redirect_stdout(sys.stderr), Progress() as progress:
-        result = pipeline.run(Path(config), given, _command_line(), progress)
+        result = pipeline.run(Path(config), given, _command_line(), progress, settings.pack, settings.runs)
     if result.error:
         # What stopped it, and nothing else: that all the rest is absent goes without saying.
         for outcome in (item for item in result.report.checks if item.status is Status.FAILED):

@@ -22,12 +22,12 @@ def command(run_dir: str, reference: str | None, output_format: str, strict: boo
     Read RUN_DIR/seal/SEAL.md. The last line on stdout is the seal's digest: keep it elsewhere, and give it to
     `toolkit verify --digest`. A seal is never overwritten.
     """
-    from sealkit import seal
+    from sealkit import project, seal
     from sealkit.observe import FOLDER
     from sealkit.render import json, text
     from sealkit.write import dumps
 
-    sealed = seal.seal(Path(run_dir), Path(reference) if reference else None)
+    sealed = seal.seal(Path(run_dir), Path(reference) if reference else None, project.load(Path.cwd()).pack)
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
     else:

@@ -19,9 +19,10 @@ def command(run_dir: str, expected: str | None, output_format: str) -> int:
 
     Exits with 0 only if the seal holds and its verdict is a PASS; 1 if it no longer holds, or is a FAIL; 3 without a seal.
     """
+    from sealkit import project
     from sealkit.render import verification
     from sealkit.verify import verify
 
-    found = verify(Path(run_dir), expected)
+    found = verify(Path(run_dir), expected, project.load(Path.cwd()).pack)
     click.echo((verification.json if output_format == "json" else verification.text)(found), nl=False)
     return found.exit_code
