@@ -8,7 +8,7 @@ from sealkit import Check, Finding, Location, ReadError, Severity, View
 def find(run: View) -> Iterator[Finding]:
     content = {artifact.path for kind in ("corpus", "queries") for artifact in run.all(kind)}
     for name in run.files:
-        if name.startswith("seal/") or name.startswith(".seal."):
+        if name.startswith(("seal/", ".seal.")):
             continue  # made from the rest, and quoting no secret of it
         try:
             for line, kind, certain in run.secrets(name):

@@ -64,7 +64,10 @@ def load(
         # References may point at defaults, so these are there before anything is resolved.
         _fill(config, pointer(name), config.data.setdefault(name, {}), model.model_construct().model_dump())
     if runs and "output_dir" not in config.data["run"]:
-        config.data["run"]["output_dir"], config.origins["/run/output_dir"] = str(runs), Origin("project", "project settings")
+        config.data["run"]["output_dir"], config.origins["/run/output_dir"] = (
+            str(runs),
+            Origin("project", "project settings"),
+        )
     _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
     _interpolate(config)
     _keep(config, contract)

@@ -227,8 +227,10 @@ def _root(package: str) -> Traversable | None:
 
 
 def _source(package: str, name: str) -> Traversable | None:
-    root = _root(package)
-    return root.joinpath(*name.split("/")) if root and root.joinpath(*name.split("/")).is_file() else None
+    found = _root(package)
+    for part in name.split("/"):  # one by one: the folder of a namespace package joins no more at once
+        found = found / part if found and found.is_dir() else None
+    return found if found and found.is_file() else None
 
 
 def _yaml(package: str, name: str) -> Any:

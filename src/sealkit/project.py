@@ -68,7 +68,14 @@ class Settings:
             metric_keys_files=tuple(path for path in [self.metric_keys] if path),
             legacy_keys_files=tuple(path for path in [self.legacy_keys] if path),
         )
-        _ = pack.contracts, pack.stage_names, pack.checks if self.packs else None, pack.metric_keys, pack.legacy_keys
+        if self.packs:
+            _ = (
+                pack.contracts,
+                pack.checks,
+                pack.stage_names,
+                pack.metric_keys,
+                pack.legacy_keys,
+            )  # what collides is said now
         return pack
 
 
@@ -129,12 +136,14 @@ def _settings(path: Path, data: Any, text: str) -> Settings:
             files[name] = path.parent / named
             if not files[name].is_file():
                 raise wrong((name,), f"{name}: there is no file {named}", "paths begin beside this file")
-    places = {name: path.parent / named for name in ("runs", "models") if (named := getattr(document, name)) is not None}
+    places = {
+        name: path.parent / named for name in ("runs", "models") if (named := getattr(document, name)) is not None
+    }
     settings = Settings(path.parent, path, tuple(document.packs), severities=document.severities, **files, **places)
     for check in document.severities:
-        if check not in (known := settings.pack.checks):
-            fix = f"known: {', '.join(known)}"
-            raise wrong(("severities", check), f"severities: unknown check `{check}`{did_you_mean(check, known)}", fix)
+        if check not in (checks := settings.pack.checks):
+            message = f"severities: unknown check `{check}`{did_you_mean(check, checks)}"
+            raise wrong(("severities", check), message, f"known: {', '.join(checks)}")
     return settings
 
 

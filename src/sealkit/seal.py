@@ -103,7 +103,14 @@ def _compose(run: Run, compared: Run | None, folder: Path, times: tuple[str, str
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
     statement = predicate(
-        unsealed, document, observed, reference, digests, times[1], importlib.metadata.version("sealkit"), pack.records()
+        unsealed,
+        document,
+        observed,
+        reference,
+        digests,
+        times[1],
+        importlib.metadata.version("sealkit"),
+        pack.records(),
     )
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}

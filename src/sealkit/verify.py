@@ -154,7 +154,9 @@ def _left_out(stated: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     for more in pack.more:
         for check_id in more.check_ids if more.name in named and _same_packs(stated, pack) else []:
             if check_id not in stated["checks"]:
-                yield _problem(f"{FOLDER}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has")
+                yield _problem(
+                    f"{FOLDER}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has"
+                )
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -219,7 +221,9 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     reference = Run(excerpt, run.layout, run.contracts, run.metric_keys) if excerpt.is_dir() else None
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
-    derived = predicate(run, sealed_report, observed, reference, outside, stated["sealed_at"], stated["sealkit"], stated.get("packs"))
+    derived = predicate(
+        run, sealed_report, observed, reference, outside, stated["sealed_at"], stated["sealkit"], stated.get("packs")
+    )
     for where, said, got in _unequal(stated, derived, "/predicate"):
         yield Finding(
             f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",

@@ -23,7 +23,9 @@ def blocks(path: Path, name: str | None = None, *, follow: bool = True) -> Itera
         start = file.read(SNIFFED)
         refuse_lfs_pointer(start, name)
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ReadError("is UTF-16 text, expected UTF-8", Location(name, line=1), "save it as UTF-8", malformed=False)
+            raise ReadError(
+                "is UTF-16 text, expected UTF-8", Location(name, line=1), "save it as UTF-8", malformed=False
+            )
         if b"\0" in start:
             return
         number, rest = 1, start
@@ -33,6 +35,8 @@ def blocks(path: Path, name: str | None = None, *, follow: bool = True) -> Itera
                 yield number, whole
                 number += whole.count(b"\n") + 1
             elif len(rest) > LINE_LIMIT:
-                raise ReadError(f"has a line of over {LINE_LIMIT:,} bytes", Location(name, line=number), malformed=False)
+                raise ReadError(
+                    f"has a line of over {LINE_LIMIT:,} bytes", Location(name, line=number), malformed=False
+                )
         if rest:
             yield number, rest

@@ -22,7 +22,9 @@ def text(document: Mapping[str, Any], origins: Mapping[str, str]) -> str:
             value = value[int(part)] if isinstance(value, list) else value[part]
         shown = clean(f"{'.'.join(parts(where))}={_plain(value)}")
         lines.append(f"{shown:<{WIDTH}}  # {clean(origin)}")
-    lines += [f"# {clean(m['at'])}: `{clean(m['old'])}` is now `{clean(m['new'])}`" for m in document.get("migrated", [])]
+    lines += [
+        f"# {clean(m['at'])}: `{clean(m['old'])}` is now `{clean(m['new'])}`" for m in document.get("migrated", [])
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -33,7 +35,13 @@ def json(document: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> str:
     """A value as YAML reads it back."""
-    if isinstance(value, str) and value and value.isprintable() and not set(value) & set("'\" #:{}[],&*!|>%@`") and not _other(value):
+    if (
+        isinstance(value, str)
+        and value
+        and value.isprintable()
+        and not set(value) & set("'\" #:{}[],&*!|>%@`")
+        and not _other(value)
+    ):
         return value
     return standard.dumps(value, ensure_ascii=False)
 
