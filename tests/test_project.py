@@ -204,8 +204,8 @@ def test_config_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         'model.base="https://[redacted:url-user]@h.org/m"  # c.yaml:3\n'
         "model.max_seq_length=64                           # base.yaml:3\n"
     )
+    assert "retriever.top_k=7                                 # command line\n" in shown
+    assert "retriever.mode=dense                              # default\n" in shown
     assert shown.endswith(
-        "retriever.top_k=7                                 # command line\n"
-        "retriever.mode=dense                              # default\n"
         "# sources/c.yaml:3: `retriever.model_name` is now `model.base`\n# command line: `top_k` is now `retriever.top_k`\n"
     )

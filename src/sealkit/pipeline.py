@@ -45,7 +45,7 @@ def run(
     layout = pack.layout()
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
     config = configuration.load(
-        path, overrides, contract, sections, lambda uses: pack.stage(uses).params, pack.legacy_keys
+        path, overrides, contract, sections, lambda uses: pack.stage(uses).params, pack.legacy_keys, runs
     )
     steps = plan(config, layout, pack)
     section = config.data["run"]

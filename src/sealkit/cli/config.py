@@ -27,7 +27,8 @@ def show(config: str, overrides: tuple[str, ...], output_format: str) -> int:
     from sealkit import project
     from sealkit.render import config as render
 
-    pack = project.load(Path.cwd()).pack
+    settings = project.load(Path.cwd())
+    pack = settings.pack
     found = configuration.load(
         Path(config),
         overrides,
@@ -35,6 +36,7 @@ def show(config: str, overrides: tuple[str, ...], output_format: str) -> int:
         pack.sections(pack.domains),
         lambda uses: pack.stage(uses).params,
         pack.legacy_keys,
+        settings.runs,
     )
     document = found.document(found.redactor(None))
     origins = {where: found.shown_origin(where) for where in document["provenance"]}
