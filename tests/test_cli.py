@@ -37,6 +37,7 @@ Usage: toolkit [OPTIONS] COMMAND [ARGS]...
   toolkit check outputs/ft_mnr              hold the artifacts against each other
   toolkit seal outputs/ft_mnr               fix files, commits, models and verdict
   toolkit verify outputs/ft_mnr             find out whether all of it still holds
+  toolkit config show configs/…yaml         print every value and where it came from
 
   Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.
 
@@ -49,6 +50,7 @@ Commands:
   check   Judge a run directory; writes nothing.
   seal    Judge a run and seal it, whatever the verdict.
   verify  Find out whether a seal still holds.
+  config  Show a config as it is resolved.
 """
 
 
@@ -97,7 +99,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify." in done.stderr
+    assert "No such verb `verfy`. Did you mean `verify`? Verbs: run, check, seal, verify, config." in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,10 @@ def test_a_redacted_value_holds_no_secret_and_keeps_its_shape(value: Any) -> Non
     found = Redactor().value(value)
     assert list(secret.find(found)) == []
     assert Redactor().value(found) == found
+
+
+@pytest.mark.parametrize(("what", "value", "secrets"), cases.SECRET, ids=[case[0] for case in cases.SECRET])
+def test_a_line_with_a_secret_is_looked_at(what: str, value: Any, secrets: list[str]) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if secret.spans(text):
+        assert secret.lines(f"first\n{text}\nlast".encode()) == [(1, text.encode())]

@@ -147,12 +147,9 @@ class Run:
         else:
             found = blocks(self.root / name, name, follow=False)
         for first, block in found:
-            if not secret.may_hold(block):
-                continue
-            for number, line in enumerate(block.split(b"\n"), first):
-                if secret.may_hold(line):
-                    for span in secret.spans(line.decode("utf-8", "replace").rstrip("\r")):
-                        yield number, span.kind, span.certain
+            for index, line in secret.lines(block):
+                for span in secret.spans(line.decode("utf-8", "replace").rstrip("\r")):
+                    yield first + index, span.kind, span.certain
 
     def digest(self, name: str) -> str:
         """The digest of a file of the run, or of the tree of a folder. Raises ReadError."""

@@ -56,6 +56,10 @@ _NAMED = re.compile(
     )""",
     re.VERBOSE | re.MULTILINE,
 )
+# What must stand in a text before it is worth taking apart: a name's last word, and what makes it the name of a value.
+_NAMES = re.compile(
+    r"(?i)(?:passw(?:or)?d|pwd|passphrase|secret|credential|authorization|key|token)s?(?:\\?[\"']?\s{0,4}[=:]|(?<=.)\s+[^\s-])"
+)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PASSWORDS = ("password", "passwords", "passwd", "pwd", "passphrase")
 _SECRETS = ("secret", "secrets", "credentials", "authorization", "apikey", "apikeys", "accesskey", "secretkey", "privatekey", "apitoken", "authtoken", "accesstoken")  # fmt: skip
@@ -199,15 +203,22 @@ def _is_basic(text: str) -> bool:
 
 def _named(text: str) -> Iterator[Span]:
     at = 0
-    while match := _NAMED.search(text, at):
+    for near in _NAMES.finditer(text):
+        start = near.start()
+        while start > at and near.start() - start < 80 and (text[start - 1].isalnum() or text[start - 1] in "_.-"):
+            start -= 1
+        while start < near.start() and text[start] in "0123456789._":
+            start += 1
+        match = _NAMED.match(text, start)
+        if match is None or near.start() < at:
+            continue
         group = next(name for name in ("quoted", "assigned", "next", "line") if match[name] is not None)
         kind, value = kind_of_name(match["key"]), match[group]
         if group == "next" and not match["key"].startswith("-"):
             kind = None
-        # A name that promises nothing may stand before one that does: `Id=sa;Password=…`, `env KEY=…`.
-        at = match.end() if kind else match.end("key")
         if kind is None:
             continue
+        at = match.end()
         if group == "assigned" and match.start() and text[match.start() - 1] in "?&":
             value = value.partition("&")[0]
         loose = group == "quoted" and kind in ("password", "secret", "key")
@@ -215,7 +226,7 @@ def _named(text: str) -> Iterator[Span]:
             yield Span(_shown(kind), match.start(group), match.start(group) + len(value), False)
 
 
-# What every secret that `spans` finds in a text has beside it, in small letters.
+# In small letters: what every secret that `spans` finds has in it or just before it; names need more, or every other line has one.
 _ANCHORS = tuple(
     word.encode()
     for word in [
@@ -254,23 +265,34 @@ _ANCHORS = tuple(
         "wandb_v1_",
         "eyj",
         "-----begin",
-        "%3a",
+        "%3a%2f%2f",
         "bearer",
         "basic",
-        "pass",
-        "pwd",
-        "secret",
-        "credentials",
-        "authorization",
-        "key",
-        "token",
     ]
 )
+_NAMES_IN_BYTES = re.compile(_NAMES.pattern.removeprefix("(?i)").encode())
 
 
-def may_hold(block: bytes) -> bool:
-    """Whether it is worth looking for secrets in these bytes: fast, and never no where there is one."""
+def lines(block: bytes) -> list[tuple[int, bytes]]:
+    """(index, line) of the lines of a block that are worth a look: found fast, and none left out that holds a secret."""
     small = block.lower()
-    if any(anchor in small for anchor in _ANCHORS):
-        return True
-    return b"@" in small and b"://" in small
+    hits = {match.start() for match in _NAMES_IN_BYTES.finditer(small)}
+    for anchor in _ANCHORS:
+        hits |= _all(small, anchor)
+    if b"@" in small:
+        hits |= _all(small, b"://")
+    starts = {small.rfind(b"\n", 0, hit) + 1 for hit in hits}
+    found, index, counted = [], 0, 0
+    for start in sorted(starts):
+        index, counted = index + small.count(b"\n", counted, start), start
+        end = small.find(b"\n", start)
+        found.append((index, block[start : end if end >= 0 else len(block)]))
+    return found
+
+
+def _all(text: bytes, part: bytes) -> set[int]:
+    found, at = set(), text.find(part)
+    while at >= 0:
+        found.add(at)
+        at = text.find(part, at + 1)
+    return found
