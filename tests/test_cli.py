@@ -40,6 +40,7 @@ Usage: toolkit [OPTIONS] COMMAND [ARGS]...
   toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
   toolkit explain model-best-exported       what a check looks for, and the way out
   toolkit spec show metrics                 what an artifact holds
+  toolkit config show configs/…yaml         print every value and where it came from
 
   Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.
 
@@ -55,6 +56,7 @@ Commands:
   diff     Tell why two runs differ, then by how much.
   explain  What the checks look for, and the way out.
   spec     The contracts: what each artifact is.
+  config   Show a config as it is resolved.
   cache    Look at the stage cache of a workspace, and prune it.
 """
 
@@ -104,7 +106,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    verbs = "run, check, seal, verify, diff, explain, spec, cache"
+    verbs = "run, check, seal, verify, diff, explain, spec, config, cache"
     assert f"No such verb `verfy`. Did you mean `verify`? Verbs: {verbs}." in done.stderr
 
 

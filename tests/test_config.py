@@ -314,18 +314,22 @@ def test_extends_is_no_key_of_the_resolved_config() -> None:
 
 
 def test_a_config_that_extends_itself_is_a_circle() -> None:
-    assert refusal("extends: c.yaml\n" + PLAIN) == "c.yaml: extends itself by way of c.yaml\n  fix: break the circle"
+    assert (
+        refusal("extends: c.yaml\n" + PLAIN)
+        == "c.yaml:1: extends c.yaml, which is this file or extends it\n  fix: break the circle"
+    )
 
 
 def test_a_longer_circle_names_the_file_that_closes_it() -> None:
     files = {"c.yaml": "extends: d.yaml\n" + PLAIN, "d.yaml": "extends: e.yaml\n", "e.yaml": "extends: ./d.yaml\n"}
-    assert refusal(files) == "d.yaml: extends itself by way of e.yaml\n  fix: break the circle"
+    assert refusal(files) == "e.yaml:1: extends d.yaml, which is this file or extends it\n  fix: break the circle"
 
 
 def test_a_circle_by_way_of_a_link_is_a_circle() -> None:
     Path("link.yaml").symlink_to("c.yaml")
     assert (
-        refusal("extends: link.yaml\n" + PLAIN) == "link.yaml: extends itself by way of c.yaml\n  fix: break the circle"
+        refusal("extends: link.yaml\n" + PLAIN)
+        == "c.yaml:1: extends link.yaml, which is this file or extends it\n  fix: break the circle"
     )
 
 
@@ -667,7 +671,10 @@ KNOWN_TOP = "known: schema, extends, run, stages, expect, model, retriever"
         (PLAIN + '"a~b": {}\n', f"c.yaml:5: unknown key `a~b`\n  fix: {KNOWN_TOP}"),
         (PLAIN + '"": {}\n', f"c.yaml:5: unknown key ``\n  fix: {KNOWN_TOP}"),
         (PLAIN + "<<: {run: {seed: 3}}\n", f"c.yaml:5: unknown key `<<`\n  fix: {KNOWN_TOP}"),
-        (PLAIN.replace("name: one", "name: one, sed: 3"), "c.yaml:2: unknown key `sed`; did you mean `seed`?"),
+        (
+            PLAIN.replace("name: one", "name: one, sed: 3"),
+            "c.yaml:2: unknown key `sed`; did you mean `seed`?\n  fix: known: name, output_dir, seed, purpose, limit, device",
+        ),
         (
             PLAIN + "retriever:\n  top_j: 3\n",
             "c.yaml:6: unknown key `top_j` in retriever; did you mean `top_k`?\n  fix: known: top_k, measures, fast",
@@ -750,7 +757,10 @@ def test_an_unknown_key_on_the_command_line_is_blamed_on_the_override() -> None:
     assert refusal(PLAIN, "retreiver.top_k=3") == (
         f"override retreiver.top_k=3: unknown key `retreiver`; did you mean `retriever`?\n  fix: {KNOWN_TOP}"
     )
-    assert refusal(PLAIN, "run.sede=3") == "override run.sede=3: unknown key `sede`; did you mean `seed`?"
+    assert refusal(PLAIN, "run.sede=3") == (
+        "override run.sede=3: unknown key `sede`; did you mean `seed`?\n"
+        "  fix: known: name, output_dir, seed, purpose, limit, device"
+    )
 
 
 def test_notes_of_ones_own_may_stand_in_run_and_in_a_stage() -> None:
@@ -1000,9 +1010,7 @@ def test_of_two_overrides_the_later_wins() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "text", ["seed", "=7", "run..seed=7", ".seed=7", "run.=7", "run seed=7", "9=7", "retriever.measures.0=a", ""]
-)
+@pytest.mark.parametrize("text", ["seed", "=7", "run..seed=7", ".seed=7", "run.=7", "run seed=7", "9=7", ""])
 def test_what_is_no_override(text: str) -> None:
     assert refusal(PLAIN, text) == f"override {text!r}: expected KEY=VALUE, as run.seed=7"
 
@@ -1091,3 +1099,11 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
     windows = configuration.load(Path("c.yaml"), [], BUILT_IN.contracts["pipeline/v1"], SECTIONS, params_of)
     assert windows.data == plain.data
     assert windows.provenance() == plain.provenance()
+
+
+@pytest.mark.parametrize("text", ["retriever.measures.0=a", "retriever.measures[0]=a", "retriever.measures.0.x=a"])
+def test_an_item_of_a_list_cannot_be_overridden_by_itself(text: str) -> None:
+    assert refusal(PLAIN, text) == (
+        f"override {text!r}: an item of a list cannot be overridden by itself\n"
+        "  fix: give the whole list: 'retriever.measures=[…]'"
+    )

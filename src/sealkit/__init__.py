@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
+    from sealkit.pack import legacy_pairs
     from sealkit.recorder import Recorder, record
     from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
@@ -42,6 +43,7 @@ _HOME = {
     "explain": "index",
     "identity": "index",
     "judge_expectations": "acceptance",
+    "legacy_pairs": "pack",
     "open_index": "index",
     "record": "recorder",
 }
@@ -51,7 +53,7 @@ _NAMED = {"expectations_identity": "identity", "judge_expectations": "judge"}
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
     "Refused", "Severity", "Stage", "View", "callback", "differences", "expectations_identity", "explain", "identity",
-    "judge_expectations", "open_index", "record",
+    "judge_expectations", "legacy_pairs", "open_index", "record",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sealkit import policy
 from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
+from sealkit.redact import mask
 from sealkit.rundir import Artifact, Run
 
 SHOWN = 100  # findings told for one check
@@ -97,9 +98,10 @@ def _worst(found: list[Finding], stopped: Status | None) -> Status:
 
 
 def concrete(run: Run, finding: Finding, severity: Severity) -> Finding:
-    """The finding with its severity, and with line, quote and digest at its places."""
+    """The finding with its severity, and with line, quote and digest at its places. It quotes no secret."""
     return replace(
         finding,
+        message=mask(finding.message),
         severity=finding.severity or severity,
         at=run.concrete(finding.at),
         also=tuple(run.concrete(location) for location in finding.also),

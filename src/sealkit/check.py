@@ -73,6 +73,10 @@ class View:
     def digest(self, name: str) -> str:
         return self.run.digest(name)
 
+    def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
+        """(line, kind, whether it is certain) of each secret in a text file. Raises ReadError."""
+        return self.run.secrets(name)
+
     def _allow(self, kind: str) -> None:
         if kind not in self.kinds:
             raise LookupError(f"the check does not say that it reads {kind}")

@@ -37,7 +37,10 @@ def refuse(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) ->
             # What comes from outside of the run; whether an output of a stage changed is seen when its turn has come.
             outside = {name: ref for name, ref in step.inputs.items() if ref.partition(".")[0] not in engine.order}
             given = inputs(engine, replace(step, inputs=outside))
-            fields, before = key.fields(engine.pack, step, engine.config.data["run"], given), finished[step.name]
+            fields, before = (
+                key.fields(engine.pack, step, engine.config.data["run"], given, engine.redactor),
+                finished[step.name],
+            )
             inner = {f"inputs.{name}" for name in step.inputs if name not in outside}
             old = {name: value for name, value in before["key_fields"].items() if name not in inner}
             found += [f"stage {step.name}: {words}" for words in key.differences(old, fields)]

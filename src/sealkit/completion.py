@@ -41,7 +41,7 @@ def complete(
         "key_fields": dict(fields),
         "inputs": {name: value.digest for name, value in inputs.items()},
         "outputs": outputs,
-        "facts": context.facts,
+        "facts": engine.redactor.value(context.facts),
         "counters": context.counters,
         "metrics": context.metrics,
         "seconds": round(seconds, 3),

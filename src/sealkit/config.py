@@ -1,7 +1,8 @@
 """Sources to a resolved config, with where each value came from.
 
 Precedence: defaults < extends < file < command line. `${section.key}` is replaced once everything is merged;
-`${ENV:NAME}` must be set but stays as it stands, and only the stage that needs it sees its value.
+`${ENV:NAME}` must be set but stays as it stands, and only the stage that needs it sees its value. In a section a mapping is
+merged with the default's; in a stage's `with` it replaces it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError, parts, pointer
-from sealkit.sources import DEFAULT, Config, leaves, nodes, read
-
-_REFERENCE = re.compile(r"\$\{([^${}]*)\}")
-_ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
+from sealkit.legacy import Migrated, Table
+from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, Origin, environment, leaves, nodes, read
 
 
 class Params(BaseModel):
@@ -48,18 +46,28 @@ def load(
     contract: Contract,
     sections: Mapping[str, type[BaseModel]],
     params_of: Callable[[str], type[BaseModel]],
+    table: Table | None = None,
+    runs: Path | None = None,
 ) -> Config:
     """Read, merge, complete and hold a config against everything that is known of its keys.
 
     `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
-    under `uses` and raises UsageError for an unknown one. Raises UsageError (exit 2).
+    under `uses` and raises UsageError for an unknown one; `table` leads from old keys to those of today,
+    and `runs` is the place of runs where no source names one.
+    Raises UsageError (exit 2).
     """
-    config = read(path, overrides)
+    _refuse_keys_in_use(table or {}, {"run": RunSection, **sections})
+    config = read(path, overrides, table)
     _refuse_unknown_sections(config, sections)
     _keep(config, contract)
     for name, model in sections.items():
         # References may point at defaults, so these are there before anything is resolved.
         _fill(config, pointer(name), config.data.setdefault(name, {}), model.model_construct().model_dump())
+    if runs and "output_dir" not in config.data["run"]:
+        config.data["run"]["output_dir"], config.origins["/run/output_dir"] = (
+            str(runs),
+            Origin("project", "project settings"),
+        )
     _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
     _interpolate(config)
     _keep(config, contract)
@@ -82,7 +90,7 @@ def load(
         config.origins["/run/purpose"] = config.origin("/run/limit")
         config.via["/run/purpose"] = "run.limit"
     for where, value in leaves(config.data):
-        for name in _environment(value):
+        for name in environment(value):
             if name not in os.environ:
                 raise config.error(where, f"${{ENV:{name}}} is not set", f"export {name}=… and run again")
     return config
@@ -91,10 +99,19 @@ def load(
 def reveal(value: Any) -> Any:
     """The value with every `${ENV:NAME}` replaced: for the stage that needs it, never to be written."""
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda m: os.environ[m[1][4:]] if _ENV.match(m[1]) else m[0], value)
+        return REFERENCE.sub(lambda m: os.environ[m[1][4:]] if ENV.match(m[1]) else m[0], value)
     if isinstance(value, dict):
         return {key: reveal(inner) for key, inner in value.items()}
     return [reveal(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _refuse_keys_in_use(table: Table, sections: Mapping[str, type[BaseModel]]) -> None:
+    for old, new in table.items():
+        section, _, key = old.partition(".")
+        if section in sections and _known_keys(sections[section], key.split(".")[:-1]).count(key.rpartition(".")[2]):
+            raise UsageError(
+                f"the table of legacy keys leads `{old}` to {new}, but `{old}` is a key of today", "remove the line"
+            )
 
 
 def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> None:
@@ -109,7 +126,10 @@ def _refuse_unknown_sections(config: Config, sections: Mapping[str, Any]) -> Non
 def _keep(config: Config, contract: Contract) -> None:
     for violation in contract.violations(config.data):
         where, message = violation.pointer, violation.message
-        raise config.error(where, message if not where or "unknown key" in message else f"{dotted(where)}: {message}")
+        if "unknown key" in message:
+            known = ", ".join(RunSection.model_fields) if where.startswith("/run/") else None
+            raise config.error(where, message, known and f"known: {known}")
+        raise config.error(where, f"{dotted(where)}: {message}" if where else message)
 
 
 def _fill(config: Config, where: str, values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -186,12 +206,12 @@ def _interpolate(config: Config) -> None:
 def _resolve(config: Config, where: str, value: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(value, str) or "${" not in value:
         return value
-    if "${" in _REFERENCE.sub("", value):
+    if "${" in REFERENCE.sub("", value):
         raise config.error(where, f"{value!r} holds a ${{ that is not closed", "write ${section.key} or ${ENV:NAME}")
-    whole = _REFERENCE.fullmatch(value)
+    whole = REFERENCE.fullmatch(value)
     if whole:
         return _lookup(config, where, whole[1], path)
-    return _REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
+    return REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
 
 
 def _as_text(value: Any) -> str:
@@ -201,13 +221,17 @@ def _as_text(value: Any) -> str:
 
 def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     if key.startswith("ENV:"):
-        if not _ENV.match(key):
+        if not ENV.match(key):
             raise config.error(where, f"${{{key}}}: expected ${{ENV:NAME}}")
         return f"${{{key}}}"
     if key in path:
         raise config.error(
             where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle"
         )
+    if key in config.legacy:
+        origin = config.origin(where)
+        config.migrated.append(Migrated(key, config.legacy[key], origin.recorded(), str(origin)))
+        return _lookup(config, where, config.legacy[key], path)
     inner: Any = config.data
     for part in key.split("."):
         if not isinstance(inner, dict) or part not in inner:
@@ -217,12 +241,6 @@ def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
     if isinstance(inner, dict):
         raise config.error(where, f"${{{key}}} is a section, expected a value")
     return _resolve(config, where, inner, (*path, key))
-
-
-def _environment(value: Any) -> list[str]:
-    if not isinstance(value, str):
-        return []
-    return [match[1] for reference in _REFERENCE.findall(value) if (match := _ENV.match(reference))]
 
 
 def _set(data: Any, where: str, value: Any) -> None:

@@ -7,6 +7,7 @@ for its files in the order of their names, so that anyone can take it again with
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,11 @@ def of_bytes(data: bytes) -> str:
 def of_value(value: Any) -> str:
     """The digest of a JSON value, by its canonical text: the order of keys and the layout do not matter."""
     return of_bytes(canonical(value).encode())
+
+
+def keyed(key: bytes, text: str) -> str:
+    """The first 16 hex digits of a text's HMAC-SHA256: tells equal texts to whoever has the key, and nothing to others."""
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
 def file(path: Path, name: str | None = None, *, follow: bool = True) -> str:

@@ -6,6 +6,7 @@ import importlib.metadata
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.plan import Step
 from sealkit.policy import Policy
-from sealkit.rundir import Run
+from sealkit.redact import Redactor
+from sealkit.rundir import Run, workspace
 from sealkit.sources import Config
 from sealkit.stage import Input
 
@@ -24,7 +26,7 @@ from sealkit.stage import Input
 @dataclass(frozen=True)
 class Event:
     """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-cached, stage-kept,
-    stage-finished, progress, output, check, note or failed.
+    stage-finished, progress, output, check, note, warning or failed.
     """
 
     kind: str
@@ -67,6 +69,11 @@ class Engine:
     outputs: dict[str, Input] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What takes the config's secrets out of everything that is written of the run."""
+        return self.config.redactor(workspace(self.root))
+
     def run(self) -> Run:
         """The run directory as it lies there now."""
         contracts, keys = self.pack.contracts, self.pack.metric_keys
@@ -82,12 +89,14 @@ class Engine:
 
     def tell(self, event: Event) -> None:
         if event.kind != "progress" and not self.over:
-            row = {"time": write.now(), "event": event.kind, "stage": event.stage, "message": event.message}
+            row = {"time": write.now(), "event": event.kind, "stage": event.stage}
+            row["message"] = self.redactor.text(event.message)
             write.append(self.root / "logging.jsonl", row)
         self.on_event(event)
 
     def fail(self, stop: Stop) -> None:
         """Write the run's last words."""
+        stop.message = self.redactor.text(stop.message)
         failure = {"stage": stop.stage, "type": stop.kind, "message": stop.message}
         self.summary |= {"status": "failed", "finished": write.now(), "failure": failure}
         self.save()
@@ -104,7 +113,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "layout": engine.layout.id,
         "run_id": run_id,
         "name": section["name"],
-        "command": command,
+        "command": engine.redactor.value(command),
         "purpose": section["purpose"],
         "seed": section["seed"],
         "started": started,
@@ -114,7 +123,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "packages": world.packages(),
         "git": repository.document(),
         "device": {"asked": section["device"], "used": None, "threads": None},
-        "packs": [engine.pack.record()],
+        "packs": engine.pack.records(),
         "models": [model.document() for model in engine.models.values()],
         "expect": expectation.identity(engine.config.data.get("expect", [])),
         "files": [files.document() for files in engine.files.values()],
@@ -131,27 +140,29 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
         "metrics": {},
         "stages": [],
     }
-    write_config(engine, steps)
+    redacted = write_config(engine, steps)
     engine.save()
+    for message in engine.config.warnings(redacted):
+        engine.tell(Event("warning", None, message))
 
 
-def write_config(engine: Engine, steps: list[Step]) -> None:
-    """The config files as they were read, and what was made of them."""
+def write_config(engine: Engine, steps: list[Step]) -> list[str]:
+    """Write the config files as they were read, and what was made of them. Returns the places of secrets."""
     (engine.root / "sources").mkdir(exist_ok=True)
     for source in engine.config.sources:
-        write.atomic(engine.root / source.name, source.text)
+        document = source.document
+        write.atomic(engine.root / source.name, engine.redactor.source(source.text, document.data, document.lines))
     promised = [
         {"stage": step.name, "output": output, "contract": contract, "path": path}
         for step in steps
         for output, (contract, path, _) in step.outputs.items()
     ]
-    document = {
+    resolved = {
         "schema": "resolved_config/v1",
-        "config": engine.config.data,
-        "provenance": engine.config.provenance(),
-        "overrides": engine.config.overrides,
-        "sources": [source.name for source in engine.config.sources],
+        **engine.config.document(engine.redactor),
         "artifacts": promised,
         "left_out": engine.config.left_out,
     }
-    write.atomic(engine.root / "resolved_config.json", write.dumps(document))
+    write.atomic(engine.root / "resolved_config.json", write.dumps(resolved))
+    redacted: list[str] = resolved.get("redacted", [])
+    return redacted

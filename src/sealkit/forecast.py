@@ -14,6 +14,7 @@ from sealkit.finding import ReadError, SealkitError
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.plan import MODEL, Step, prepare
 from sealkit.read import json
+from sealkit.redact import KEY_FILE
 from sealkit.stage import FILES, Input
 
 
@@ -27,12 +28,21 @@ class Forecast:
 
 
 def forecast(
-    path: Path, overrides: list[str], pack: Pack = BUILT_IN, *, resume: bool = False, cache: bool = True
+    path: Path,
+    overrides: list[str],
+    pack: Pack = BUILT_IN,
+    *,
+    runs: Path | None = None,
+    resume: bool = False,
+    cache: bool = True,
 ) -> list[Forecast]:
     """What `pipeline.run` would do with these; nothing is written, and what is kept is not hashed. Raises UsageError as it would."""
-    planned = prepare(path, overrides, pack)
+    planned = prepare(path, overrides, pack, runs)
     run = planned.config.data["run"]
-    kept = Cache(rundir.workspace(planned.root)) if cache else None
+    workspace = rundir.workspace(planned.root)
+    kept = Cache(workspace) if cache else None
+    # A key that is not there yet is not made: then no secret was written with it that could be compared.
+    redactor = planned.config.redactor(workspace if (workspace / KEY_FILE).is_file() else None)
     known: dict[str, Input] = {name: _of_model(model) for name, model in planned.models.items()}
     known |= {name: Input(name, FILES, found.path, found.digest) for name, found in planned.files.items()}
     records = _records(planned.root) if resume else {}
@@ -40,7 +50,7 @@ def forecast(
     for step in planned.steps:
         unknown = {name: reference for name, reference in step.inputs.items() if reference not in known}
         inputs = {name: known[reference] for name, reference in step.inputs.items() if reference in known}
-        fields = key.fields(pack, step, run, inputs)
+        fields = key.fields(pack, step, run, inputs, redactor)
         record = records.get(step.name, {})
         if not unknown and record.get("key") == key.of(fields):
             for output, (_, place, _) in step.outputs.items():

@@ -16,13 +16,16 @@ from sealkit import digest, world
 from sealkit.finding import ReadError
 from sealkit.pack import Pack
 from sealkit.plan import Step
+from sealkit.redact import Redactor
 from sealkit.stage import Input
 
 SHOWN = 60  # characters of a value in a difference
 HASHED = {"code": "the code of the stage's domain", "engine": "sealkit's own code"}
 
 
-def fields(pack: Pack, step: Step, run: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, Any]:
+def fields(
+    pack: Pack, step: Step, run: Mapping[str, Any], inputs: Mapping[str, Input], redactor: Redactor
+) -> dict[str, Any]:
     """The fields of a stage's key. `run` is the config's section of that name; nothing that belongs to one run only is in them.
 
     The interpreter's build and the machine count: the standard library is somebody's data, and floats differ between
@@ -40,7 +43,7 @@ def fields(pack: Pack, step: Step, run: Mapping[str, Any], inputs: Mapping[str, 
         "purpose": run["purpose"],  # manifests of models keep what they were trained for
         "device": f"auto ({'cuda' if world.has_cuda() else 'cpu'})" if run["device"] == "auto" else run["device"],
         **{f"libraries.{name}": version for name, version in world.versions(step.stage.libraries).items()},
-        **{f"params.{name}": value for name, value in step.params.items()},
+        **{f"params.{name}": value for name, value in redactor.value(dict(step.params)).items()},
         # By number: a path may hold what only `${ENV:…}` should know.
         **{f"files.{number}": _content(path) for number, path in enumerate(_files(step), 1)},
         **{f"inputs.{name}": [value.name, value.contract, value.digest, value.tree] for name, value in inputs.items()},

@@ -1,60 +1,85 @@
-"""Finds what a pack holds: contracts, checks, stages, layouts, metric keys, config sections. Nothing is registered by hand."""
+"""Finds what packs hold: contracts, checks, stages, layouts, metric keys, config sections. Nothing is registered by hand."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from sealkit import digest, layout, metric_keys
+from sealkit import digest, layout, legacy, metric_keys
 from sealkit.check import Check
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError
 from sealkit.layout import Layout
-from sealkit.metric_keys import MetricKeys
+from sealkit.metric_keys import Family, MetricKeys
 from sealkit.read import json, yaml
 from sealkit.stage import Stage
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Three packages: of contracts (`spec`), checks and stages. `checks` are read from files, one check a module."""
+    """Three packages: of contracts (`spec`), checks and stages; "" where there is none. One check or stage a module.
+
+    `more` are a project's packs: they add to this one and never replace what it has. `metric_keys_files` and
+    `legacy_keys_files` are a project's own additions to those tables. Whatever collides raises UsageError.
+    """
 
     name: str = "sealkit"
     spec: str = "sealkit.spec"
     check_package: str = "sealkit.checks"
     stage_package: str = "sealkit.stages"
+    more: tuple[Pack, ...] = ()
+    metric_keys_files: tuple[Path, ...] = ()
+    legacy_keys_files: tuple[Path, ...] = ()
+
+    @property
+    def packs(self) -> tuple[Pack, ...]:
+        return (self, *self.more)
 
     @cached_property
     def contracts(self) -> Mapping[str, Contract]:
         """Contract id → contract."""
         found: dict[str, Contract] = {}
-        for folder in _folders(files(self.spec)):
-            for item in folder.iterdir():
-                if match := re.fullmatch(r"v(\d+)\.schema\.json", item.name):
-                    schema = json.parse(item.read_text("utf-8"), f"spec/{folder.name}/{item.name}")
-                    contract = Contract(folder.name, int(match[1]), schema)
-                    found[contract.id] = contract
+        for pack in self.packs:
+            for folder in _folders(pack.spec):
+                for item in folder.iterdir():
+                    if match := re.fullmatch(r"v(\d+)\.schema\.json", item.name):
+                        schema = json.parse(item.read_text("utf-8"), f"{pack.spec}/{folder.name}/{item.name}")
+                        contract = Contract(folder.name, int(match[1]), schema)
+                        self._add(found, contract.id, contract, f"{pack.spec}: the contract {contract.id}")
         return dict(sorted(found.items()))
 
     @cached_property
     def checks(self) -> Mapping[str, Check]:
         """Check id → check; the id is the file's name with `-` for `_`."""
         found: dict[str, Check] = {}
-        for item in files(self.check_package).iterdir():
-            if item.name.endswith(".py") and not item.name.startswith("_"):
-                stem = item.name.removesuffix(".py")
-                module = importlib.import_module(f"{self.check_package}.{stem}")
-                check_id = stem.replace("_", "-")
-                found[check_id] = replace(module.CHECK, id=check_id, summary=(module.__doc__ or "").strip())
+        for pack in self.packs:
+            for check_id in pack.check_ids:
+                module = importlib.import_module(f"{pack.check_package}.{check_id.replace('-', '_')}")
+                check = replace(module.CHECK, id=check_id, summary=(module.__doc__ or "").strip())
+                self._add(found, check_id, check, f"{pack.check_package}: the check {check_id}")
         return dict(sorted(found.items()))
+
+    @property
+    def check_ids(self) -> list[str]:
+        """The ids of this pack's own checks."""
+        return [stem.replace("_", "-") for stem in _modules(_root(self.check_package))]
+
+    @staticmethod
+    def _add(found: dict[str, Any], key: str, value: Any, what: str) -> None:
+        if key in found:
+            raise UsageError(f"{what} is there already", "give it another name; a pack adds and never replaces")
+        found[key] = value
 
     @cached_property
     def released(self) -> frozenset[str]:
@@ -64,51 +89,90 @@ class Pack:
         return frozenset(f"{kind}/{version}" for kind, version in found)
 
     def layout(self, tool: str = "native") -> Layout:
-        source = files(self.spec) / "layouts" / f"{tool}.yaml"
-        return layout.parse(yaml.parse(source.read_text("utf-8"), f"spec/layouts/{tool}.yaml").data)
+        """A layout by its tool's name: ours with the rules that packs add in their own file of that name."""
+        document = _yaml(self.spec, f"layouts/{tool}.yaml")
+        for pack in self.more:
+            if added := _yaml(pack.spec, f"layouts/{tool}.yaml"):
+                taken = {rule["path"] for rule in document["artifacts"]}
+                for rule in added["artifacts"]:
+                    if rule["path"] in taken:
+                        raise UsageError(f"{pack.spec}: the layout's rule {rule['path']} is there already", "remove it")
+                document["artifacts"] += added["artifacts"]
+        return layout.parse(document)
 
     @cached_property
     def metric_keys(self) -> MetricKeys:
-        source = files(self.spec) / "metrics" / "keys.yaml"
-        return metric_keys.parse(yaml.parse(source.read_text("utf-8"), "spec/metrics/keys.yaml").data)
+        tables = [(pack.spec, _yaml(pack.spec, "metrics/keys.yaml")) for pack in self.packs]
+        tables += [(str(path), yaml.read(path).data) for path in self.metric_keys_files]
+        families: dict[str, Any] = {}
+        for source, table in tables:
+            for family in _families(source, table) if table else ():
+                self._add(families, family.key, family, f"{source}: the metric key {family.key}")
+        return MetricKeys(tuple(families.values()))
 
     @cached_property
+    def legacy_keys(self) -> legacy.Table:
+        """Old key → key of today."""
+        table: dict[str, str] = {}
+        for pack in self.packs:
+            if source := _source(pack.spec, "legacy_keys.yaml"):
+                name = f"{pack.spec}/legacy_keys.yaml"
+                document = yaml.parse(source.read_text("utf-8"), name)
+                table = legacy.parse(document.data, name, document.lines, table)
+        for path in self.legacy_keys_files:
+            document = yaml.read(path)
+            table = legacy.parse(document.data, str(path), document.lines, table)
+        return table
+
+    @cached_property
+    def _stages(self) -> Mapping[str, str]:
+        """`domain.stage` → the package that it is in."""
+        found: dict[str, str] = {}
+        for pack in self.packs:
+            for domain in _folders(pack.stage_package):
+                for stem in _modules(domain) if domain.name != "common" else ():
+                    if stem != "config":
+                        name = f"{domain.name}.{stem}"
+                        self._add(found, name, pack.stage_package, f"{pack.stage_package}: the stage {name}")
+        return found
+
+    @property
     def stage_names(self) -> list[str]:
         """`domain.stage` of every stage there is."""
-        return sorted(
-            f"{domain.name}.{item.name.removesuffix('.py')}"
-            for domain in _folders(files(self.stage_package))
-            if domain.name != "common"
-            for item in domain.iterdir()
-            if item.name.endswith(".py") and not item.name.startswith("_") and item.name != "config.py"
-        )
+        return sorted(self._stages)
 
     def stage(self, uses: str) -> Stage:
         """The stage of a name like `retrieval.index`. Raises UsageError for an unknown one."""
-        if uses not in self.stage_names:
+        if uses not in self._stages:
             raise UsageError(
                 f"unknown stage `{uses}`{did_you_mean(uses, self.stage_names)}", f"known: {', '.join(self.stage_names)}"
             )
-        stage: Stage = importlib.import_module(f"{self.stage_package}.{uses}").STAGE
+        stage: Stage = importlib.import_module(f"{self._stages[uses]}.{uses}").STAGE
         return stage
 
     def sections(self, domains: set[str]) -> dict[str, type[BaseModel]]:
         """The config sections of these domains: `SECTIONS` of `stages/<domain>/config.py`."""
         found: dict[str, type[BaseModel]] = {}
-        for domain in _folders(files(self.stage_package)):
-            if domain.name in domains and (domain / "config.py").is_file():
-                found.update(importlib.import_module(f"{self.stage_package}.{domain.name}.config").SECTIONS)
+        for pack in self.packs:
+            for domain in _folders(pack.stage_package):
+                if domain.name in domains and (domain / "config.py").is_file():
+                    module = importlib.import_module(f"{pack.stage_package}.{domain.name}.config")
+                    for name, model in module.SECTIONS.items():
+                        self._add(found, name, model, f"{pack.stage_package}: the section {name}")
         return found
 
     @property
     def domains(self) -> set[str]:
-        return {name.split(".")[0] for name in self.stage_names}
+        return {name.split(".")[0] for name in self._stages}
 
     def code(self, domain: str) -> str:
-        """The digest of the code that the stages of a domain are made of: its own folder and the common one."""
+        """The digest of the code that the stages of a domain are made of: its own folders and the common ones."""
         sources = {
-            f"{folder.name}/{item.name}": digest.of_bytes(item.read_bytes())
-            for folder in _folders(files(self.stage_package))
+            f"{folder.name}/{item.name}" if pack is self else f"{pack.name}/{folder.name}/{item.name}": digest.of_bytes(
+                item.read_bytes()
+            )
+            for pack in self.packs
+            for folder in _folders(pack.stage_package)
             if folder.name in (domain, "common")
             for item in folder.iterdir()
             if item.name.endswith(".py")
@@ -116,15 +180,81 @@ class Pack:
         return digest.of_value(sources)
 
     def record(self) -> dict[str, str]:
-        """Name, version and digest: of everything by which this pack judges and works."""
+        """Name, version and digest: of everything by which this pack itself judges and works."""
         sources: dict[str, str] = {}
         for package in (self.spec, self.check_package, self.stage_package):
-            _collect(files(package), package, sources)
-        return {"name": self.name, "version": importlib.metadata.version(self.name), "digest": digest.of_value(sources)}
+            if root := _root(package):
+                _collect(root, package, sources)
+        return {"name": self.name, "version": _version(self.name), "digest": digest.of_value(sources)}
+
+    def records(self) -> list[dict[str, str]]:
+        """A record of each pack, ours first, and of each file that a project adds to the tables."""
+        files_ = [
+            {"name": path.name, "version": "file", "digest": digest.file(path)}
+            for path in (*self.metric_keys_files, *self.legacy_keys_files)
+        ]
+        return [*(pack.record() for pack in self.packs), *files_]
 
 
-def _folders(root: Traversable) -> list[Traversable]:
-    found = [item for item in root.iterdir() if item.is_dir() and re.fullmatch(r"[a-z][a-z0-9_]*", item.name)]
+def find(package: str) -> Pack:
+    """The pack that a package of that name is: what it has of `spec`, `checks` and `stages`. Raises UsageError."""
+    try:
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(package)
+        root = files(package)
+    except (ImportError, ValueError) as error:
+        fix = "install it, or put the folder of that name beside the settings"
+        raise UsageError(f"the pack {package} cannot be imported: {error}", fix) from error
+    parts = {part: f"{package}.{part}" if (root / part).is_dir() else "" for part in ("spec", "checks", "stages")}
+    if not any(parts.values()):
+        raise UsageError(f"the pack {package} holds neither spec/, checks/ nor stages/", "see the packs in the docs")
+    return Pack(package, parts["spec"], parts["checks"], parts["stages"])
+
+
+def _version(name: str) -> str:
+    """Of the distribution that a package is of; `0` for one that lies in the project and was never installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def _families(source: str, table: Any) -> tuple[Family, ...]:
+    try:
+        return metric_keys.parse(table).families
+    except (KeyError, IndexError, TypeError) as error:
+        raise UsageError(
+            f"{source}: is no table of metric keys: {type(error).__name__} {error}",
+            "each entry of `keys` has key, unit, range, direction, derivable and definition",
+        ) from error
+
+
+def _root(package: str) -> Traversable | None:
+    return files(package) if package else None
+
+
+def _source(package: str, name: str) -> Traversable | None:
+    found = _root(package)
+    for part in name.split("/"):  # one by one: the folder of a namespace package joins no more at once
+        found = found / part if found and found.is_dir() else None
+    return found if found and found.is_file() else None
+
+
+def _yaml(package: str, name: str) -> Any:
+    source = _source(package, name)
+    return yaml.parse(source.read_text("utf-8"), f"{package}/{name}").data if source else None
+
+
+def _modules(folder: Traversable | None) -> list[str]:
+    """The modules of a folder that are no package's own, without `.py`."""
+    names = sorted(item.name for item in folder.iterdir()) if folder else []
+    return [name.removesuffix(".py") for name in names if name.endswith(".py") and not name.startswith("_")]
+
+
+def _folders(package: str) -> list[Traversable]:
+    root = _root(package)
+    items = root.iterdir() if root else iter(())
+    found = [item for item in items if item.is_dir() and re.fullmatch(r"[a-z][a-z0-9_]*", item.name)]
     return sorted(found, key=lambda item: item.name)
 
 
@@ -137,3 +267,11 @@ def _collect(folder: Traversable, name: str, into: dict[str, str]) -> None:
 
 
 BUILT_IN = Pack()
+
+
+def legacy_pairs(config: Mapping[str, Any]) -> list[tuple[str, Any, str, Any]]:
+    """(old key, its value, new key, its value or None) for each key of sealkit's own table that a config still holds.
+
+    A project's table plays no part: a run is judged the same wherever it lies.
+    """
+    return list(legacy.pairs(config, BUILT_IN.legacy_keys))

@@ -31,7 +31,7 @@ def perform(engine: Engine, step: Step) -> None:
     taken = inputs(engine, step)
     context, more = _context(engine, step), {}
     try:
-        fields = key.fields(engine.pack, step, engine.config.data["run"], taken)
+        fields = key.fields(engine.pack, step, engine.config.data["run"], taken, engine.redactor)
         partial.mkdir(parents=True)
         kept = from_cache(engine, step, fields, partial)
         if kept:

@@ -47,20 +47,22 @@ def run(
     on_event: Callable[[Event], None] = lambda event: None,
     pack: Pack = BUILT_IN,
     *,
+    runs: Path | None = None,
     resume: bool = False,
     cache: bool = True,
     lock_timeout: float = 0,
     reference: Path | None = None,
     policy: Policy = NO_POLICY,
 ) -> Result:
-    """Run the config at `path`; with `resume`, go on with the run that lies where this one would.
+    """Run the config at `path`; with `resume`, go on with the run that lies where this one would. `runs` is the
+    place of runs where the config names none.
 
     Expectations are judged against the `reference` run; without one they wait for the seal.
 
     Raises UsageError before anything is changed; from then on whatever goes wrong is in the Result and
     in the run's own summary, and nothing that was written is lost. `lock_timeout` is in seconds.
     """
-    planned = prepare(path, overrides, pack)
+    planned = prepare(path, overrides, pack, runs)
     root, steps = planned.root, planned.steps
     compared = open_run(reference, planned.layout, pack.contracts, pack.metric_keys) if reference else None
     with write.Lock(root, lock_timeout) as lock:

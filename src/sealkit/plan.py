@@ -54,11 +54,16 @@ class Plan:
     root: Path
 
 
-def prepare(path: Path, overrides: list[str], pack: Pack) -> Plan:
-    """Read a config and plan its run; nothing is written. Raises UsageError."""
+def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = None) -> Plan:
+    """Read a config and plan its run; nothing is written. `runs` is the place of runs where the config names none.
+
+    Raises UsageError.
+    """
     layout = pack.layout()
     contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
-    config = configuration.load(path, overrides, contract, sections, lambda uses: pack.stage(uses).params)
+    config = configuration.load(
+        path, overrides, contract, sections, lambda uses: pack.stage(uses).params, pack.legacy_keys, runs
+    )
     leave_out(config, pack)
     steps = plan(config, layout, pack)
     outputs = {f"{step.name}.{output}": contract for step in steps for output, (contract, _, _) in step.outputs.items()}

@@ -105,6 +105,7 @@ class Recording:
 
     def rewrite(self) -> None:
         """Write the config and the documents again, after one of them changed."""
+        vars(self.engine).pop("redactor", None)  # the config holds other secrets now
         write_config(self.engine, self.steps)
         self.save()
 

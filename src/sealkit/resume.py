@@ -72,7 +72,7 @@ def take_up(engine: Engine, steps: list[Step]) -> None:
             raise UsageError(f"{engine.root}/{kind}.json: cannot be resumed from: {why}", START_ANEW)
         old[kind] = artifact.document
     engine.metadata, engine.summary = old["run_metadata"], old["summary"]
-    changed = list(comparison.changes(old["resolved_config"]["config"], engine.config.data))
+    changed = list(comparison.changes(old["resolved_config"]["config"], engine.redactor.value(engine.config.data)))
     comparison.refuse(engine, steps, changed)
     completion.add_up(engine)
     if engine.summary["status"] == "ok" and not changed:
@@ -119,7 +119,7 @@ def holds(engine: Engine, step: Step) -> bool:
 
 def _trouble(engine: Engine, step: Step, record: dict[str, Any]) -> str | None:
     """Why what a finished stage wrote cannot be kept."""
-    fields = key.fields(engine.pack, step, engine.config.data["run"], inputs(engine, step))
+    fields = key.fields(engine.pack, step, engine.config.data["run"], inputs(engine, step), engine.redactor)
     if key.of(fields) != record["key"]:
         return "; ".join(key.differences(record["key_fields"], fields)) or "its key is another"
     try:

@@ -8,15 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest
+from sealkit import digest, secret
 from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.read import faiss, json, jsonl, pickle, text, yaml
+from sealkit.read.blocks import blocks
 from sealkit.read.faiss import FaissHeader
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
+from sealkit.redact import mask
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
@@ -165,6 +167,17 @@ class Run:
         """(number, text) of a text file of the run. Raises ReadError."""
         return text.lines(self.place(name), name, follow=False)
 
+    def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
+        """(line, kind, whether it is certain) of each secret in a text file of the run. Raises ReadError."""
+        if name in self.virtual:
+            found = iter([(1, self._text(name).encode())])
+        else:
+            found = blocks(self.place(name), name, follow=False)
+        for first, block in found:
+            for index, line in secret.lines(block):
+                for span in secret.spans(line.decode("utf-8", "replace").rstrip("\r")):
+                    yield first + index, span.kind, span.certain
+
     def digest(self, name: str) -> str:
         """The digest of a file of the run, or of the tree of a folder. Raises ReadError."""
         if name not in self._digests:
@@ -187,7 +200,7 @@ class Run:
         return digest.file(self.place(name), name, follow=False)
 
     def concrete(self, location: Location) -> Location:
-        """A location with its line, the text that stands there, and the digest of the file, where these can be had."""
+        """A location with its line, the text that stands there without its secrets, and the digest of the file."""
         if location.path not in self.virtual and location.path not in self.files:
             return location
         line, quote = location.line, location.quote
@@ -207,7 +220,7 @@ class Run:
 
     def _line(self, name: str, line: int) -> str | None:
         lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
-        text = next((content.strip() for number, content in lines if number == line), None)
+        text = next((mask(content.strip()) for number, content in lines if number == line), None)
         return text if text is None or len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
 

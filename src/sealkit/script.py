@@ -123,7 +123,7 @@ def _read(found: Config, path: Path) -> None:
         raise UsageError(f"{error.at}: {error.message}", error.fix) from error
     if not isinstance(document.data, dict):
         raise UsageError(f"{path}:1: expected a mapping, found {type(document.data).__name__}", "record(…, config={…})")
-    source = Source(f"sources/{path.name}", path, text)
+    source = Source(f"sources/{path.name}", path, text, document)
     found.sources.append(source)
     found.data[SECTION] = document.data
     for where in ("", *(where for where, _ in nodes(document.data, ""))):

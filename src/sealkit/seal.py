@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sealkit.observe import FOLDER, NO_POLICY, OBSERVED, REFERENCE, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import Policy
 from sealkit.read import json as read_json
+from sealkit.redact import Redactor
 from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
@@ -134,7 +135,8 @@ def _compose(
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
-    statement = predicate(unsealed, document, observed, digests, times[1], importlib.metadata.version("sealkit"))
+    version = importlib.metadata.version("sealkit")
+    statement = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     (folder / HTML).write_text(html.render(statement, document), "utf-8", newline="\n")
     digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
@@ -184,13 +186,18 @@ def predicate(
     digests: Mapping[str, str],
     sealed_at: str,
     version: str,
+    packs: Sequence[Mapping[str, str]] | None,
 ) -> dict[str, Any]:
-    """What the seal states, all of it derived from the run, the report and what was observed."""
+    """What the seal states, all of it derived from the run, the report and what was observed.
+
+    `packs` are the records of what judged; None in a seal that does not name them.
+    """
     metadata, summary = run.document("run_metadata") or {}, run.document("summary") or {}
     return {
         "schema": "seal/v1",
         "sealkit": version,
         "sealed_at": sealed_at,
+        **({} if packs is None else {"packs": list(packs)}),
         "run": {
             "run_id": metadata.get("run_id", "unknown"),
             "name": metadata.get("name", "unknown"),
@@ -198,7 +205,7 @@ def predicate(
             "purpose": metadata.get("purpose", "unknown"),
             "seed": metadata.get("seed"),
             "config": digests.get("resolved_config.json", digest.of_bytes(b"")),
-            "command": metadata.get("command", []),
+            "command": Redactor().value(metadata.get("command", [])),
         },
         "verdict": report["verdict"],
         "exit_code": report["exit_code"],

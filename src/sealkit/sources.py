@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sealkit import legacy, redact
 from sealkit.finding import ReadError, UsageError, parts, pointer
+from sealkit.legacy import Migrated, Table
 from sealkit.read import yaml
 from sealkit.read.source import read_text
+from sealkit.redact import Redactor
+
+REFERENCE = re.compile(r"\$\{([^${}]*)\}")
+ENV = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Source:
     name: str
     path: Path
     text: str
+    document: yaml.Document
 
 
 @dataclass
@@ -51,10 +58,49 @@ class Config:
     overrides: list[str]
     via: dict[str, str] = field(default_factory=dict)
     left_out: list[dict[str, str]] = field(default_factory=list)
+    migrated: list[Migrated] = field(default_factory=list)
+    legacy: Table = field(default_factory=dict)
 
     def provenance(self) -> dict[str, str]:
         """JSON pointer of each value that is no mapping → its origin, in the order of the config."""
         return {where: self.origin(where).recorded() + self._by_way_of(where) for where, _ in leaves(self.data)}
+
+    def document(self, redactor: Redactor) -> dict[str, Any]:
+        """The config as it is written and shown: the values without secrets, where each came from, and what was migrated."""
+        migrated = [{"old": item.old, "new": item.new, "at": item.at} for item in self.migrated]
+        shown = redactor.value(self.data)
+        redacted = [
+            where for (where, value), (_, other) in zip(leaves(self.data), leaves(shown), strict=True) if value != other
+        ]
+        return {
+            "config": shown,
+            "provenance": self.provenance(),
+            "overrides": redactor.value(self.overrides),
+            "sources": [source.name for source in self.sources],
+            **({"migrated": migrated} if migrated else {}),
+            **({"redacted": redacted} if redacted else {}),
+        }
+
+    def shown_origin(self, where: str) -> str:
+        """The place of a value as the user knows it, and by way of what reference it got there."""
+        origin = self.origin(where)
+        return ("command line" if origin.source == "command line" else str(origin)) + self._by_way_of(where)
+
+    def warnings(self, redacted: Sequence[str]) -> list[str]:
+        """What a user should put right, though the config can be run; `redacted` are the places of secrets."""
+        old = [f"{item.typed}: `{item.old}` is now `{item.new}`: rename it" for item in self.migrated]
+        literal = [where for where in redacted if not environment(_at(self.data, where))]
+        return old + [
+            f"{self.origin(where)}: {'.'.join(parts(where))} holds a secret: it is not written to the run; "
+            "say ${ENV:NAME} and set that variable"
+            for where in literal
+        ]
+
+    def redactor(self, workspace: Path | None) -> Redactor:
+        """What takes the secrets of this config, also those of `${ENV:NAME}`, out of whatever is written."""
+        values = [self.data, self.overrides, *(source.document.data for source in self.sources)]
+        names = [name for _, value in leaves(self.data) for name in environment(value)]
+        return redact.redactor(values, names, workspace)
 
     def _by_way_of(self, where: str) -> str:
         while where and where not in self.via:
@@ -73,18 +119,20 @@ class Config:
         return UsageError(f"{'config' if origin is DEFAULT else origin}: {message}", fix)
 
 
-def read(path: Path, overrides: Sequence[str]) -> Config:
-    """The file with what it extends below it and the overrides on top. Nothing is known of keys yet.
+def read(path: Path, overrides: Sequence[str], table: Table | None = None) -> Config:
+    """The file with what it extends below it and the overrides on top, all under the keys of today.
 
-    Raises UsageError for files that cannot be read, circles, and overrides that are none.
+    Nothing is known of keys yet but what `table` says of old ones. Raises UsageError for files that cannot be read,
+    circles, overrides that are none, and a source that says two things under an old key and a new one.
     """
-    config = Config({}, {}, [], list(overrides))
+    config = Config({}, {}, [], list(overrides), legacy=table or {})
     try:
         for source, document in _chain(path, config.sources):
-            _merge(config, document.data, "", _written_in(source, document))
+            _lay(config, document.data, _written_in(source, document), legacy.Source())
         # A stage's `uses` first: wherever it stands on the command line, it clears no `with` that is beside it.
+        line = legacy.Source()
         for override in sorted(overrides, key=lambda text: not re.match(r"stages\.[^.]+\.uses=", text)):
-            _override(config, override)
+            _override(config, override, line)
     except ReadError as error:
         raise UsageError(f"{error.at}: {error.message}", error.fix) from error
     config.data.pop("extends", None)
@@ -97,7 +145,9 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
     seen: list[Path] = []
     while True:
         if path.resolve() in seen:
-            raise UsageError(f"{path}: extends itself by way of {found[-1][0].path}", "break the circle")
+            last, document = found[-1]
+            at = f"{last.path}:{document.lines['/extends']}"
+            raise UsageError(f"{at}: extends {path}, which is this file or extends it", "break the circle")
         seen.append(path.resolve())
         text = read_text(path, limit=yaml.LIMIT)
         document = yaml.parse(text, str(path))
@@ -106,7 +156,7 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
         name, taken = f"sources/{path.name}", {source.name for source, _ in found}
         while name in taken:
             name = f"sources/base_{name.removeprefix('sources/')}"
-        found.append((Source(name, path, text), document))
+        found.append((Source(name, path, text, document), document))
         base = document.data.get("extends")
         if base is None:
             break
@@ -116,6 +166,22 @@ def _chain(path: Path, sources: list[Source]) -> list[tuple[Source, yaml.Documen
     found.reverse()
     sources += [source for source, _ in found]
     return found
+
+
+def _lay(config: Config, data: dict[str, Any], origin: Callable[[str], Origin], source: legacy.Source) -> None:
+    """Lay a source's data over what is there, under the keys of today."""
+    data, moved, found = legacy.migrate(
+        data, lambda where: (origin(where).recorded(), str(origin(where))), config.legacy, source
+    )
+    config.migrated += found
+
+    def came_from(where: str) -> Origin:
+        for new, old in moved.items():
+            if where == new or where.startswith(f"{new}/"):
+                return origin(old + where.removeprefix(new))
+        return origin(where)
+
+    _merge(config, data, "", came_from)
 
 
 def _written_in(source: Source, document: yaml.Document) -> Callable[[str], Origin]:
@@ -149,8 +215,14 @@ def _forget(config: Config, where: str) -> None:
         del config.origins[known]
 
 
-def _override(config: Config, text: str) -> None:
+def _override(config: Config, text: str, source: legacy.Source) -> None:
     key, equals, raw = text.partition("=")
+    if equals and re.search(r"\[|\.[0-9]+(\.|\Z)", key):
+        whole = re.split(r"\[|\.[0-9]", key)[0]
+        raise UsageError(
+            f"override {text!r}: an item of a list cannot be overridden by itself",
+            f"give the whole list: '{whole}=[…]'",
+        )
     if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", key):
         raise UsageError(f"override {text!r}: expected KEY=VALUE, as run.seed=7")
     value = yaml.parse(raw, f"override {key}").data if raw else ""
@@ -165,7 +237,7 @@ def _override(config: Config, text: str) -> None:
             raise UsageError(
                 f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
             )
-    _merge(config, node, "", lambda where: Origin("command line", f"override {text}"))
+    _lay(config, node, lambda where: Origin("command line", f"override {text}"), source)
 
 
 def nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -179,6 +251,19 @@ def nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     return ((where, inner) for where, inner in nodes(value, "") if not isinstance(inner, dict | list) or not inner)
+
+
+def environment(value: Any) -> list[str]:
+    """The names in a value's `${ENV:NAME}`."""
+    if not isinstance(value, str):
+        return []
+    return [match[1] for reference in REFERENCE.findall(value) if (match := ENV.match(reference))]
+
+
+def _at(data: Any, where: str) -> Any:
+    for part in parts(where):
+        data = data[int(part)] if isinstance(data, list) else data[part]
+    return data
 
 
 def _get(data: Any, where: str) -> Any:

@@ -70,7 +70,7 @@ def _keep_traceback(engine: Engine, step: Step, error: BaseException) -> None:
     with contextlib.suppress(OSError):  # the disk may be what failed; the message itself still reaches the user
         write.append(
             engine.root / "logging.jsonl",
-            {"time": write.now(), "event": "traceback", "stage": step.name, "message": text},
+            {"time": write.now(), "event": "traceback", "stage": step.name, "message": engine.redactor.text(text)},
         )
 
 

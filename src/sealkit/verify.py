@@ -102,7 +102,10 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
     except ReadError as error:
         problem = _problem(error.at.path, f"unexpected: it {error.message}")
         return Verification(found, (problem,), (), verdict, ())
-    unknown = tuple(check for check in statement["predicate"]["checks"] if check not in pack.checks)
+    unknown = (
+        *_missing_packs(statement["predicate"], pack),
+        *(check for check in statement["predicate"]["checks"] if check not in pack.checks),
+    )
     problems = () if unknown else tuple(_derived(run, statement, pack))
     return Verification(found, problems, unknown, verdict, tuple(_drift(run)))
 
@@ -136,12 +139,33 @@ def _other_type(path: Path, name: str) -> str | None:
     return None
 
 
+def _missing_packs(stated: Mapping[str, Any], pack: Pack) -> Iterator[str]:
+    """The packs, and the tables of a project, by which the seal was judged and which are not at hand."""
+    here = {record["name"] for record in pack.records()}
+    for record in stated.get("packs", []):
+        if record["name"] not in here:
+            yield f"the pack {record['name']} {record['version']}, which is not here"
+
+
+def _same_packs(stated: Mapping[str, Any], pack: Pack) -> bool:
+    """Whether what a project added is, to the byte, what it was when the run was sealed. Ours counts by its version."""
+    here = {record["name"]: record["digest"] for record in pack.records()}
+    return all(here.get(record["name"]) == record["digest"] for record in stated.get("packs", [])[1:])
+
+
 def _left_out(stated: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     """Checks that the sealing version had and the seal does not name: leaving one out may not turn a no into a yes."""
-    for check in pack.checks.values():
+    for check in (check for check in pack.checks.values() if check.id in pack.check_ids):
         if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), FIRST):
             message = f"leaves out the check {check.id}, which sealkit {stated['sealkit']} has"
             yield _problem(f"{FOLDER}/{STATEMENT}", message)
+    named = {record["name"] for record in stated.get("packs", [])}
+    for more in pack.more:
+        for check_id in more.check_ids if more.name in named and _same_packs(stated, pack) else []:
+            if check_id not in stated["checks"]:
+                yield _problem(
+                    f"{FOLDER}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has"
+                )
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -199,7 +223,7 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
         return
     checks = {name: pack.checks[name] for name in stated["checks"]}
     report = report_json.document(audit(run, checks, sealed=True))
-    same_version = stated["sealkit"] == importlib.metadata.version("sealkit")
+    same_version = stated["sealkit"] == importlib.metadata.version("sealkit") and _same_packs(stated, pack)
     sealed_report = stored.read(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
     for name, render in ((PAGE, page.render), (HTML, html.render)) if same_version else ():
@@ -208,7 +232,8 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
             yield _problem(f"{FOLDER}/{name}", "does not say what the seal says: rendered again it is another page")
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
-    derived = predicate(run, sealed_report, observed, outside, stated["sealed_at"], stated["sealkit"])
+    times = stated["sealed_at"], stated["sealkit"]
+    derived = predicate(run, sealed_report, observed, outside, *times, stated.get("packs"))
     for where, said, got in _unequal(stated, derived, "/predicate"):
         yield Finding(
             f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",

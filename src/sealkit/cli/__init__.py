@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify", "diff", "explain", "spec", "cache")
+VERBS = ("run", "check", "seal", "verify", "diff", "explain", "spec", "config", "cache")
 
 
 class Verbs(click.Group):
@@ -59,6 +59,7 @@ def toolkit() -> None:
     toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
     toolkit explain model-best-exported       what a check looks for, and the way out
     toolkit spec show metrics                 what an artifact holds
+    toolkit config show configs/…yaml         print every value and where it came from
 
     \b
     Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.

@@ -20,14 +20,15 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
 
     Prints what is wrong as `path:line: check: message` with what to do about it. Paths are below RUN_DIR.
     """
-    from sealkit import observe
+    from sealkit import observe, project
     from sealkit.finding import UsageError
     from sealkit.render import json, markdown, text
 
     if waivers is not None and (Path(run_dir) / observe.FOLDER).exists():
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
-    policy = options.policy(waivers)
-    report = observe.check(Path(run_dir), Path(reference) if reference else None, policy)
+    settings = project.load(Path.cwd())
+    policy = options.policy(settings, waivers)
+    report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]
     click.echo(form.render(report), nl=False)
     return report.exit_code(strict)

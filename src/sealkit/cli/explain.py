@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from sealkit.cli import options
+
 
 @click.command(short_help="What the checks look for, and the way out.")
 @click.argument("check_id", metavar="[CHECK]", required=False)
@@ -21,10 +23,9 @@ def command(check_id: str | None, output_format: str) -> int:
     """
     from sealkit.contract import did_you_mean
     from sealkit.finding import UsageError
-    from sealkit.pack import BUILT_IN
     from sealkit.render import explain
 
-    checks = BUILT_IN.checks
+    checks = options.pack().checks
     if check_id is not None and check_id not in checks:
         raise UsageError(
             f"unknown check `{check_id}`{did_you_mean(check_id, checks)}", "toolkit explain    names every check"

@@ -13,6 +13,7 @@ from sealkit.cli import options
 
 if TYPE_CHECKING:
     from sealkit.engine import Event
+    from sealkit.project import Settings
 
 
 @click.command(short_help="Run a pipeline; stop at the first broken contract.")
@@ -47,14 +48,15 @@ def command(
 
     The last line on stdout is the run directory; everything else goes to stderr.
     """
-    from sealkit import pipeline
+    from sealkit import pipeline, project
     from sealkit.cli import fail
     from sealkit.finding import Status
     from sealkit.render import text
 
+    settings = project.load(Path.cwd())
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     if dry_run:
-        for line in _forecast(Path(config), given, resume, not no_cache):
+        for line in _forecast(Path(config), given, settings, resume, not no_cache):
             click.echo(text.clean(line))
         return 0
     # Libraries print where they like; on stdout there is only the run directory.
@@ -64,8 +66,10 @@ def command(
             given,
             _command_line(),
             progress,
+            settings.pack,
+            runs=settings.runs,
             reference=Path(reference) if reference else None,
-            policy=options.policy(waivers),
+            policy=options.policy(settings, waivers),
             resume=resume,
             cache=not no_cache,
             lock_timeout=lock_timeout,
@@ -83,11 +87,11 @@ def command(
     return result.exit_code
 
 
-def _forecast(config: Path, given: list[str], resume: bool, cache: bool) -> list[str]:
+def _forecast(config: Path, given: list[str], settings: Settings, resume: bool, cache: bool) -> list[str]:
     """A line for each stage, and one for each further reason."""
     from sealkit.forecast import forecast
 
-    stages = forecast(config, given, resume=resume, cache=cache)
+    stages = forecast(config, given, settings.pack, runs=settings.runs, resume=resume, cache=cache)
     width = max(len(one.stage) for one in stages)
     lines = []
     for one in stages:
@@ -135,6 +139,8 @@ class Progress:
         elif event.kind == "note":
             said = f"{event.stage}: {event.message}" if event.stage else event.message
             self.console.print(escape(text.clean(said)), soft_wrap=True)
+        elif event.kind == "warning":
+            self.console.print(f"warning: {escape(text.clean(event.message))}", soft_wrap=True)
         elif event.kind == "stage-finished":
             self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
         elif event.kind in ("output", "left-out"):

@@ -27,15 +27,17 @@ def command(
     Read SEAL.html in it (or SEAL.md). The last line on stdout is the seal's digest: keep it elsewhere, and give it to
     `toolkit verify --digest`. A seal is never overwritten.
     """
-    from sealkit import seal
+    from sealkit import project, seal
     from sealkit.observe import FOLDER
     from sealkit.render import json, markdown, text
     from sealkit.write import dumps
 
+    settings = project.load(Path.cwd())
     sealed = seal.seal(
         Path(run_dir),
         Path(reference) if reference else None,
-        options.policy(waivers),
+        options.policy(settings, waivers),
+        settings.pack,
         out=Path(out) if out else None,
     )
     if output_format == "json":
