@@ -22,7 +22,7 @@ BASE = Path(__file__).parent / "checks" / "_base" / "retrieval"
 OTHER = Path(__file__).parent / "checks" / "_base" / "finetuned"
 HEAD = """\
 A: retrieval (retrieval-20260203T100000Z-0a1b2c), ok: {a}
-B: retrieval (retrieval-20260203T100000Z-0a1b2c), {status}: {b}
+B: retrieval (retrieval-20260204T100000Z-3d4e5f), {status}: {b}
 """
 SAME = """
 config: no difference
@@ -115,6 +115,8 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     """Two copies of one run."""
     for name in ("a", "b"):
         shutil.copytree(BASE, tmp_path / name)
+    for name in ("run_metadata.json", "summary.json"):  # another run, which came to the same
+        edit(tmp_path / "b" / name, lambda document: document.update(run_id="retrieval-20260204T100000Z-3d4e5f"))
     return tmp_path / "a", tmp_path / "b"
 
 

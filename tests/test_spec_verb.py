@@ -103,7 +103,7 @@ def test_a_released_contract_is_told_from_one_that_may_still_grow(
     assert spec.listing(pack.contracts.values(), pack.released) == (
         "thing/v1  document  released      A thing\nthing/v2  document  not released  A thing\n"
     )
-    monkeypatch.setattr("sealkit.pack.BUILT_IN", pack)
+    monkeypatch.setattr("sealkit.project.BUILT_IN", pack)
     assert toolkit("show", "thing").output.startswith("thing/v2: ")
 
 
