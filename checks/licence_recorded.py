@@ -9,10 +9,12 @@ DATA = {"corpus", "queries", "qrels"}
 
 def find(run: View) -> Iterator[Finding]:
     summary, metadata = run.one("summary"), run.one("run_metadata")
+    outside = {files["digest"] for files in metadata.document.get("files", [])}
     for i, stage in enumerate(summary.document["stages"]):
         kinds = {output["contract"].partition("/")[0] for output in stage["outputs"].values()}
-        # A stage that takes nothing and gives data brings it in from outside.
-        if kinds & DATA and not stage["inputs"] and not stage["facts"].get("licence"):
+        # A stage that takes nothing from other stages and gives data brings it in from outside.
+        brings = set(stage["inputs"].values()) <= outside
+        if kinds & DATA and brings and not stage["facts"].get("licence"):
             message = f"the licence of the data that the stage {stage['name']} brings in is not recorded"
             fix = f"let {stage['uses']} record it (facts: licence), in the words of the source, as CC-BY-4.0"
             yield Finding(message, summary.at("stages", i, "facts"), fix=fix)
