@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def context(workspace: Path, *, seed: int = 42, limit: int | None = None, name: 
         limit=limit,
         device="cpu",
         workspace=workspace,
+        models=workspace / "models",
         scratch=workspace / "scratch" / secrets.token_hex(4),
         commit=COMMIT,
         say=lambda line: None,
@@ -634,6 +635,15 @@ def test_by_default_the_best_is_exported(tmp_path: Path) -> None:
     assert (target / "model.safetensors").read_text() == "weights of best"
 
 
+def test_models_go_where_the_project_says(tmp_path: Path) -> None:
+    ctx = replace(context(tmp_path / "workspace"), models=tmp_path / "shared")
+    out = run("retrieval.export", {"model": checkpoints(tmp_path / "model")}, {}, tmp_path / "out", ctx)
+    target = tmp_path / "shared" / "retriever" / "one"
+    assert (target / "model.safetensors").read_text() == "weights of best"
+    assert json.loads((out / "model" / "model_manifest.json").read_text())["exported_to"] == str(target)
+    assert not (tmp_path / "workspace" / "models").exists()
+
+
 @pytest.mark.parametrize("kind", ["folder", "file", "empty", "link"])
 def test_export_never_writes_over_anything(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "workspace" / "models" / "retriever" / "one"
@@ -662,14 +672,14 @@ def test_export_never_writes_over_anything(tmp_path: Path, kind: str) -> None:
     stage = BUILT_IN.stage("retrieval.export")
     assert stage.ready is not None
     with pytest.raises(UsageError) as early:
-        stage.ready(stage.params(), Ready("one", tmp_path / "workspace"))
+        stage.ready(stage.params(), Ready("one", tmp_path / "workspace" / "models"))
     assert str(early.value) == said
 
 
 def test_export_is_ready_where_nothing_lies(tmp_path: Path) -> None:
     stage = BUILT_IN.stage("retrieval.export")
     assert stage.ready is not None
-    stage.ready(stage.params(), Ready("one", tmp_path / "workspace"))
+    stage.ready(stage.params(), Ready("one", tmp_path / "workspace" / "models"))
     assert not (tmp_path / "workspace").exists()
 
 
@@ -683,7 +693,7 @@ def test_an_export_that_was_cut_off_after_it_is_recognised(tmp_path: Path) -> No
     assert (target / "model.safetensors").stat().st_ino == inode
     stage = BUILT_IN.stage("retrieval.export")
     assert stage.ready is not None
-    stage.ready(stage.params(), Ready("one", workspace, resumed=True))
+    stage.ready(stage.params(), Ready("one", workspace / "models", resumed=True))
 
 
 @pytest.mark.parametrize("other", ["weights", "more", "less", "folder"])

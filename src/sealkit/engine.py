@@ -60,6 +60,7 @@ class Engine:
     on_event: Callable[[Event], None]
     policy: Policy = field(default_factory=Policy)
     reference: Run | None = None
+    models_folder: Path | None = None
     order: tuple[str, ...] = ()
     cache: Cache | None = None
     over: bool = False
@@ -68,6 +69,11 @@ class Engine:
     metrics: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Input] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def exports(self) -> Path:
+        """Where models are exported to: where the project says, else beside the runs."""
+        return (self.models_folder or workspace(self.root) / "models").resolve()
 
     @cached_property
     def redactor(self) -> Redactor:

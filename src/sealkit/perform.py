@@ -91,6 +91,7 @@ def _context(engine: Engine, step: Step) -> _Context:
         limit=section["limit"],
         device=section["device"],
         workspace=rundir.workspace(engine.root),
+        models=engine.exports,
         scratch=engine.root / SCRATCH / step.name,
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),

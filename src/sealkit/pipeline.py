@@ -48,6 +48,7 @@ def run(
     pack: Pack = BUILT_IN,
     *,
     runs: Path | None = None,
+    models: Path | None = None,
     resume: bool = False,
     cache: bool = True,
     lock_timeout: float = 0,
@@ -55,7 +56,7 @@ def run(
     policy: Policy = NO_POLICY,
 ) -> Result:
     """Run the config at `path`; with `resume`, go on with the run that lies where this one would. `runs` is the
-    place of runs where the config names none.
+    place of runs where the config names none, and `models` the folder that models are exported to.
 
     Expectations are judged against the `reference` run; without one they wait for the seal.
 
@@ -67,7 +68,16 @@ def run(
     compared = open_run(reference, planned.layout, pack.contracts, pack.metric_keys) if reference else None
     with write.Lock(root, lock_timeout) as lock:
         engine = Engine(
-            root, planned.config, planned.layout, pack, planned.models, planned.files, on_event, policy, compared
+            root,
+            planned.config,
+            planned.layout,
+            pack,
+            planned.models,
+            planned.files,
+            on_event,
+            policy,
+            compared,
+            models,
         )
         engine.order = tuple(step.name for step in steps)
         engine.cache = Cache(rundir.workspace(root)) if cache else None
@@ -76,7 +86,7 @@ def run(
         resumed = root.exists() and resumption.began(root)
         for step in steps:
             if step.stage.ready:
-                step.stage.ready(step.values(), Ready(root.name, rundir.workspace(root), resumed))
+                step.stage.ready(step.values(), Ready(root.name, engine.exports, resumed))
         if resumed:
             resumption.take_up(engine, steps)
         elif not root.exists():

@@ -76,8 +76,9 @@ class Context:
     """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress, and
     with `say` a line for the log.
 
-    `scratch` is a folder of the stage's own that outlives a crash: what it finds there when it starts is what it put there
-    itself, with the same params and inputs, before it was cut off. It is gone when the stage is done.
+    `models` is the folder that models are exported to. `scratch` is a folder of the stage's own that outlives a crash: what
+    it finds there when it starts is what it put there itself, with the same params and inputs, before it was cut off. It is
+    gone when the stage is done.
     """
 
     run_id: str
@@ -87,6 +88,7 @@ class Context:
     limit: int | None
     device: str
     workspace: Path
+    models: Path
     scratch: Path
     commit: str | None
     report: Callable[[str, int, int], None]
@@ -103,13 +105,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a stage may look at before any stage runs, to refuse early what it could not finish.
+    """What a stage may look at before any stage runs, to refuse early what it could not finish. `models` is where it exports to.
 
     `resumed`: what lies where the stage writes may be its own, from before the run was cut off.
     """
 
     run_name: str
-    workspace: Path
+    models: Path
     resumed: bool = False
 
 

@@ -68,6 +68,7 @@ def command(
             progress,
             settings.pack,
             runs=settings.runs,
+            models=settings.models,
             reference=Path(reference) if reference else None,
             policy=options.policy(settings, waivers),
             resume=resume,

@@ -27,7 +27,7 @@ class Export(Params):
 
 def ready(params: Export, place: Ready) -> None:
     if not place.resumed:  # else it may be this run's own, which `run` tells by content
-        _refuse_taken(place.workspace / "models" / params.name / place.run_name)
+        _refuse_taken(place.models / params.name / place.run_name)
 
 
 def _refuse_taken(target: Path) -> None:
@@ -42,8 +42,9 @@ def run(inputs: Mapping[str, Input], params: Export, out: Out, ctx: Context) -> 
         raise UsageError(f"there is no checkpoint `{params.which}`", f"one of: {known}")
     import json
 
-    place = f"models/{params.name}/{ctx.run_name}"
-    target = ctx.workspace / place
+    target = ctx.models / params.name / ctx.run_name
+    inside = target.is_relative_to(ctx.workspace)
+    place = target.relative_to(ctx.workspace).as_posix() if inside else str(target)
     if not _same(source, target):
         _refuse_taken(target)
         target.parent.mkdir(parents=True, exist_ok=True)
