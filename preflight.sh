@@ -34,7 +34,7 @@ demo() {
   toolkit seal "$work/outputs/base"
   digest=$(toolkit seal "$work/outputs/ft_mnr" --reference "$work/outputs/base")
   toolkit verify "$work/outputs/ft_mnr" --digest "$digest"
-  echo "read $work/outputs/ft_mnr/seal/SEAL.md"
+  echo "read $work/outputs/ft_mnr/seal/SEAL.html (or SEAL.md beside it)"
 }
 
 gate() {
@@ -47,7 +47,7 @@ gate() {
   lint-imports
   browser
   say "tests, the digests of released schemas among them"
-  python -m pytest -q
+  python -m pytest -q -n 2
   say "one smoke pipeline: run, seal, verify"
   run=$(toolkit run configs/retriever_ft.yaml --out "$scratch/outputs" run.limit=24 stages.train.with.epochs=1 stages.train.with.batch_size=8)
   digest=$(toolkit seal "$run")
