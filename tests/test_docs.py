@@ -1,0 +1,61 @@
+"""What the documentation shows is what the toolkit takes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sealkit import expectation, policy
+from sealkit.cli import VERBS
+from sealkit.pack import BUILT_IN
+from sealkit.project import Settings
+from sealkit.read import yaml
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_expectation_shown_is_one(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        for entry in yaml.parse(block, page.name).data.get("expect", []):
+            promise = expectation.parse(entry)
+            assert all(BUILT_IN.metric_keys.find(name) for name in promise.metric_names()), entry
+
+
+def test_the_waivers_shown_are_complete(tmp_path: Path) -> None:
+    (shown,) = (block for block in blocks(ROOT / "docs/expectations.md", "yaml") if "waivers/v1" in block)
+    (tmp_path / "waivers.yaml").write_text(shown)
+    found = policy.read(tmp_path / "waivers.yaml", BUILT_IN.contracts["waivers/v1"], BUILT_IN.checks)
+    assert [waiver.problem for waiver in found.waivers] == [None]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_verb_shown_is_one(page: Path) -> None:
+    shown = set(re.findall(r"\btoolkit ([a-z]+)", page.read_text("utf-8")))
+    assert shown <= set(VERBS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_stage_shown_is_one(page: Path) -> None:
+    assert set(re.findall(r"uses: ([a-z_.]+)", page.read_text("utf-8"))) <= set(BUILT_IN.stage_names)
+
+
+def test_the_settings_shown_are_settings() -> None:
+    (shown,) = blocks(ROOT / "docs/runs.md", "toml")
+    section = tomllib.loads(shown)["tool"]["sealkit"]
+    assert section.keys() <= set(Settings.__dataclass_fields__)
+    assert section["severities"].keys() <= set(BUILT_IN.checks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_that_is_linked_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
