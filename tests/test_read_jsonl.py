@@ -204,14 +204,32 @@ def test_what_orjson_reads_is_what_the_strict_parser_reads(
 )
 def test_in_doubt_the_strict_parser_reads(line: str) -> None:
     raw = line.encode()
-    assert jsonl._plain_rows(raw, [raw]) is None
+    assert jsonl._plain_rows(raw) is None
     assert jsonl._plain_row(raw) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"a": 1\n"b": 2}, {"c": 3}',
+        '{"a": "x}\n{b"}',
+        '{"a": 1}, {"a": 2}\n{"a": 3}',
+        '{"a": 1}\n\n{"a": 2}',
+        '{"a": 1},\n{"a": 2}',
+        '{"a": 1}\n{"a": 2},',
+        '{"a": 1}\n{"a": 2}\n',
+        '{"a": "}"\n{"b": 2}',
+        '{"a": 1}]\n{"a": 2}',
+    ],
+)
+def test_lines_that_are_objects_only_together_are_not_read_as_such(data: str) -> None:
+    assert jsonl._plain_rows(data.encode()) is None
 
 
 @pytest.mark.parametrize("line", ['{"a": "x", "b": 1, "c": 0.00012345678901234567, "d": null}', "{}"])
 def test_a_plain_row_needs_no_strict_parser(line: str) -> None:
     raw = line.encode()
-    assert jsonl._plain_rows(raw, [raw]) == [json.loads(line)]
+    assert jsonl._plain_rows(raw) == [json.loads(line)]
     assert jsonl._plain_row(raw) == json.loads(line)
 
 
