@@ -387,6 +387,22 @@ def test_rows_that_plainly_keep_the_rules_are_those_without_a_message(
     assert (told, quick.count) == (expected, slow.count)
 
 
+@given(
+    drawn=st.lists(
+        st.tuples(
+            st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from([0.5, 1, "1", None])
+        ),
+        max_size=12,
+    ),
+    size=st.integers(1, 12),
+)
+def test_rows_are_judged_alike_in_blocks_of_any_size(drawn: list[tuple[str, str, int, Any]], size: int) -> None:
+    made = [dict(zip(("query_id", "doc_id", "rank", "score"), row, strict=True)) for row in drawn]
+    blocks = [(at + 1, made[at : at + size]) for at in range(0, len(made), size)]
+    alone = [(line, [row]) for line, row in enumerate(made, 1)]
+    assert list(RANKINGS.row_violations(blocks)) == list(RANKINGS.row_violations(alone))
+
+
 def test_rows_before_one_that_cannot_be_read_are_judged(tmp_path: Path) -> None:
     row = '{"query_id": "q", "doc_id": "d", "relevance": 1}\n'
     (tmp_path / "f.jsonl").write_text(row + row + '{"query_id": \n' + row)
