@@ -233,6 +233,11 @@ def test_a_plain_row_needs_no_strict_parser(line: str) -> None:
     assert jsonl._plain_row(raw) == json.loads(line)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_plain_rows_need_no_strict_parser(end: bytes) -> None:
+    assert jsonl._plain_rows(end.join([b'{"a": 1}', b'{"a": 2}', b'{"a": 3}'])) == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
 def test_a_row_of_long_text_needs_no_strict_parser() -> None:
     row = {"doc_id": "d1", "text": "def f(x: int) -> dict[str, int]:\n    return {'x': x}\n" * 100}
     assert jsonl._plain_row(json.dumps(row).encode()) == row

@@ -93,6 +93,7 @@ def _plain_rows(block: bytes) -> list[dict[str, Any]] | None:
     keys, no key stands twice. With one brace a line and no bracket, nothing is nested. Where there are no more runs of
     many digits than such that follow a point, no integer has so many.
     """
+    block = block.replace(b"\r\n", b"\n")
     ends = block.count(b"}\n{")
     if not block.startswith(b"{") or block.count(b"{") != ends + 1 or block.count(b"\n") != ends or b"[" in block:
         return None
