@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.contract import SHOWN, Contract, did_you_mean
-from sealkit.finding import Location, ReadError, Severity
+from sealkit.finding import ReadError, Severity
 from sealkit.pack import BUILT_IN
+from sealkit.read import jsonl
 from sealkit.rows import RowRules
 from tests.within import within
 
@@ -256,8 +257,8 @@ def test_a_broken_first_row_is_not_held_against_its_group(tmp_path: Path) -> Non
 def test_a_row_that_only_the_fast_validator_refuses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were the two ever of different minds, the row would pass without a word."""
     kept = contract({"type": "object"}, **{"x-media": "jsonl"})
-    monkeypatch.setitem(kept.__dict__, "_accepts_row", lambda row: False)
-    assert [(line, bool(v.message)) for line, v in kept.row_violations([(1, {}), (2, {})])] == [(1, True), (2, True)]
+    monkeypatch.setitem(kept.__dict__, "_accepts_rows", lambda rows: False)
+    assert [(line, bool(v.message)) for line, v in kept.row_violations([(1, [{}, {}])])] == [(1, True), (2, True)]
 
 
 ROW = {"type": "object", "x-media": "jsonl"}
@@ -265,7 +266,7 @@ ROW = {"type": "object", "x-media": "jsonl"}
 
 def broken(rules: dict[str, Any], *given_: dict[str, Any]) -> list[tuple[int, str]]:
     kept = contract(ROW, **{"x-rows": rules})
-    return [(line, v.message) for line, v in kept.row_violations(enumerate(given_, 1))]
+    return [(line, v.message) for line, v in kept.row_violations([(1, list(given_))])]
 
 
 def test_unique_fields_are_unique_together() -> None:
@@ -324,11 +325,11 @@ def test_rankings_made_by_the_rules_keep_them(results: list[tuple[str, str, floa
         for query, found in best.items()
         for rank, (score, doc) in enumerate(sorted(((s, d) for d, s in found.items()), reverse=True), 1)
     ]
-    assert list(RANKINGS.row_violations(enumerate(made, 1))) == []
+    assert list(RANKINGS.row_violations([(1, made)])) == []
     for i in range(len(made) - 1):
         swapped = [*made[:i], made[i + 1], made[i], *made[i + 2 :]]
         whole_groups = made[i]["rank"] == made[i + 1]["rank"] == 1 and (i + 2 == len(made) or made[i + 2]["rank"] == 1)
-        assert (list(RANKINGS.row_violations(enumerate(swapped, 1))) == []) == whole_groups
+        assert (list(RANKINGS.row_violations([(1, swapped)])) == []) == whole_groups
 
 
 def brute_force(rules: dict[str, Any], given_: list[dict[str, Any]]) -> bool:
@@ -349,11 +350,11 @@ def test_grouping_and_uniqueness_are_what_they_say(given_: list[dict[str, Any]])
 
 
 def test_rows_are_judged_while_they_stream() -> None:
-    def endless() -> Iterable[tuple[int, dict[str, Any]]]:
+    def endless() -> Iterable[tuple[int, list[dict[str, Any]]]]:
         line = 0
         while True:
             line += 1
-            yield line, {"query_id": "q", "doc_id": str(line), "relevance": "1" if line == 1000 else 1}
+            yield line, [{"query_id": "q", "doc_id": str(line), "relevance": "1" if line == 1000 else 1}]
 
     line, violation = next(iter(QRELS.row_violations(endless())))
     assert (line, violation.pointer) == (1000, "/relevance")
@@ -386,13 +387,37 @@ def test_rows_that_plainly_keep_the_rules_are_those_without_a_message(
     assert (told, quick.count) == (expected, slow.count)
 
 
-def test_rows_before_one_that_cannot_be_read_are_judged() -> None:
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        yield 1, {"query_id": "q", "doc_id": "d", "relevance": 1}
-        yield 2, {"query_id": "q", "doc_id": "d", "relevance": 1}
-        raise ReadError("is torn", Location("f", line=3))
+@given(
+    drawn=st.lists(
+        st.tuples(
+            st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 3), st.sampled_from([0.5, 1, "1", None])
+        ),
+        max_size=12,
+    ),
+    size=st.integers(1, 12),
+)
+def test_rows_are_judged_alike_in_blocks_of_any_size(drawn: list[tuple[str, str, int, Any]], size: int) -> None:
+    made = [dict(zip(("query_id", "doc_id", "rank", "score"), row, strict=True)) for row in drawn]
+    blocks = [(at + 1, made[at : at + size]) for at in range(0, len(made), size)]
+    alone = [(line, [row]) for line, row in enumerate(made, 1)]
+    assert list(RANKINGS.row_violations(blocks)) == list(RANKINGS.row_violations(alone))
 
-    found = QRELS.row_violations(rows())
+
+def test_rows_before_one_that_cannot_be_read_are_judged(tmp_path: Path) -> None:
+    row = '{"query_id": "q", "doc_id": "d", "relevance": 1}\n'
+    (tmp_path / "f.jsonl").write_text(row + row + '{"query_id": \n' + row)
+    found = QRELS.row_violations(jsonl.blocks(tmp_path / "f.jsonl"))
     assert next(found)[0] == 2
     with pytest.raises(ReadError):
         next(found)
+
+
+def test_lines_are_counted_over_blocks_and_groups_go_on_in_the_next() -> None:
+    def row(doc: str, rank: int) -> dict[str, Any]:
+        return {"query_id": "q", "doc_id": doc, "rank": rank, "score": -rank}
+
+    found = RANKINGS.row_violations([(1, [row("a", 1), row("b", 2)]), (3, []), (3, [row("c", 3), row("a", 5)])])
+    assert [(line, violation.message) for line, violation in found] == [
+        (4, 'doc_id "a" occurs a second time'),
+        (4, "rank is 5, expected 4"),
+    ]

@@ -204,15 +204,38 @@ def test_what_orjson_reads_is_what_the_strict_parser_reads(
 )
 def test_in_doubt_the_strict_parser_reads(line: str) -> None:
     raw = line.encode()
-    assert jsonl._plain_rows(raw, [raw]) is None
+    assert jsonl._plain_rows(raw) is None
     assert jsonl._plain_row(raw) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"a": 1\n"b": 2}, {"c": 3}',
+        '{"a": "x}\n{b"}',
+        '{"a": 1}, {"a": 2}\n{"a": 3}',
+        '{"a": 1}\n\n{"a": 2}',
+        '{"a": 1},\n{"a": 2}',
+        '{"a": 1}\n{"a": 2},',
+        '{"a": 1}\n{"a": 2}\n',
+        '{"a": "}"\n{"b": 2}',
+        '{"a": 1}]\n{"a": 2}',
+    ],
+)
+def test_lines_that_are_objects_only_together_are_not_read_as_such(data: str) -> None:
+    assert jsonl._plain_rows(data.encode()) is None
 
 
 @pytest.mark.parametrize("line", ['{"a": "x", "b": 1, "c": 0.00012345678901234567, "d": null}', "{}"])
 def test_a_plain_row_needs_no_strict_parser(line: str) -> None:
     raw = line.encode()
-    assert jsonl._plain_rows(raw, [raw]) == [json.loads(line)]
+    assert jsonl._plain_rows(raw) == [json.loads(line)]
     assert jsonl._plain_row(raw) == json.loads(line)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_plain_rows_need_no_strict_parser(end: bytes) -> None:
+    assert jsonl._plain_rows(end.join([b'{"a": 1}', b'{"a": 2}', b'{"a": 3}'])) == [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
 def test_a_row_of_long_text_needs_no_strict_parser() -> None:

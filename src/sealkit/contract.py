@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,6 @@ from sealkit.read import jsonl
 from sealkit.rows import RowRules
 
 COLLECTED = 1000  # errors of one document that are looked at
-BATCH = 256  # rows that are judged together
 SHOWN = 20  # findings told for one artifact; the rest are counted
 
 
@@ -59,10 +58,11 @@ class Contract:
         return strict(self.schema)
 
     @cached_property
-    def _accepts_row(self) -> Callable[[Any], bool]:
+    def _accepts_rows(self) -> Callable[[Sequence[Any]], bool]:
+        """Whether all of some rows keep the schema. To ask once for many is twice as fast as to ask for each."""
         import jsonschema_rs
 
-        return jsonschema_rs.Draft202012Validator(dict(self.schema)).is_valid
+        return jsonschema_rs.Draft202012Validator({"type": "array", "items": dict(self.schema)}).is_valid
 
     def violations(self, document: Any) -> list[Violation]:
         """Everything in which a document breaks the contract, in the order of the document."""
@@ -72,25 +72,27 @@ class Contract:
         orders: dict[int, dict[str, int]] = {}
         return sorted(set(found), key=lambda v: (_position(document, v.pointer, orders), v.message))
 
-    def row_violations(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Violation]]:
-        """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them."""
+    def row_violations(self, blocks: Iterable[tuple[int, list[dict[str, Any]]]]) -> Iterator[tuple[int, Violation]]:
+        """(line, what is wrong) while rows stream by: each row alone, and the rules of `x-rows` between them.
+
+        Rows come in blocks of lines that follow each other, each block with the number of its first line.
+        """
         rules = RowRules(self.schema.get("x-rows", {}))
-        accepts = self._accepts_row
-        for batch in _batches(rows):
-            found = [row for _, row in batch]
-            valid = all(map(accepts, found))
-            at = rules.plain(found) if valid else 0
-            while at < len(batch):
-                line, row = batch[at]
-                if valid or accepts(row):
+        accepts = self._accepts_rows
+        for first, rows in blocks:
+            valid = accepts(rows)
+            at = rules.plain(rows) if valid else 0
+            while at < len(rows):
+                row = rows[at]
+                if valid or accepts([row]):
                     for message in rules.broken(row):
-                        yield line, Violation("", message)
+                        yield first + at, Violation("", message)
                 else:
                     rules.pass_over(row)
                     for violation in self.violations(row) or [Violation("", f"does not keep {self.id}")]:
-                        yield line, violation
+                        yield first + at, violation
                 at += 1
-                at += rules.plain(found[at:]) if valid else 0
+                at += rules.plain(rows[at:]) if valid else 0
         if self.schema.get("x-rows", {}).get("some") and not rules.count:
             yield 1, Violation("", "holds no rows; expected at least one")
 
@@ -104,7 +106,7 @@ class Contract:
             if self.media == "jsonl":
                 found = [
                     Finding(_at(v), Location(name, line=line, pointer=v.pointer or None), Severity.ERROR)
-                    for line, v in _first(self.row_violations(jsonl.rows(path, name, follow=False)))
+                    for line, v in _first(self.row_violations(jsonl.blocks(path, name, follow=False)))
                 ]
             else:
                 document = self.read(path, name)
@@ -130,21 +132,6 @@ class Contract:
         if kind == self.kind and re.fullmatch(r"[1-9][0-9]{0,8}", version) and int(version) > self.version:
             return f"keeps {declared}, which is newer than this sealkit knows ({self.id})"
         return None
-
-
-def _batches(rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """Rows, some hundred at a time; those before one that cannot be read come before it is refused."""
-    batch: list[tuple[int, dict[str, Any]]] = []
-    try:
-        for item in rows:
-            batch.append(item)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    except ReadError:
-        yield batch
-        raise
-    yield batch
 
 
 def _first(violations: Iterator[tuple[int, Violation]]) -> list[tuple[int, Violation]]:
