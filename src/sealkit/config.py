@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import UsageError, parts, pointer
+from sealkit.finding import UsageError, dotted, parts, pointer
 from sealkit.legacy import Migrated, Table
 from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, Origin, environment, leaves, nodes, read
 
@@ -187,11 +187,6 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [inner for part in typing.get_args(annotation) for inner in _models(part)]
-
-
-def dotted(where: str) -> str:
-    """A JSON pointer as a config's reader writes it: `run.seed`."""
-    return ".".join(parts(where))
 
 
 def _interpolate(config: Config) -> None:

@@ -26,7 +26,7 @@ from sealkit.stage import Input
 @dataclass(frozen=True)
 class Event:
     """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-cached, stage-kept,
-    stage-finished, progress, output, check, note, warning or failed.
+    stage-finished, progress, output, check, note, warning, traceback or failed.
     """
 
     kind: str

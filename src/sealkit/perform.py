@@ -13,7 +13,7 @@ from typing import Any
 from sealkit import digest, folders, key, rundir, write
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
-from sealkit.finding import Finding, Location, ReadError
+from sealkit.finding import Finding, Location, ReadError, parts
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import MODEL, Step
 from sealkit.reuse import from_cache, keep
@@ -159,7 +159,7 @@ def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iter
             yield from contract.problems(file, f"{shown}/{file.relative_to(partial).as_posix()}")[0]
     for violation in engine.pack.contracts["metrics/v1"].violations(context.metrics):
         yield Finding(
-            f"reported the metric {violation.pointer[1:].replace('~1', '/')}, which {violation.message}",
+            f"reported the metric {'/'.join(parts(violation.pointer))}, which {violation.message}",
             Location(shown),
         )
     for name in sorted(context.metrics.keys() & engine.metrics.keys()):

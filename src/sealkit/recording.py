@@ -14,7 +14,7 @@ from pydantic import Field as Default
 from sealkit import world, write
 from sealkit.audit import judge
 from sealkit.engine import Engine, Event, Stop, begin, write_config
-from sealkit.finding import Finding, Refused, Status, UsageError, pointer
+from sealkit.finding import Finding, Refused, Status, UsageError, dotted, pointer
 from sealkit.pack import Pack
 from sealkit.perform import perform
 from sealkit.plan import MODEL, Step
@@ -183,7 +183,7 @@ def start(root: Path, config: Config, pack: Pack, command: list[str], script: di
     section = {key: value for key, value in config.data["run"].items() if value is not None}
     shape = {"schema": "pipeline/v1", "run": section, "stages": {"record": {"uses": USES}}}
     for violation in pack.contracts["pipeline/v1"].violations(shape):
-        raise UsageError(f"record: {violation.pointer[1:].replace('/', '.')}: {violation.message}")
+        raise UsageError(f"record: {dotted(violation.pointer)}: {violation.message}")
     lock = write.Lock(root).__enter__()
     try:
         write.claim(root)

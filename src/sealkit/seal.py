@@ -14,15 +14,15 @@ from typing import Any
 from sealkit import acceptance, delta, digest, history, lineage, write
 from sealkit.audit import audit
 from sealkit.finding import ReadError, Report, Status, UsageError
-from sealkit.observe import FOLDER, NO_POLICY, OBSERVED, REFERENCE, observe
+from sealkit.observe import OBSERVED, REFERENCE, observe
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.policy import Policy
+from sealkit.policy import NO_POLICY, Policy
 from sealkit.read import json as read_json
 from sealkit.redact import Redactor
 from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
-from sealkit.rundir import Run, open_run
+from sealkit.rundir import SEAL, Run, open_run
 
 STATEMENT, SUMS, REPORT = "seal.json", "SHA256SUMS", "report.json"
 PAGE, HTML = "SEAL.md", "SEAL.html"
@@ -57,7 +57,7 @@ def seal(
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
-    target = path / FOLDER if out is None else _outside(path, out)
+    target = path / SEAL if out is None else _outside(path, out)
     standing = _standing(target)
     if owner := write.Lock(path).holder():
         raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
@@ -86,14 +86,14 @@ def seal(
 def _outside(path: Path, out: Path) -> Path:
     """The folder that `--out` names. Raises UsageError where a seal there would change what is sealed."""
     run, target = path.resolve(), out.resolve()
-    if target == run / FOLDER:
+    if target == run / SEAL:
         return target
     if target.is_relative_to(run):
         raise UsageError(
             f"--out {out}: lies in the run directory, which is sealed as it is", "name a folder outside of it"
         )
-    if os.path.lexists(run / FOLDER):
-        raise UsageError(f"{path}: has a seal of its own in {FOLDER}/", "move it away, or seal without --out")
+    if os.path.lexists(run / SEAL):
+        raise UsageError(f"{path}: has a seal of its own in {SEAL}/", "move it away, or seal without --out")
     return target
 
 
@@ -102,8 +102,8 @@ def _standing(target: Path) -> dict[str, str] | None:
     if not target.exists():
         return None
     try:
-        statement = read_json.read(target / STATEMENT, f"{FOLDER}/{STATEMENT}", follow=False)
-        observed = read_json.read(target / OBSERVED, f"{FOLDER}/{OBSERVED}", follow=False)
+        statement = read_json.read(target / STATEMENT, f"{SEAL}/{STATEMENT}", follow=False)
+        observed = read_json.read(target / OBSERVED, f"{SEAL}/{OBSERVED}", follow=False)
         return {"sealed_at": str(statement["predicate"]["sealed_at"]), "observed_at": str(observed["observed_at"])}
     except (ReadError, KeyError, TypeError) as error:
         raise UsageError(
@@ -125,13 +125,13 @@ def _compose(
     run: Run, compared: Run | None, folder: Path, times: tuple[str, str], policy: Policy, pack: Pack
 ) -> Report:
     """Write a whole seal into `folder`; `times` are those of observing and of sealing."""
-    outside = [name for name in run.files if not name.startswith(f"{FOLDER}/")]
+    outside = [name for name in run.files if not name.startswith(f"{SEAL}/")]
     before = {name: _stamp(run.root / name) for name in outside}
     reference = _copy_reference(compared, folder / REFERENCE) if compared else None
     unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys, reference=reference)
     observed = {**observe(unsealed, policy), "observed_at": times[0]}
     (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
-    report = audit(unsealed.with_documents({f"{FOLDER}/{OBSERVED}": observed}), pack.checks, sealed=True)
+    report = audit(unsealed.with_documents({f"{SEAL}/{OBSERVED}": observed}), pack.checks, sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
@@ -139,7 +139,7 @@ def _compose(
     statement = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
     (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
     (folder / HTML).write_text(html.render(statement, document), "utf-8", newline="\n")
-    digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
+    digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
     changed = [name for name in outside if _stamp(run.root / name) != before[name]]
     if changed:
         raise UsageError(
@@ -147,7 +147,7 @@ def _compose(
         )
     text = write.dumps(_statement(digests, statement))
     (folder / STATEMENT).write_text(text, "utf-8", newline="\n")
-    digests[f"{FOLDER}/{STATEMENT}"] = digest.of_bytes(text.encode())
+    digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(text.encode())
     (folder / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
     return report
 
@@ -172,7 +172,7 @@ def _statement(digests: Mapping[str, str], statement: Mapping[str, Any]) -> dict
 def _copy_reference(compared: Run, folder: Path) -> Run:
     """Copy what is needed of a reference run under its own names, and open the copy."""
     for artifact in compared.artifacts:
-        if artifact.kind in EXCERPT and not artifact.path.startswith(f"{FOLDER}/"):
+        if artifact.kind in EXCERPT and not artifact.path.startswith(f"{SEAL}/"):
             target = folder / artifact.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(compared.root / artifact.path, target, follow_symlinks=False)

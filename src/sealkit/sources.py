@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import legacy, redact
-from sealkit.finding import ReadError, UsageError, parts, pointer
+from sealkit.finding import ReadError, UsageError, dotted, parts, pointer
 from sealkit.legacy import Migrated, Table
 from sealkit.read import yaml
 from sealkit.read.source import read_text
@@ -91,7 +91,7 @@ class Config:
         old = [f"{item.typed}: `{item.old}` is now `{item.new}`: rename it" for item in self.migrated]
         literal = [where for where in redacted if not environment(_at(self.data, where))]
         return old + [
-            f"{self.origin(where)}: {'.'.join(parts(where))} holds a secret: it is not written to the run; "
+            f"{self.origin(where)}: {dotted(where)} holds a secret: it is not written to the run; "
             "say ${ENV:NAME} and set that variable"
             for where in literal
         ]
@@ -234,9 +234,7 @@ def _override(config: Config, text: str, source: legacy.Source) -> None:
         where += pointer(part)
         held = _get(config.data, where)
         if held is not None and not isinstance(held, dict):
-            raise UsageError(
-                f"override {text!r}: {where[1:].replace('/', '.')} is {held!r}, which has no keys below it"
-            )
+            raise UsageError(f"override {text!r}: {dotted(where)} is {held!r}, which has no keys below it")
     _lay(config, node, lambda where: Origin("command line", f"override {text}"), source)
 
 

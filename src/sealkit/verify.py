@@ -14,14 +14,14 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.audit import audit
-from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, UsageError, Verdict
-from sealkit.observe import FOLDER, OBSERVED, observe, sealed_reference
+from sealkit.finding import EXIT_CODES, Finding, Location, ReadError, Severity, UsageError, Verdict, pointer
+from sealkit.observe import OBSERVED, observe, sealed_reference
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.read import json as read_json
 from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
-from sealkit.rundir import Run
+from sealkit.rundir import SEAL, Run
 from sealkit.seal import HTML, PAGE, REPORT, STATEMENT, SUMS, predicate
 
 TOLERANCE = 1e-9
@@ -70,9 +70,9 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
         raise UsageError(f"--digest {expected}: expected sha256: and 64 hex digits", "give what `toolkit seal` printed")
     if seal is not None and not seal.is_dir():
         raise UsageError(f"--seal {seal}: no such folder", "give the folder that `toolkit seal --out` wrote")
-    name = f"{FOLDER}/{STATEMENT}"
+    name = f"{SEAL}/{STATEMENT}"
     run = Run(path, pack.layout(), pack.contracts, pack.metric_keys, seal=_elsewhere(path, seal))
-    if not run.place(FOLDER).exists() and expected is None:
+    if not run.place(SEAL).exists() and expected is None:
         return Verification(None, (), (), Verdict.INCONCLUSIVE, ())
     try:
         found = digest.file(run.place(name), name, follow=False)
@@ -82,7 +82,7 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
         problem = _problem(name, f"its digest is {found}, not the given {expected}")
         return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
     if (listed := _listed(run)) not in (None, found):
-        problem = _problem(name, f"changed: its digest is {found}, {FOLDER}/{SUMS} lists {listed}")
+        problem = _problem(name, f"changed: its digest is {found}, {SEAL}/{SUMS} lists {listed}")
         return Verification(found, (problem,), (), Verdict.INCONCLUSIVE, ())
     if other := _other_type(run.place(name), name):
         return Verification(found, (), (other,), Verdict.INCONCLUSIVE, ())
@@ -112,15 +112,15 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
 
 def _elsewhere(path: Path, seal: Path | None) -> Path | None:
     """The folder of a seal that does not lie where a run has its own."""
-    return None if seal is None or seal.resolve() == (path / FOLDER).resolve() else seal
+    return None if seal is None or seal.resolve() == (path / SEAL).resolve() else seal
 
 
 def _listed(run: Run) -> str | None:
     """The digest of seal.json as SHA256SUMS has it; None where that cannot be told (the bytes are looked at later)."""
     try:
-        for _, line in run.lines(f"{FOLDER}/{SUMS}"):
+        for _, line in run.lines(f"{SEAL}/{SUMS}"):
             value, _, name = line.partition("  ")
-            if name == f"{FOLDER}/{STATEMENT}":
+            if name == f"{SEAL}/{STATEMENT}":
                 return digest.PREFIX + value
     except ReadError:
         pass
@@ -158,13 +158,13 @@ def _left_out(stated: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     for check in (check for check in pack.checks.values() if check.id in pack.check_ids):
         if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), FIRST):
             message = f"leaves out the check {check.id}, which sealkit {stated['sealkit']} has"
-            yield _problem(f"{FOLDER}/{STATEMENT}", message)
+            yield _problem(f"{SEAL}/{STATEMENT}", message)
     named = {record["name"] for record in stated.get("packs", [])}
     for more in pack.more:
         for check_id in more.check_ids if more.name in named and _same_packs(stated, pack) else []:
             if check_id not in stated["checks"]:
                 yield _problem(
-                    f"{FOLDER}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has"
+                    f"{SEAL}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has"
                 )
 
 
@@ -182,16 +182,16 @@ def _bytes(run: Run, statement: Mapping[str, Any], found: str) -> Iterator[Findi
     """Files that are missing, changed or unexpected, by name."""
     sealed = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     if len(sealed) != len(statement["subject"]):
-        yield _problem(f"{FOLDER}/{STATEMENT}", "names a subject twice")
-    sealed[f"{FOLDER}/{STATEMENT}"] = found
+        yield _problem(f"{SEAL}/{STATEMENT}", "names a subject twice")
+    sealed[f"{SEAL}/{STATEMENT}"] = found
     here = set(run.files)
-    sums = f"{FOLDER}/{SUMS}"
+    sums = f"{SEAL}/{SUMS}"
     for name in sorted(sealed.keys() - here):
         yield _problem(name, "missing: it was sealed and is not here")
     for name in sorted(here - sealed.keys() - {sums}):
         yield _problem(name, "unexpected: it is here and was not sealed")
-    if run.seal is not None and os.path.lexists(run.root / FOLDER):
-        yield _problem(FOLDER, "unexpected: the run directory has a seal of its own, and another one was given")
+    if run.seal is not None and os.path.lexists(run.root / SEAL):
+        yield _problem(SEAL, "unexpected: the run directory has a seal of its own, and another one was given")
     for name in sorted(sealed.keys() & here):
         try:
             if digest.file(run.place(name), name, follow=False) != sealed[name]:
@@ -217,33 +217,33 @@ def _derived(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Fin
     yield from _left_out(stated, pack)
     observed = run.document("observed")
     stored = run.contracts["report/v1"]
-    broken, _ = stored.problems(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
+    broken, _ = stored.problems(run.place(f"{SEAL}/{REPORT}"), f"{SEAL}/{REPORT}")
     if broken or observed is None:
-        yield _problem(f"{FOLDER}/{REPORT if broken else OBSERVED}", "does not keep its contract")
+        yield _problem(f"{SEAL}/{REPORT if broken else OBSERVED}", "does not keep its contract")
         return
     checks = {name: pack.checks[name] for name in stated["checks"]}
     report = report_json.document(audit(run, checks, sealed=True))
     same_version = stated["sealkit"] == importlib.metadata.version("sealkit") and _same_packs(stated, pack)
-    sealed_report = stored.read(run.place(f"{FOLDER}/{REPORT}"), f"{FOLDER}/{REPORT}")
+    sealed_report = stored.read(run.place(f"{SEAL}/{REPORT}"), f"{SEAL}/{REPORT}")
     yield from _report_differences(sealed_report, report, same_version)
     for name, render in ((PAGE, page.render), (HTML, html.render)) if same_version else ():
         shown = digest.of_bytes(render(stated, sealed_report).encode())
-        if not _is(run.place(f"{FOLDER}/{name}"), f"{FOLDER}/{name}", shown):
-            yield _problem(f"{FOLDER}/{name}", "does not say what the seal says: rendered again it is another page")
+        if not _is(run.place(f"{SEAL}/{name}"), f"{SEAL}/{name}", shown):
+            yield _problem(f"{SEAL}/{name}", "does not say what the seal says: rendered again it is another page")
     digests = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
-    outside = {name: value for name, value in digests.items() if not name.startswith(f"{FOLDER}/")}
+    outside = {name: value for name, value in digests.items() if not name.startswith(f"{SEAL}/")}
     times = stated["sealed_at"], stated["sealkit"]
     derived = predicate(run, sealed_report, observed, outside, *times, stated.get("packs"))
     for where, said, got in _unequal(stated, derived, "/predicate"):
         yield Finding(
             f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",
-            Location(f"{FOLDER}/{STATEMENT}", pointer=where),
+            Location(f"{SEAL}/{STATEMENT}", pointer=where),
             Severity.ERROR,
         )
 
 
 def _report_differences(sealed: Mapping[str, Any], derived: Mapping[str, Any], same_version: bool) -> Iterator[Finding]:
-    where = f"{FOLDER}/{REPORT}"
+    where = f"{SEAL}/{REPORT}"
     if sealed["verdict"] != derived["verdict"] or sealed["exit_code"] != derived["exit_code"]:
         yield _problem(where, f"the seal says {sealed['verdict']}, judged again it is {derived['verdict']}")
     for key in ("run_id", "name"):
@@ -276,9 +276,7 @@ def _unequal(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, Any, 
     if isinstance(stated, dict) and isinstance(derived, dict):
         for key in [*stated, *(key for key in derived if key not in stated)]:
             if not key.startswith("x-"):
-                yield from _unequal(
-                    stated.get(key), derived.get(key), f"{where}/{key.replace('~', '~0').replace('/', '~1')}"
-                )
+                yield from _unequal(stated.get(key), derived.get(key), where + pointer(key))
     elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
         for index, (left, right) in enumerate(zip(stated, derived, strict=True)):
             yield from _unequal(left, right, f"{where}/{index}")
