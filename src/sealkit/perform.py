@@ -15,7 +15,7 @@ from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
 from sealkit.finding import Finding, Location, ReadError, parts
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
-from sealkit.plan import MODEL, Step
+from sealkit.plan import Step, files_input, model_input
 from sealkit.reuse import from_cache, keep
 from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
@@ -108,12 +108,10 @@ def inputs(engine: Engine, step: Step) -> dict[str, Input]:
 
 def _input(engine: Engine, contract: str, reference: str) -> Input:
     if contract == FILES:
-        files = engine.files[reference]
-        return Input(reference, FILES, files.path, files.digest)
+        return files_input(engine.files[reference])
     if reference in engine.outputs:
         return engine.outputs[reference]
-    model = engine.models[reference]
-    return Input(reference, MODEL, model.path, model.weights.digest, model.tree)
+    return model_input(engine.models[reference])
 
 
 def _fill_manifests(root: Path, partial: Path) -> None:
