@@ -205,7 +205,10 @@ def find(name: str) -> Pack:
         raise UsageError(f"the pack {name} cannot be imported: {error}", fix) from error
     parts = {part: f"{name}.{part}" if (root / part).is_dir() else "" for part in ("spec", "checks", "stages")}
     if not any(parts.values()):
-        raise UsageError(f"the pack {name} holds neither spec/, checks/ nor stages/", "see the packs in the docs")
+        raise UsageError(
+            f"the pack {name} holds neither spec/, checks/ nor stages/",
+            "a pack is a package with at least one of these folders",
+        )
     return Pack(name, parts["spec"], parts["checks"], parts["stages"])
 
 
