@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit import expectation, world, write
+from sealkit import expectation, named, world, write
 from sealkit.cache import Cache
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
@@ -55,8 +55,8 @@ class Engine:
     config: Config
     layout: Layout
     pack: Pack
-    models: Mapping[str, world.Model]
-    files: Mapping[str, world.Files]
+    models: Mapping[str, named.Model]
+    files: Mapping[str, named.Files]
     on_event: Callable[[Event], None]
     policy: Policy = field(default_factory=Policy)
     reference: Run | None = None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sealkit import lineage, world, write
+from sealkit import lineage, named, world, write
 from sealkit.audit import audit
 from sealkit.finding import Report, SealkitError, UsageError
 from sealkit.pack import BUILT_IN, Pack
@@ -75,7 +75,7 @@ def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
 
 def _observed_model(name: str, role: str, recorded: str, base: Path) -> dict[str, Any]:
     try:
-        found = world.model(name, base, fetch=False)
+        found = named.model(name, base, fetch=False)
     except SealkitError:
         return {"name": name, "role": role, "recorded": recorded, "state": "missing", "weights": None, "tree": None}
     state = "same" if found.weights.digest == recorded else "changed"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sealkit import config as configuration
-from sealkit import expectation, world
+from sealkit import expectation, named, world
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
 from sealkit.layout import Layout
@@ -50,8 +50,8 @@ class Plan:
     config: Config
     layout: Layout
     steps: list[Step]
-    models: Mapping[str, world.Model]
-    files: Mapping[str, world.Files]
+    models: Mapping[str, named.Model]
+    files: Mapping[str, named.Files]
     root: Path
 
 
@@ -71,8 +71,8 @@ def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = No
     expectation.hold(config, pack.metric_keys, outputs)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    models = _named(config, steps, MODEL, world.model)
-    return Plan(config, layout, steps, models, _named(config, steps, FILES, world.files), root)
+    models = _named(config, steps, MODEL, named.model)
+    return Plan(config, layout, steps, models, _named(config, steps, FILES, named.files), root)
 
 
 def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
@@ -112,12 +112,12 @@ def _named(config: Config, steps: list[Step], contract: str, find: Callable[[str
     return found
 
 
-def model_input(model: world.Model) -> Input:
+def model_input(model: named.Model) -> Input:
     """A named model as a stage is handed it."""
     return Input(model.name, MODEL, model.path, model.weights.digest, model.tree)
 
 
-def files_input(files: world.Files) -> Input:
+def files_input(files: named.Files) -> Input:
     """Files from outside of the run as a stage is handed them."""
     return Input(files.name, FILES, files.path, files.digest)
 

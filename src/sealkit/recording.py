@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field as Default
 
-from sealkit import world, write
+from sealkit import named, write
 from sealkit.audit import judge
 from sealkit.engine import Engine, Event, Stop, begin, write_config
 from sealkit.finding import Finding, Refused, Status, UsageError, dotted, pointer
@@ -98,7 +98,7 @@ class Recording:
         """A model outside the run, found and digested once. Raises UsageError."""
         engine = self.engine
         if name not in engine.models:
-            engine.models = {**engine.models, name: world.model(name)}
+            engine.models = {**engine.models, name: named.model(name)}
             engine.metadata["models"] = [model.document() for model in engine.models.values()]
             self.save()
         return name

@@ -94,4 +94,5 @@ def opaque(value: str, least: int) -> bool:
 
 
 def shown(kind: str) -> str:
+    """A kind as a reader is told it."""
     return "token" if kind == "any-token" else kind
