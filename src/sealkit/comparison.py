@@ -11,7 +11,7 @@ from sealkit.engine import Engine
 from sealkit.finding import UsageError, dotted, pointer
 from sealkit.perform import inputs
 from sealkit.plan import Step
-from sealkit.sources import leaves
+from sealkit.provenance import leaves
 
 START_ANEW = "choose another run.name; what did not change comes from the cache"
 

@@ -17,9 +17,9 @@ from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.plan import Step
 from sealkit.policy import Policy
+from sealkit.provenance import Config
 from sealkit.redact import Redactor
 from sealkit.rundir import Run, workspace
-from sealkit.sources import Config
 from sealkit.stage import Input
 
 

@@ -13,9 +13,10 @@ from sealkit import config as configuration
 from sealkit import expectation, named, world
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
+from sealkit.interpolation import reveal
 from sealkit.layout import Layout
 from sealkit.pack import Pack
-from sealkit.sources import Config
+from sealkit.provenance import Config
 from sealkit.stage import FILES, Input, Stage
 from sealkit.toggles import leave_out
 
@@ -36,7 +37,7 @@ class Step:
 
     def values(self) -> Any:
         """The stage's params with secrets in their places; never to be written."""
-        return self.stage.params.model_validate(configuration.reveal(dict(self.params)))
+        return self.stage.params.model_validate(reveal(dict(self.params)))
 
     def contract(self, key: str) -> str:
         """What the input of that name must be: a contract id, or `files`."""

@@ -18,7 +18,7 @@ from sealkit.finding import Finding, Refused, Status, UsageError, dotted, pointe
 from sealkit.pack import Pack
 from sealkit.perform import perform
 from sealkit.plan import MODEL, Step
-from sealkit.sources import Config, Origin
+from sealkit.provenance import Config, Origin
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stop import in_words
 
