@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sealkit import digest, world
+from sealkit import digest, named
 from sealkit.finding import ReadError, Refused, SealkitError, UsageError
 from sealkit.pack import BUILT_IN
 from sealkit.stage import Context, Input, Out
@@ -275,10 +275,10 @@ def test_a_folder_that_is_not_there_is_refused_before_anything_is_written(tmp_pa
 
 def test_files_are_named_by_digest(tmp_path: Path) -> None:
     source = folder(tmp_path / "c")
-    assert world.files(str(source)).digest == digest.tree(source)
-    assert world.files(str(source / "corpus.jsonl")).digest == digest.file(source / "corpus.jsonl")
+    assert named.files(str(source)).digest == digest.tree(source)
+    assert named.files(str(source / "corpus.jsonl")).digest == digest.file(source / "corpus.jsonl")
     with pytest.raises(UsageError, match="cannot be read"):
-        world.files(str(tmp_path / "nowhere"))
+        named.files(str(tmp_path / "nowhere"))
 
 
 def test_bm25_on_cranfield_is_what_is_known_of_it(sealkit_data: Path, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 
 from sealkit import config as configuration
 from sealkit import plan
-from sealkit.config import Params, reveal
+from sealkit.config import Params
 from sealkit.contract import did_you_mean
 from sealkit.finding import SealkitError, UsageError
+from sealkit.interpolation import reveal
 from sealkit.pack import BUILT_IN
-from sealkit.sources import Config
+from sealkit.provenance import Config
 
 
 class Pool(Params):

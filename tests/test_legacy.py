@@ -13,8 +13,8 @@ from sealkit import legacy
 from sealkit.config import Params
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN
+from sealkit.provenance import Config
 from sealkit.read import yaml
-from sealkit.sources import Config
 
 CASES: list[dict[str, Any]] = yaml.read(Path(__file__).parent / "legacy_cases.yaml").data
 

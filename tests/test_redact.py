@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealkit import secret
+from sealkit import secret, secret_scan
 from sealkit.redact import KEY_FILE, Redactor, mask, redactor
 from tests import redaction_cases as cases
 
@@ -93,7 +93,7 @@ def test_lines_stay_where_they_were() -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_can_be_masked_and_a_mask_is_left_alone(text: str) -> None:
     assert mask(mask(text)) == mask(text)
-    assert [span for span in secret.spans(mask(text)) if span.certain] == []
+    assert [span for span in secret_scan.spans(mask(text)) if span.certain] == []
 
 
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["password", "token", "api_key", "secrets", "x"]) | st.text(max_size=5), inner, max_size=3), max_leaves=8)  # fmt: skip
@@ -109,5 +109,5 @@ def test_a_redacted_value_holds_no_secret_and_keeps_its_shape(value: Any) -> Non
 @pytest.mark.parametrize(("what", "value", "secrets"), cases.SECRET, ids=[case[0] for case in cases.SECRET])
 def test_a_line_with_a_secret_is_looked_at(what: str, value: Any, secrets: list[str]) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
-    if secret.spans(text):
-        assert secret.lines(f"first\n{text}\nlast".encode()) == [(1, text.encode())]
+    if secret_scan.spans(text):
+        assert secret_scan.lines(f"first\n{text}\nlast".encode()) == [(1, text.encode())]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sealkit import digest, world
+from sealkit import digest, named
 from sealkit.finding import Refused, UsageError
 from sealkit.pack import BUILT_IN
 from sealkit.read import faiss as faiss_header
@@ -272,16 +272,16 @@ def test_a_model_that_is_named_by_a_pointer_is_known_for_one(inputs: dict[str, I
     place.mkdir(parents=True)
     shutil.copytree(inputs["model"].path, place / "one")
     (place / "latest").symlink_to("one")
-    found = world.model("models/retriever/latest", tmp_path)
+    found = named.model("models/retriever/latest", tmp_path)
     assert (found.mutable, found.resolved) == (True, "models/retriever/one")
     assert found.document()["resolved"] == "models/retriever/one"
-    plain = world.model("models/retriever/one", tmp_path)
+    plain = named.model("models/retriever/one", tmp_path)
     assert (plain.mutable, plain.resolved) == (False, None)
     assert "mutable" not in plain.document()
     assert found.weights == plain.weights
-    assert world.model(str(place / "latest")).resolved == str(place.resolve() / "one")
+    assert named.model(str(place / "latest")).resolved == str(place.resolve() / "one")
     (place / "one").rename(place / "kept")
     (place / "latest").unlink()
     (place / "kept").rename(place / "latest")
-    held = world.model("models/retriever/latest", tmp_path)
+    held = named.model("models/retriever/latest", tmp_path)
     assert (held.mutable, held.resolved) == (True, None)

@@ -12,7 +12,7 @@ from sealkit import config as configuration
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN
 from sealkit.plan import Step, plan
-from sealkit.sources import Config
+from sealkit.provenance import Config
 from sealkit.toggles import leave_out
 from tests.conftest import ROOT
 

@@ -19,8 +19,9 @@ import pytest
 
 from sealkit import digest, world
 from sealkit.finding import UsageError
+from sealkit.named import model
 from sealkit.pack import BUILT_IN
-from sealkit.world import Repository, ancestry, find_repository, model, repository
+from sealkit.world import Repository, ancestry, find_repository, repository
 
 HAS_GIT = shutil.which("git") is not None
 needs_git = pytest.mark.skipif(not HAS_GIT, reason="git is not installed")

@@ -10,10 +10,10 @@ from sealkit import policy
 from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
 from sealkit.redact import mask
-from sealkit.rundir import Artifact, Run
+from sealkit.rundir import SEAL, Artifact, Run
 
 SHOWN = 100  # findings told for one check
-UNJUDGED = "seal/"  # what a seal adds is verified by its digests; only what it observed is read by checks
+UNJUDGED = f"{SEAL}/"  # what a seal adds is verified by its digests; only what it observed is read by checks
 
 
 def audit(run: Run, checks: Mapping[str, Check], sealed: bool = False) -> Report:

@@ -8,10 +8,10 @@ from typing import Any
 
 from sealkit import key
 from sealkit.engine import Engine
-from sealkit.finding import UsageError, pointer
+from sealkit.finding import UsageError, dotted, pointer
 from sealkit.perform import inputs
 from sealkit.plan import Step
-from sealkit.sources import leaves
+from sealkit.provenance import leaves
 
 START_ANEW = "choose another run.name; what did not change comes from the cache"
 
@@ -31,7 +31,7 @@ def refuse(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) ->
     if short:
         raise UsageError(f"{engine.root}: the record of the stage {short[0]} is too short to resume from", START_ANEW)
     fixed = ("/run/", "/expect", *(pointer("stages", name) + "/" for name in finished))
-    found = [f"{where[1:].replace('/', '.')} {values}" for where, values in changed if where.startswith(fixed)]
+    found = [f"{dotted(where)} {values}" for where, values in changed if where.startswith(fixed)]
     for step in [] if found else steps:  # what follows from the config is said already
         if step.name in finished:
             # What comes from outside of the run; whether an output of a stage changed is seen when its turn has come.

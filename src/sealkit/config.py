@@ -18,9 +18,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import UsageError, parts, pointer
-from sealkit.legacy import Migrated, Table
-from sealkit.sources import DEFAULT, ENV, REFERENCE, Config, Origin, environment, leaves, nodes, read
+from sealkit.finding import UsageError, dotted, pointer
+from sealkit.interpolation import interpolate
+from sealkit.legacy import Table
+from sealkit.provenance import DEFAULT, Config, Origin, environment, leaves
+from sealkit.sources import read
 
 
 class Params(BaseModel):
@@ -69,13 +71,20 @@ def load(
             Origin("project", "project settings"),
         )
     _fill(config, "/run", config.data["run"], RunSection.model_construct().model_dump())
-    _interpolate(config)
+    interpolate(config)
     _keep(config, contract)
     for name, model in sections.items():
         config.data[name] = _hold(config, pointer(name), model, config.data[name])
     # Strictly, since to JSON Schema 42.0 is an integer; keys of one's own (x-…) stay as they are.
     run = {key: value for key, value in config.data["run"].items() if not key.startswith("x-")}
     config.data["run"] |= _hold(config, "/run", RunSection, run)
+    _hold_stages(config, params_of)
+    _mark_smoke(config)
+    _refuse_unset(config)
+    return config
+
+
+def _hold_stages(config: Config, params_of: Callable[[str], type[BaseModel]]) -> None:
     for name, stage in config.data["stages"].items():
         where = pointer("stages", name)
         try:
@@ -85,24 +94,21 @@ def load(
         if "in" not in stage:
             stage["in"], config.origins[f"{where}/in"] = {}, DEFAULT
         stage["with"] = _hold(config, f"{where}/with", model, stage.get("with", {}))
+
+
+def _mark_smoke(config: Config) -> None:
+    """A run with a limit is a smoke run, whatever else it is called."""
     if config.data["run"]["limit"] is not None and config.data["run"]["purpose"] != "smoke":
         config.data["run"]["purpose"] = "smoke"
         config.origins["/run/purpose"] = config.origin("/run/limit")
         config.via["/run/purpose"] = "run.limit"
+
+
+def _refuse_unset(config: Config) -> None:
     for where, value in leaves(config.data):
         for name in environment(value):
             if name not in os.environ:
                 raise config.error(where, f"${{ENV:{name}}} is not set", f"export {name}=… and run again")
-    return config
-
-
-def reveal(value: Any) -> Any:
-    """The value with every `${ENV:NAME}` replaced: for the stage that needs it, never to be written."""
-    if isinstance(value, str):
-        return REFERENCE.sub(lambda m: os.environ[m[1][4:]] if ENV.match(m[1]) else m[0], value)
-    if isinstance(value, dict):
-        return {key: reveal(inner) for key, inner in value.items()}
-    return [reveal(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse_keys_in_use(table: Table, sections: Mapping[str, type[BaseModel]]) -> None:
@@ -187,64 +193,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [inner for part in typing.get_args(annotation) for inner in _models(part)]
-
-
-def dotted(where: str) -> str:
-    """A JSON pointer as a config's reader writes it: `run.seed`."""
-    return ".".join(parts(where))
-
-
-def _interpolate(config: Config) -> None:
-    for where, value in list(leaves(config.data)):
-        if isinstance(value, str) and "${" in value:
-            resolved = _resolve(config, where, value, ())
-            if resolved != value:
-                config.via[where] = value
-                _set(config.data, where, resolved)
-
-
-def _resolve(config: Config, where: str, value: Any, path: tuple[str, ...]) -> Any:
-    if not isinstance(value, str) or "${" not in value:
-        return value
-    if "${" in REFERENCE.sub("", value):
-        raise config.error(where, f"{value!r} holds a ${{ that is not closed", "write ${section.key} or ${ENV:NAME}")
-    whole = REFERENCE.fullmatch(value)
-    if whole:
-        return _lookup(config, where, whole[1], path)
-    return REFERENCE.sub(lambda m: _as_text(_lookup(config, where, m[1], path)), value)
-
-
-def _as_text(value: Any) -> str:
-    """A value within a text stands there as YAML would write it: true, null, 0.5."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _lookup(config: Config, where: str, key: str, path: tuple[str, ...]) -> Any:
-    if key.startswith("ENV:"):
-        if not ENV.match(key):
-            raise config.error(where, f"${{{key}}}: expected ${{ENV:NAME}}")
-        return f"${{{key}}}"
-    if key in path:
-        raise config.error(
-            where, f"${{{key}}} refers to itself by way of {' → '.join((*path, key))}", "break the circle"
-        )
-    if key in config.legacy:
-        origin = config.origin(where)
-        config.migrated.append(Migrated(key, config.legacy[key], origin.recorded(), str(origin)))
-        return _lookup(config, where, config.legacy[key], path)
-    inner: Any = config.data
-    for part in key.split("."):
-        if not isinstance(inner, dict) or part not in inner:
-            known = [dotted(w) for w, _ in nodes(config.data, "") if not w.rpartition("/")[2].isdigit()]
-            raise config.error(where, f"${{{key}}}: there is no such key{did_you_mean(key, known)}")
-        inner = inner[part]
-    if isinstance(inner, dict):
-        raise config.error(where, f"${{{key}}} is a section, expected a value")
-    return _resolve(config, where, inner, (*path, key))
-
-
-def _set(data: Any, where: str, value: Any) -> None:
-    *path, last = parts(where)
-    for part in path:
-        data = data[int(part)] if isinstance(data, list) else data[part]
-    data[int(last) if isinstance(data, list) else last] = value

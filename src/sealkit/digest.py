@@ -53,6 +53,14 @@ def file(path: Path, name: str | None = None, *, follow: bool = True) -> str:
         return PREFIX + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def matches(path: Path, name: str, expected: str) -> bool:
+    """Whether a file can be read and has that digest. A link is not followed."""
+    try:
+        return file(path, name, follow=False) == expected
+    except ReadError:
+        return False
+
+
 def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str, str]:
     """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it."""
     with ThreadPoolExecutor(2) as pool:

@@ -10,23 +10,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit import expectation, world, write
+from sealkit import expectation, named, world, write
 from sealkit.cache import Cache
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
 from sealkit.pack import Pack
 from sealkit.plan import Step
 from sealkit.policy import Policy
+from sealkit.provenance import Config
 from sealkit.redact import Redactor
 from sealkit.rundir import Run, workspace
-from sealkit.sources import Config
 from sealkit.stage import Input
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-cached, stage-kept,
-    stage-finished, progress, output, check, note, warning or failed.
+    stage-finished, progress, output, check, note, warning, traceback or failed.
     """
 
     kind: str
@@ -55,8 +55,8 @@ class Engine:
     config: Config
     layout: Layout
     pack: Pack
-    models: Mapping[str, world.Model]
-    files: Mapping[str, world.Files]
+    models: Mapping[str, named.Model]
+    files: Mapping[str, named.Files]
     on_event: Callable[[Event], None]
     policy: Policy = field(default_factory=Policy)
     reference: Run | None = None

@@ -14,7 +14,7 @@ from sealkit.config import Params
 from sealkit.contract import did_you_mean
 from sealkit.finding import Location, Status, pointer
 from sealkit.metric_keys import MetricKeys
-from sealkit.sources import Config
+from sealkit.provenance import Config
 
 Amount = Annotated[float, Field(ge=0)]
 WAY_OUT = "see `expect` in spec/pipeline/v1.schema.json"

@@ -21,6 +21,11 @@ def parts(json_pointer: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in json_pointer.split("/")[1:]]
 
 
+def dotted(json_pointer: str) -> str:
+    """A JSON pointer as a config's reader writes it: `run.seed`."""
+    return ".".join(parts(json_pointer))
+
+
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"

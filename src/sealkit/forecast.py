@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import key, rundir, world
+from sealkit import key, rundir
 from sealkit.cache import Cache, Entry
 from sealkit.completion import as_input
 from sealkit.finding import ReadError, SealkitError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.plan import MODEL, Step, prepare
+from sealkit.plan import Step, files_input, model_input, prepare
 from sealkit.read import json
 from sealkit.redact import KEY_FILE
-from sealkit.stage import FILES, Input
+from sealkit.stage import Input
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def forecast(
     kept = Cache(workspace) if cache else None
     # A key that is not there yet is not made: then no secret was written with it that could be compared.
     redactor = planned.config.redactor(workspace if (workspace / KEY_FILE).is_file() else None)
-    known: dict[str, Input] = {name: _of_model(model) for name, model in planned.models.items()}
-    known |= {name: Input(name, FILES, found.path, found.digest) for name, found in planned.files.items()}
+    known: dict[str, Input] = {name: model_input(model) for name, model in planned.models.items()}
+    known |= {name: files_input(found) for name, found in planned.files.items()}
     records = _records(planned.root) if resume else {}
     found = []
     for step in planned.steps:
@@ -106,7 +106,3 @@ def _records(root: Path) -> dict[str, Any]:
 
 def _newest(kept: Cache, uses: str) -> list[Entry]:
     return sorted(kept.entries(uses), key=lambda entry: entry.record.finished, reverse=True)
-
-
-def _of_model(model: world.Model) -> Input:
-    return Input(model.name, MODEL, model.path, model.weights.digest, model.tree)

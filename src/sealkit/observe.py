@@ -6,15 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sealkit import lineage, world, write
+from sealkit import lineage, named, world, write
 from sealkit.audit import audit
 from sealkit.finding import Report, SealkitError, UsageError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.policy import Policy
+from sealkit.policy import NO_POLICY, Policy
 from sealkit.rundir import SEAL, Run, open_run, workspace
 
-FOLDER, OBSERVED, REFERENCE = SEAL, "observed.json", "reference"
-NO_POLICY = Policy()
+OBSERVED, REFERENCE = "observed.json", "reference"
 
 
 def look(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Run:
@@ -23,24 +22,24 @@ def look(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, 
     A sealed run is judged by the policy of its seal. Raises UsageError where it is to be held against another reference.
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
-    if (path / FOLDER).exists():
+    if (path / SEAL).exists():
         if reference is not None:
             raise UsageError(f"{path}: is sealed, with the reference of its seal", "leave --reference out")
         return replace(run, reference=sealed_reference(run))
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
-    return replace(run.with_documents({f"{FOLDER}/{OBSERVED}": observe(run, policy)}), reference=compared)
+    return replace(run.with_documents({f"{SEAL}/{OBSERVED}": observe(run, policy)}), reference=compared)
 
 
 def sealed_reference(run: Run) -> Run | None:
     """What a seal kept of the run that it compares with."""
-    folder = run.place(f"{FOLDER}/{REFERENCE}")
+    folder = run.place(f"{SEAL}/{REFERENCE}")
     return Run(folder, run.layout, run.contracts, run.metric_keys) if folder.is_dir() else None
 
 
 def check(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Report:
     """Judge a run directory as it lies there; writes nothing."""
     run = look(path, reference, policy, pack)
-    return audit(run, pack.checks, sealed=(path / FOLDER).exists())
+    return audit(run, pack.checks, sealed=(path / SEAL).exists())
 
 
 def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
 
 def _observed_model(name: str, role: str, recorded: str, base: Path) -> dict[str, Any]:
     try:
-        found = world.model(name, base, fetch=False)
+        found = named.model(name, base, fetch=False)
     except SealkitError:
         return {"name": name, "role": role, "recorded": recorded, "state": "missing", "weights": None, "tree": None}
     state = "same" if found.weights.digest == recorded else "changed"

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from sealkit import digest, layout, legacy, metric_keys
+from sealkit import digest, layout, legacy, metric_keys, package
 from sealkit.check import Check
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError
@@ -51,7 +50,7 @@ class Pack:
         """Contract id → contract."""
         found: dict[str, Contract] = {}
         for pack in self.packs:
-            for folder in _folders(pack.spec):
+            for folder in package.folders(pack.spec):
                 for item in folder.iterdir():
                     if match := re.fullmatch(r"v(\d+)\.schema\.json", item.name):
                         schema = json.parse(item.read_text("utf-8"), f"{pack.spec}/{folder.name}/{item.name}")
@@ -73,7 +72,7 @@ class Pack:
     @property
     def check_ids(self) -> list[str]:
         """The ids of this pack's own checks."""
-        return [stem.replace("_", "-") for stem in _modules(_root(self.check_package))]
+        return [stem.replace("_", "-") for stem in package.modules(package.root(self.check_package))]
 
     @staticmethod
     def _add(found: dict[str, Any], key: str, value: Any, what: str) -> None:
@@ -90,9 +89,9 @@ class Pack:
 
     def layout(self, tool: str = "native") -> Layout:
         """A layout by its tool's name: ours with the rules that packs add in their own file of that name."""
-        document = _yaml(self.spec, f"layouts/{tool}.yaml")
+        document = package.read_yaml(self.spec, f"layouts/{tool}.yaml")
         for pack in self.more:
-            if added := _yaml(pack.spec, f"layouts/{tool}.yaml"):
+            if added := package.read_yaml(pack.spec, f"layouts/{tool}.yaml"):
                 taken = {rule["path"] for rule in document["artifacts"]}
                 for rule in added["artifacts"]:
                     if rule["path"] in taken:
@@ -102,7 +101,7 @@ class Pack:
 
     @cached_property
     def metric_keys(self) -> MetricKeys:
-        tables = [(pack.spec, _yaml(pack.spec, "metrics/keys.yaml")) for pack in self.packs]
+        tables = [(pack.spec, package.read_yaml(pack.spec, "metrics/keys.yaml")) for pack in self.packs]
         tables += [(str(path), yaml.read(path).data) for path in self.metric_keys_files]
         families: dict[str, Any] = {}
         for source, table in tables:
@@ -115,7 +114,7 @@ class Pack:
         """Old key → key of today."""
         table: dict[str, str] = {}
         for pack in self.packs:
-            if source := _source(pack.spec, "legacy_keys.yaml"):
+            if source := package.file(pack.spec, "legacy_keys.yaml"):
                 name = f"{pack.spec}/legacy_keys.yaml"
                 document = yaml.parse(source.read_text("utf-8"), name)
                 table = legacy.parse(document.data, name, document.lines, table)
@@ -129,8 +128,8 @@ class Pack:
         """`domain.stage` → the package that it is in."""
         found: dict[str, str] = {}
         for pack in self.packs:
-            for domain in _folders(pack.stage_package):
-                for stem in _modules(domain) if domain.name != "common" else ():
+            for domain in package.folders(pack.stage_package):
+                for stem in package.modules(domain) if domain.name != "common" else ():
                     if stem != "config":
                         name = f"{domain.name}.{stem}"
                         self._add(found, name, pack.stage_package, f"{pack.stage_package}: the stage {name}")
@@ -154,7 +153,7 @@ class Pack:
         """The config sections of these domains: `SECTIONS` of `stages/<domain>/config.py`."""
         found: dict[str, type[BaseModel]] = {}
         for pack in self.packs:
-            for domain in _folders(pack.stage_package):
+            for domain in package.folders(pack.stage_package):
                 if domain.name in domains and (domain / "config.py").is_file():
                     module = importlib.import_module(f"{pack.stage_package}.{domain.name}.config")
                     for name, model in module.SECTIONS.items():
@@ -172,7 +171,7 @@ class Pack:
                 item.read_bytes()
             )
             for pack in self.packs
-            for folder in _folders(pack.stage_package)
+            for folder in package.folders(pack.stage_package)
             if folder.name in (domain, "common")
             for item in folder.iterdir()
             if item.name.endswith(".py")
@@ -182,41 +181,35 @@ class Pack:
     def record(self) -> dict[str, str]:
         """Name, version and digest: of everything by which this pack itself judges and works."""
         sources: dict[str, str] = {}
-        for package in (self.spec, self.check_package, self.stage_package):
-            if root := _root(package):
-                _collect(root, package, sources)
-        return {"name": self.name, "version": _version(self.name), "digest": digest.of_value(sources)}
+        for part in (self.spec, self.check_package, self.stage_package):
+            sources |= package.digests(part)
+        return {"name": self.name, "version": package.version(self.name), "digest": digest.of_value(sources)}
 
     def records(self) -> list[dict[str, str]]:
         """A record of each pack, ours first, and of each file that a project adds to the tables."""
-        files_ = [
+        tables = [
             {"name": path.name, "version": "file", "digest": digest.file(path)}
             for path in (*self.metric_keys_files, *self.legacy_keys_files)
         ]
-        return [*(pack.record() for pack in self.packs), *files_]
+        return [*(pack.record() for pack in self.packs), *tables]
 
 
-def find(package: str) -> Pack:
+def find(name: str) -> Pack:
     """The pack that a package of that name is: what it has of `spec`, `checks` and `stages`. Raises UsageError."""
     try:
-        if importlib.util.find_spec(package) is None:
-            raise ModuleNotFoundError(package)
-        root = files(package)
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name)
+        root = files(name)
     except (ImportError, ValueError) as error:
         fix = "install it, or put the folder of that name beside the settings"
-        raise UsageError(f"the pack {package} cannot be imported: {error}", fix) from error
-    parts = {part: f"{package}.{part}" if (root / part).is_dir() else "" for part in ("spec", "checks", "stages")}
+        raise UsageError(f"the pack {name} cannot be imported: {error}", fix) from error
+    parts = {part: f"{name}.{part}" if (root / part).is_dir() else "" for part in ("spec", "checks", "stages")}
     if not any(parts.values()):
-        raise UsageError(f"the pack {package} holds neither spec/, checks/ nor stages/", "see the packs in the docs")
-    return Pack(package, parts["spec"], parts["checks"], parts["stages"])
-
-
-def _version(name: str) -> str:
-    """Of the distribution that a package is of; `0` for one that lies in the project and was never installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
+        raise UsageError(
+            f"the pack {name} holds neither spec/, checks/ nor stages/",
+            "a pack is a package with at least one of these folders",
+        )
+    return Pack(name, parts["spec"], parts["checks"], parts["stages"])
 
 
 def _families(source: str, table: Any) -> tuple[Family, ...]:
@@ -227,43 +220,6 @@ def _families(source: str, table: Any) -> tuple[Family, ...]:
             f"{source}: is no table of metric keys: {type(error).__name__} {error}",
             "each entry of `keys` has key, unit, range, direction, derivable and definition",
         ) from error
-
-
-def _root(package: str) -> Traversable | None:
-    return files(package) if package else None
-
-
-def _source(package: str, name: str) -> Traversable | None:
-    found = _root(package)
-    for part in name.split("/"):  # one by one: the folder of a namespace package joins no more at once
-        found = found / part if found and found.is_dir() else None
-    return found if found and found.is_file() else None
-
-
-def _yaml(package: str, name: str) -> Any:
-    source = _source(package, name)
-    return yaml.parse(source.read_text("utf-8"), f"{package}/{name}").data if source else None
-
-
-def _modules(folder: Traversable | None) -> list[str]:
-    """The modules of a folder that are no package's own, without `.py`."""
-    names = sorted(item.name for item in folder.iterdir()) if folder else []
-    return [name.removesuffix(".py") for name in names if name.endswith(".py") and not name.startswith("_")]
-
-
-def _folders(package: str) -> list[Traversable]:
-    root = _root(package)
-    items = root.iterdir() if root else iter(())
-    found = [item for item in items if item.is_dir() and re.fullmatch(r"[a-z][a-z0-9_]*", item.name)]
-    return sorted(found, key=lambda item: item.name)
-
-
-def _collect(folder: Traversable, name: str, into: dict[str, str]) -> None:
-    for item in folder.iterdir():
-        if item.is_dir() and item.name not in ("__pycache__", "examples"):
-            _collect(item, f"{name}/{item.name}", into)
-        elif item.name.endswith((".py", ".json", ".yaml")):
-            into[f"{name}/{item.name}"] = digest.of_bytes(item.read_bytes())
 
 
 BUILT_IN = Pack()

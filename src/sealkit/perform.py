@@ -13,9 +13,9 @@ from typing import Any
 from sealkit import digest, folders, key, rundir, write
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
-from sealkit.finding import Finding, Location, ReadError
+from sealkit.finding import Finding, Location, ReadError, parts
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
-from sealkit.plan import MODEL, Step
+from sealkit.plan import Step, files_input, model_input
 from sealkit.reuse import from_cache, keep
 from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
@@ -109,12 +109,10 @@ def inputs(engine: Engine, step: Step) -> dict[str, Input]:
 
 def _input(engine: Engine, contract: str, reference: str) -> Input:
     if contract == FILES:
-        files = engine.files[reference]
-        return Input(reference, FILES, files.path, files.digest)
+        return files_input(engine.files[reference])
     if reference in engine.outputs:
         return engine.outputs[reference]
-    model = engine.models[reference]
-    return Input(reference, MODEL, model.path, model.weights.digest, model.tree)
+    return model_input(engine.models[reference])
 
 
 def _fill_manifests(root: Path, partial: Path) -> None:
@@ -160,7 +158,7 @@ def _broken(engine: Engine, step: Step, partial: Path, context: Context) -> Iter
             yield from contract.problems(file, f"{shown}/{file.relative_to(partial).as_posix()}")[0]
     for violation in engine.pack.contracts["metrics/v1"].violations(context.metrics):
         yield Finding(
-            f"reported the metric {violation.pointer[1:].replace('~1', '/')}, which {violation.message}",
+            f"reported the metric {'/'.join(parts(violation.pointer))}, which {violation.message}",
             Location(shown),
         )
     for name in sorted(context.metrics.keys() & engine.metrics.keys()):

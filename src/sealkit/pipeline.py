@@ -17,12 +17,11 @@ from sealkit.finding import Report, Status
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.perform import perform
 from sealkit.plan import Step, prepare
-from sealkit.policy import Policy
+from sealkit.policy import NO_POLICY, Policy
 from sealkit.rundir import open_run
 from sealkit.stage import Ready
 from sealkit.stop import in_words
 
-NO_POLICY = Policy()
 GO_ON = "a run lies there that was cut off: go on with it with --resume; or choose another run.name or --out"
 
 

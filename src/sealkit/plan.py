@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sealkit import config as configuration
-from sealkit import expectation, world
+from sealkit import expectation, named, world
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
+from sealkit.interpolation import reveal
 from sealkit.layout import Layout
 from sealkit.pack import Pack
-from sealkit.sources import Config
-from sealkit.stage import FILES, Stage
+from sealkit.provenance import Config
+from sealkit.stage import FILES, Input, Stage
 from sealkit.toggles import leave_out
 
 MODEL = "model_manifest/v1"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Step:
 
     def values(self) -> Any:
         """The stage's params with secrets in their places; never to be written."""
-        return self.stage.params.model_validate(configuration.reveal(dict(self.params)))
+        return self.stage.params.model_validate(reveal(dict(self.params)))
 
     def contract(self, key: str) -> str:
         """What the input of that name must be: a contract id, or `files`."""
@@ -49,8 +51,8 @@ class Plan:
     config: Config
     layout: Layout
     steps: list[Step]
-    models: Mapping[str, world.Model]
-    files: Mapping[str, world.Files]
+    models: Mapping[str, named.Model]
+    files: Mapping[str, named.Files]
     root: Path
 
 
@@ -70,7 +72,8 @@ def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = No
     expectation.hold(config, pack.metric_keys, outputs)
     section = config.data["run"]
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    return Plan(config, layout, steps, named_models(config, steps), named_files(config, steps), root)
+    models = _named(config, steps, MODEL, named.model)
+    return Plan(config, layout, steps, models, _named(config, steps, FILES, named.files), root)
 
 
 def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
@@ -95,31 +98,29 @@ def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:
     return [_step(config, name, stages[name], layout) for name in _ordered(needs)]
 
 
-def named_models(config: Config, steps: list[Step]) -> dict[str, world.Model]:
-    """Every model that the stages name (and no stage makes), found and digested. Raises UsageError."""
+def _named(config: Config, steps: list[Step], contract: str, find: Callable[[str], Found]) -> dict[str, Found]:
+    """Everything of a contract that the stages name and no stage makes, by name. Raises UsageError at its place."""
     stages = {step.name for step in steps}
-    found: dict[str, world.Model] = {}
+    found: dict[str, Found] = {}
     for step in steps:
         for key, reference in step.inputs.items():
-            if step.contract(key) == MODEL and reference.partition(".")[0] not in stages and reference not in found:
+            made = contract == MODEL and reference.partition(".")[0] in stages  # files are made by no stage
+            if step.contract(key) == contract and not made and reference not in found:
                 try:
-                    found[reference] = world.model(reference)
+                    found[reference] = find(reference)
                 except UsageError as error:
                     raise config.error(pointer("stages", step.name, "in", key), error.message, error.fix) from error
     return found
 
 
-def named_files(config: Config, steps: list[Step]) -> dict[str, world.Files]:
-    """Every file and folder outside of the run that the stages name, found and digested. Raises UsageError."""
-    found: dict[str, world.Files] = {}
-    for step in steps:
-        for key, reference in step.inputs.items():
-            if step.contract(key) == FILES and reference not in found:
-                try:
-                    found[reference] = world.files(reference)
-                except UsageError as error:
-                    raise config.error(pointer("stages", step.name, "in", key), error.message, error.fix) from error
-    return found
+def model_input(model: named.Model) -> Input:
+    """A named model as a stage is handed it."""
+    return Input(model.name, MODEL, model.path, model.weights.digest, model.tree)
+
+
+def files_input(files: named.Files) -> Input:
+    """Files from outside of the run as a stage is handed them."""
+    return Input(files.name, FILES, files.path, files.digest)
 
 
 def _ordered(needs: Mapping[str, set[str]]) -> list[str]:

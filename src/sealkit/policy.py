@@ -15,7 +15,7 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.contract import Contract, did_you_mean
-from sealkit.finding import Finding, Location, Outcome, ReadError, Severity, Status, UsageError, status_of
+from sealkit.finding import Finding, Location, Outcome, ReadError, Severity, Status, UsageError, dotted, status_of
 from sealkit.read import yaml
 from sealkit.read.source import read_text
 
@@ -119,6 +119,9 @@ class Policy:
             yield Finding(message, at, Severity.WARNING, fix="remove it")
 
 
+NO_POLICY = Policy()
+
+
 def _status(outcome: Outcome, findings: list[Finding]) -> Status:
     """How a check came out by findings that were softened or hardened: what it could not judge stays unjudged."""
     status = status_of(findings)
@@ -145,7 +148,7 @@ def read(path: Path, contract: Contract, checks: Collection[str]) -> Policy:
         if not violation.pointer.startswith("/waivers/"):
             line = document.lines.get(violation.pointer, 1)
             raise UsageError(f"{path}:{line}: {violation.message}", "see spec/waivers/examples for a waivers file")
-        where = violation.pointer.removeprefix(entry).replace("/", ".").removeprefix(".")
+        where = dotted(violation.pointer.removeprefix(entry))
         problems.setdefault(entry, []).append(f"{where}: {violation.message}" if where else violation.message)
     waivers = tuple(_entries(document, problems))
     for waiver in waivers:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from pydantic import Field as Default
 
-from sealkit import world, write
+from sealkit import named, write
 from sealkit.audit import judge
 from sealkit.engine import Engine, Event, Stop, begin, write_config
-from sealkit.finding import Finding, Refused, Status, UsageError, pointer
+from sealkit.finding import Finding, Refused, Status, UsageError, dotted, pointer
 from sealkit.pack import Pack
 from sealkit.perform import perform
 from sealkit.plan import MODEL, Step
-from sealkit.sources import Config, Origin
+from sealkit.provenance import Config, Origin
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stop import in_words
 
@@ -98,7 +98,7 @@ class Recording:
         """A model outside the run, found and digested once. Raises UsageError."""
         engine = self.engine
         if name not in engine.models:
-            engine.models = {**engine.models, name: world.model(name)}
+            engine.models = {**engine.models, name: named.model(name)}
             engine.metadata["models"] = [model.document() for model in engine.models.values()]
             self.save()
         return name
@@ -183,7 +183,7 @@ def start(root: Path, config: Config, pack: Pack, command: list[str], script: di
     section = {key: value for key, value in config.data["run"].items() if value is not None}
     shape = {"schema": "pipeline/v1", "run": section, "stages": {"record": {"uses": USES}}}
     for violation in pack.contracts["pipeline/v1"].violations(shape):
-        raise UsageError(f"record: {violation.pointer[1:].replace('/', '.')}: {violation.message}")
+        raise UsageError(f"record: {dotted(violation.pointer)}: {violation.message}")
     lock = write.Lock(root).__enter__()
     try:
         write.claim(root)

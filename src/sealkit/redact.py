@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sealkit import digest, secret, write
+from sealkit import digest, secret, secret_scan, write
 from sealkit.finding import pointer
 from sealkit.read.source import read_bytes
 
@@ -39,7 +39,7 @@ class Redactor:
         """A text without its secrets; the number of its lines stays."""
         if self._known is not None:
             text = self._known.sub(lambda match: self._known_placeholder(match[0]), text)
-        for span in reversed(secret.spans(text)):
+        for span in reversed(secret_scan.spans(text)):
             text = text[: span.start] + self.placeholder(span.kind, text[span.start : span.end]) + text[span.end :]
         return text
 

@@ -15,13 +15,13 @@ from typing import Any
 from sealkit import comparison, completion, digest, folders, key, world, write
 from sealkit.comparison import START_ANEW
 from sealkit.engine import Engine, Event, write_config
-from sealkit.finding import ReadError, UsageError
+from sealkit.finding import ReadError, UsageError, dotted
 from sealkit.perform import inputs
 from sealkit.plan import MODEL, Step
 from sealkit.read import json
+from sealkit.rundir import SEAL
 
 BEGINNING = ("sources", "resolved_config.json", "run_metadata.json", "metrics.json", write.Reserve.NAME)
-SEAL = "seal"
 
 
 def unfinished(root: Path) -> bool:
@@ -160,7 +160,7 @@ def _tidy(engine: Engine, steps: list[Step], changed: list[tuple[str, str]]) -> 
     for place in aside:
         engine.tell(Event("note", place.name, f"was not finished; what it wrote lies in {place}"))
     for where, values in changed:
-        engine.tell(Event("note", None, f"changed since the run began: {where[1:].replace('/', '.')} {values}"))
+        engine.tell(Event("note", None, f"changed since the run began: {dotted(where)} {values}"))
 
 
 def _change_config(engine: Engine, steps: list[Step]) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, secret
+from sealkit import digest, secret_scan
 from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
@@ -174,8 +174,8 @@ class Run:
         else:
             found = blocks(self.place(name), name, follow=False)
         for first, block in found:
-            for index, line in secret.lines(block):
-                for span in secret.spans(line.decode("utf-8", "replace").rstrip("\r")):
+            for index, line in secret_scan.lines(block):
+                for span in secret_scan.spans(line.decode("utf-8", "replace").rstrip("\r")):
                     yield first + index, span.kind, span.certain
 
     def digest(self, name: str) -> str:

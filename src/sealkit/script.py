@@ -17,9 +17,9 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.finding import ReadError, UsageError, pointer
+from sealkit.provenance import Config, Origin, Source, nodes
 from sealkit.read import yaml
 from sealkit.read.source import read_text
-from sealkit.sources import Config, Origin, Source, nodes
 
 SECTION = "script"
 LIBRARIES = ("sealkit", "transformers", "sentence_transformers", "accelerate", "contextlib")

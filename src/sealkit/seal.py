@@ -6,27 +6,24 @@ import importlib.metadata
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sealkit import acceptance, delta, digest, history, lineage, write
+from sealkit import digest, write
 from sealkit.audit import audit
-from sealkit.finding import ReadError, Report, Status, UsageError
-from sealkit.observe import FOLDER, NO_POLICY, OBSERVED, REFERENCE, observe
+from sealkit.finding import ReadError, Report, UsageError
+from sealkit.observe import OBSERVED, REFERENCE, observe
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.policy import Policy
+from sealkit.policy import NO_POLICY, Policy
 from sealkit.read import json as read_json
-from sealkit.redact import Redactor
 from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
-from sealkit.rundir import Run, open_run
+from sealkit.rundir import SEAL, Run, open_run
+from sealkit.statement import predicate, statement
 
 STATEMENT, SUMS, REPORT = "seal.json", "SHA256SUMS", "report.json"
 PAGE, HTML = "SEAL.md", "SEAL.html"
-EXPECTATIONS = "expectations-met"
 # What the comparison and the lineage need of a reference run: its documents, and the rows behind its metrics.
 EXCERPT = (
     "run_metadata", "resolved_config", "summary", "metrics", "rankings", "qrels", "per_query_metrics", "search_manifest",
@@ -57,7 +54,7 @@ def seal(
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
-    target = path / FOLDER if out is None else _outside(path, out)
+    target = path / SEAL if out is None else _outside(path, out)
     standing = _standing(target)
     if owner := write.Lock(path).holder():
         raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
@@ -86,14 +83,14 @@ def seal(
 def _outside(path: Path, out: Path) -> Path:
     """The folder that `--out` names. Raises UsageError where a seal there would change what is sealed."""
     run, target = path.resolve(), out.resolve()
-    if target == run / FOLDER:
+    if target == run / SEAL:
         return target
     if target.is_relative_to(run):
         raise UsageError(
             f"--out {out}: lies in the run directory, which is sealed as it is", "name a folder outside of it"
         )
-    if os.path.lexists(run / FOLDER):
-        raise UsageError(f"{path}: has a seal of its own in {FOLDER}/", "move it away, or seal without --out")
+    if os.path.lexists(run / SEAL):
+        raise UsageError(f"{path}: has a seal of its own in {SEAL}/", "move it away, or seal without --out")
     return target
 
 
@@ -102,9 +99,9 @@ def _standing(target: Path) -> dict[str, str] | None:
     if not target.exists():
         return None
     try:
-        statement = read_json.read(target / STATEMENT, f"{FOLDER}/{STATEMENT}", follow=False)
-        observed = read_json.read(target / OBSERVED, f"{FOLDER}/{OBSERVED}", follow=False)
-        return {"sealed_at": str(statement["predicate"]["sealed_at"]), "observed_at": str(observed["observed_at"])}
+        sealed = read_json.read(target / STATEMENT, f"{SEAL}/{STATEMENT}", follow=False)
+        observed = read_json.read(target / OBSERVED, f"{SEAL}/{OBSERVED}", follow=False)
+        return {"sealed_at": str(sealed["predicate"]["sealed_at"]), "observed_at": str(observed["observed_at"])}
     except (ReadError, KeyError, TypeError) as error:
         raise UsageError(
             f"{target}: there is something already that is no readable seal: {error}", "move it away"
@@ -125,29 +122,29 @@ def _compose(
     run: Run, compared: Run | None, folder: Path, times: tuple[str, str], policy: Policy, pack: Pack
 ) -> Report:
     """Write a whole seal into `folder`; `times` are those of observing and of sealing."""
-    outside = [name for name in run.files if not name.startswith(f"{FOLDER}/")]
+    outside = [name for name in run.files if not name.startswith(f"{SEAL}/")]
     before = {name: _stamp(run.root / name) for name in outside}
     reference = _copy_reference(compared, folder / REFERENCE) if compared else None
     unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys, reference=reference)
     observed = {**observe(unsealed, policy), "observed_at": times[0]}
     (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
-    report = audit(unsealed.with_documents({f"{FOLDER}/{OBSERVED}": observed}), pack.checks, sealed=True)
+    report = audit(unsealed.with_documents({f"{SEAL}/{OBSERVED}": observed}), pack.checks, sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)
     version = importlib.metadata.version("sealkit")
-    statement = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
-    (folder / PAGE).write_text(page.render(statement, document), "utf-8", newline="\n")
-    (folder / HTML).write_text(html.render(statement, document), "utf-8", newline="\n")
-    digests |= {f"{FOLDER}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
+    stated = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
+    (folder / PAGE).write_text(page.render(stated, document), "utf-8", newline="\n")
+    (folder / HTML).write_text(html.render(stated, document), "utf-8", newline="\n")
+    digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
     changed = [name for name in outside if _stamp(run.root / name) != before[name]]
     if changed:
         raise UsageError(
             f"{run.root / changed[0]}: changed while it was being sealed", "seal when nothing writes to the run"
         )
-    text = write.dumps(_statement(digests, statement))
+    text = write.dumps(statement(digests, stated))
     (folder / STATEMENT).write_text(text, "utf-8", newline="\n")
-    digests[f"{FOLDER}/{STATEMENT}"] = digest.of_bytes(text.encode())
+    digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(text.encode())
     (folder / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
     return report
 
@@ -157,103 +154,11 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _statement(digests: Mapping[str, str], statement: Mapping[str, Any]) -> dict[str, Any]:
-    """The in-toto Statement v1 over all files but itself and SHA256SUMS."""
-    return {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [
-            {"name": name, "digest": {"sha256": digests[name].removeprefix(digest.PREFIX)}} for name in sorted(digests)
-        ],
-        "predicateType": "urn:sealkit:seal/v1",
-        "predicate": statement,
-    }
-
-
 def _copy_reference(compared: Run, folder: Path) -> Run:
     """Copy what is needed of a reference run under its own names, and open the copy."""
     for artifact in compared.artifacts:
-        if artifact.kind in EXCERPT and not artifact.path.startswith(f"{FOLDER}/"):
+        if artifact.kind in EXCERPT and not artifact.path.startswith(f"{SEAL}/"):
             target = folder / artifact.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(compared.root / artifact.path, target, follow_symlinks=False)
     return Run(folder, compared.layout, compared.contracts, compared.metric_keys)
-
-
-def predicate(
-    run: Run,
-    report: Mapping[str, Any],
-    observed: Mapping[str, Any],
-    digests: Mapping[str, str],
-    sealed_at: str,
-    version: str,
-    packs: Sequence[Mapping[str, str]] | None,
-) -> dict[str, Any]:
-    """What the seal states, all of it derived from the run, the report and what was observed.
-
-    `packs` are the records of what judged; None in a seal that does not name them.
-    """
-    metadata, summary = run.document("run_metadata") or {}, run.document("summary") or {}
-    return {
-        "schema": "seal/v1",
-        "sealkit": version,
-        "sealed_at": sealed_at,
-        **({} if packs is None else {"packs": list(packs)}),
-        "run": {
-            "run_id": metadata.get("run_id", "unknown"),
-            "name": metadata.get("name", "unknown"),
-            "status": summary.get("status", "failed"),
-            "purpose": metadata.get("purpose", "unknown"),
-            "seed": metadata.get("seed"),
-            "config": digests.get("resolved_config.json", digest.of_bytes(b"")),
-            "command": Redactor().value(metadata.get("command", [])),
-        },
-        "verdict": report["verdict"],
-        "exit_code": report["exit_code"],
-        "checks": [outcome["id"] for outcome in report["checks"]],
-        "report": digest.of_bytes(write.dumps(report).encode()),
-        "observed": digest.of_bytes(write.dumps(observed).encode()),
-        "commits": {
-            "run": observed["run"]["commit"],
-            "audit": observed["repository"]["commit"],
-            "relation": observed["run"]["relation"],
-            "dirty": bool(metadata.get("git", {}).get("dirty")),
-        },
-        "metrics": run.document("metrics") or {},
-        "artifacts": [
-            {"path": a.path, "contract": a.contract.id, "digest": digests[a.path]}
-            for a in run.artifacts
-            if a.path in digests
-        ],
-        "acceptance": _acceptance(run, report),
-        "lineage": lineage.lines(run, run.reference),
-        "reference": _reference(run.reference),
-        "deltas": delta.between(run, run.reference),
-        "history": history.curves(run),
-    }
-
-
-def _acceptance(run: Run, report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What was promised beforehand and how it came out, by the report: a waived expectation is a warning there."""
-    judged = [
-        finding for outcome in report["checks"] if outcome["id"] == EXPECTATIONS for finding in outcome["findings"]
-    ]
-    softer = {finding["location"]["pointer"] for finding in judged if finding["severity"] == "warning"}
-    rows = []
-    for row in acceptance.judge(run):
-        waived = row.status is Status.FAILED and row.at.pointer in softer
-        rows.append({**row.document(), "status": str(Status.WARNED if waived else row.status)})
-    return rows
-
-
-def _reference(reference: Run | None) -> dict[str, Any] | None:
-    if reference is None:
-        return None
-    metadata = reference.document("run_metadata") or {}
-    models = lineage.lines(reference, None)
-    weights = next((line["weights"] for line in reversed(models) if line["found"]), None)
-    return {
-        "run_id": metadata.get("run_id", "unknown"),
-        "name": metadata.get("name", "unknown"),
-        "digest": reference.digest("summary.json") if "summary.json" in reference.files else digest.of_bytes(b""),
-        "weights": weights,
-    }

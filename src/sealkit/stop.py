@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sealkit import folders, write
+from sealkit import folders
 from sealkit.audit import concrete
-from sealkit.engine import Engine, Stop
+from sealkit.engine import Engine, Event, Stop
 from sealkit.finding import Finding, Outcome, ReadError, Refused, SealkitError, Severity, Status
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import Step
@@ -66,12 +66,8 @@ def in_words(error: BaseException) -> str:
 
 
 def _keep_traceback(engine: Engine, step: Step, error: BaseException) -> None:
-    text = "".join(traceback.format_exception(error))
     with contextlib.suppress(OSError):  # the disk may be what failed; the message itself still reaches the user
-        write.append(
-            engine.root / "logging.jsonl",
-            {"time": write.now(), "event": "traceback", "stage": step.name, "message": engine.redactor.text(text)},
-        )
+        engine.tell(Event("traceback", step.name, "".join(traceback.format_exception(error))))
 
 
 def _placed(engine: Engine, step: Step, quarantine: Path, findings: tuple[Finding, ...]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sealkit.finding import pointer
 from sealkit.pack import Pack
-from sealkit.sources import Config
+from sealkit.provenance import Config
 
 
 def leave_out(config: Config, pack: Pack) -> None:

@@ -23,8 +23,9 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
     from sealkit import observe, project
     from sealkit.finding import UsageError
     from sealkit.render import json, markdown, text
+    from sealkit.rundir import SEAL
 
-    if waivers is not None and (Path(run_dir) / observe.FOLDER).exists():
+    if waivers is not None and (Path(run_dir) / SEAL).exists():
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
     settings = project.load(Path.cwd())
     policy = options.policy(settings, waivers)

@@ -28,8 +28,8 @@ def command(
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import project, seal
-    from sealkit.observe import FOLDER
     from sealkit.render import json, markdown, text
+    from sealkit.rundir import SEAL
     from sealkit.write import dumps
 
     settings = project.load(Path.cwd())
@@ -47,6 +47,6 @@ def command(
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"
-        click.echo(f"{state}: {(Path(out) if out else Path(run_dir) / FOLDER) / seal.PAGE}", err=True)
+        click.echo(f"{state}: {(Path(out) if out else Path(run_dir) / SEAL) / seal.PAGE}", err=True)
         click.echo(sealed.digest)
     return sealed.report.exit_code(strict)

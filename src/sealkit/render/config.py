@@ -6,7 +6,7 @@ import json as standard
 from collections.abc import Mapping
 from typing import Any
 
-from sealkit.finding import parts
+from sealkit.finding import dotted, parts
 from sealkit.render.text import clean
 from sealkit.write import dumps
 
@@ -20,7 +20,7 @@ def text(document: Mapping[str, Any], origins: Mapping[str, str]) -> str:
         value = document["config"]
         for part in parts(where):
             value = value[int(part)] if isinstance(value, list) else value[part]
-        shown = clean(f"{'.'.join(parts(where))}={_plain(value)}")
+        shown = clean(f"{dotted(where)}={_plain(value)}")
         lines.append(f"{shown:<{WIDTH}}  # {clean(origin)}")
     lines += [
         f"# {clean(m['at'])}: `{clean(m['old'])}` is now `{clean(m['new'])}`" for m in document.get("migrated", [])
