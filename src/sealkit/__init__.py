@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sealkit.acceptance import judge as judge_expectations
+    from sealkit.artifact import Artifact
     from sealkit.check import Check, View
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.index import differences, explain, identity, open_index
     from sealkit.pack import legacy_pairs
     from sealkit.recorder import Recorder, record
-    from sealkit.rundir import Artifact
     from sealkit.stage import Context, Input, Out, Params, Stage
     from sealkit.trainers import callback
 
 _HOME = {
-    "Artifact": "rundir",
+    "Artifact": "artifact",
     "Blocked": "finding",
     "Check": "check",
     "Context": "stage",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sealkit import band, delta, expectation, lineage
 from sealkit.expectation import ArtifactPresent, ContrastPresent, Expectation, HistoryBand, Judged, MetricBound
 from sealkit.finding import Location, Status, pointer
-from sealkit.rundir import Artifact, Run
+from sealkit.rundir import Run
 
 LEVEL_P = 0.05
 
@@ -182,21 +181,14 @@ def _against(run: Run, promise: MetricBound, compared: _Compared) -> Judged:
 
 
 def _artifact(run: Run, promise: ArtifactPresent) -> Judged:
-    found = list(_held(run, promise.artifact))
+    place = run.promised(promise.artifact)
+    found = [a for a in run.artifacts if place and (a.path == place or a.path.startswith(f"{place}/"))]
     if not found:
         return Judged(Status.FAILED, "not there")
     broken = [artifact for artifact in found if artifact.problems]
     if broken:
         return Judged(Status.FAILED, "does not keep its contract", (broken[0].at(),))
     return Judged(Status.PASSED, found[0].path, (found[0].at(),))
-
-
-def _held(run: Run, reference: str) -> Iterator[Artifact]:
-    """The artifacts that an output consists of: a file, or the manifests in a folder."""
-    for promised in (run.document("resolved_config") or {}).get("artifacts", []):
-        if f"{promised['stage']}.{promised['output']}" == reference:
-            place = promised["path"]
-            yield from (a for a in run.artifacts if a.path == place or a.path.startswith(f"{place}/"))
 
 
 def _pre_post(compared: _Compared) -> Judged:

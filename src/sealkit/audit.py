@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sealkit import policy
+from sealkit.artifact import Artifact
 from sealkit.check import Check, View
 from sealkit.finding import Blocked, Finding, Outcome, ReadError, Report, Severity, Status, status_of
 from sealkit.redact import mask
-from sealkit.rundir import SEAL, Artifact, Run
+from sealkit.rundir import SEAL, Run
 
 SHOWN = 100  # findings told for one check
 UNJUDGED = f"{SEAL}/"  # what a seal adds is verified by its digests; only what it observed is read by checks

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sealkit.artifact import Artifact
 from sealkit.finding import Finding, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.faiss import FaissHeader
 from sealkit.read.pickle import Pickle
-from sealkit.rundir import Artifact, Run
+from sealkit.rundir import Run
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sealkit.rundir import Artifact, Run
+from sealkit.artifact import Artifact
+from sealkit.rundir import Run
 
 
 def manifests(run: Run) -> Iterator[Artifact]:

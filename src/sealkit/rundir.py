@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import digest, secret_scan
+from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
+from sealkit.finding import Location, ReadError, UsageError
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
-from sealkit.read import faiss, json, jsonl, pickle, text, yaml
+from sealkit.read import faiss, json, pickle, text, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.faiss import FaissHeader
 from sealkit.read.pickle import Pickle
@@ -23,58 +24,6 @@ from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
 SEAL = "seal"  # the folder of a seal
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One artifact: `path` is its name below the run directory, `place` where it stands. It is read when it is asked for,
-    once."""
-
-    path: str
-    contract: Contract
-    place: Path
-    virtual: Any = None  # a document that is not on disk (yet)
-
-    @property
-    def kind(self) -> str:
-        return self.contract.kind
-
-    @cached_property
-    def _problems(self) -> tuple[list[Finding], bool]:
-        if self.virtual is not None:
-            found = self.contract.violations(self.virtual)
-            return [Finding(v.message, Location(self.path, pointer=v.pointer)) for v in found], True
-        return self.contract.problems(self.place, self.path)
-
-    @property
-    def problems(self) -> list[Finding]:
-        """What keeps the file from keeping its contract."""
-        return self._problems[0]
-
-    @property
-    def judged(self) -> bool:
-        """Whether the file could be judged at all."""
-        return self._problems[1]
-
-    @cached_property
-    def document(self) -> Any:
-        """The JSON document. Raises ReadError."""
-        return self.virtual if self.virtual is not None else self.contract.read(self.place, self.path)
-
-    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line, row) of a JSONL artifact, streamed. Raises ReadError."""
-        return jsonl.rows(self.place, self.path, follow=False)
-
-    def at(self, *parts: str | int, line: int | None = None) -> Location:
-        """A place in this artifact: by the parts of a JSON pointer, or by line."""
-        return Location(self.path, pointer=pointer(*parts) or None, line=line)
-
-    def beside(self, name: str) -> str:
-        """The name of a file in the artifact's own folder. Raises ReadError for one that would lead out of it."""
-        if "/" in name or "\\" in name or name in ("", ".", ".."):
-            raise ReadError(f"names the file {name!r}, which is not beside it", Location(self.path))
-        folder, slash, _ = self.path.rpartition("/")
-        return folder + slash + name
 
 
 @dataclass(frozen=True)
@@ -136,13 +85,16 @@ class Run:
         """The same run with documents that are not on disk, by name."""
         return replace(self, virtual={**self.virtual, **documents})
 
+    def promised(self, reference: str) -> str | None:
+        """The file or folder that `stage.output` of the run's config stands for, whether it is there or not."""
+        promises = (self.document("resolved_config") or {}).get("artifacts", [])
+        named = (one["path"] for one in promises if f"{one['stage']}.{one['output']}" == reference)
+        return next(named, None)
+
     def produced(self, reference: str) -> Artifact | None:
         """The artifact that `stage.output` of the run's config stands for, where it is a single file."""
-        config = self.document("resolved_config") or {}
-        for promise in config.get("artifacts", []):
-            if f"{promise['stage']}.{promise['output']}" == reference:
-                return self.by_path(promise["path"])
-        return None
+        place = self.promised(reference)
+        return self.by_path(place) if place else None
 
     def wired(self, *inputs: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The stages of the run's config, by name, that take all of these inputs."""

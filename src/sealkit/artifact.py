@@ -1,0 +1,65 @@
+"""One artifact of a run: a file that keeps a contract, read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sealkit.contract import Contract
+from sealkit.finding import Finding, Location, ReadError, pointer
+from sealkit.read import jsonl
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact: `path` is its name below the run directory, `place` where it stands. It is read when it is asked for,
+    once."""
+
+    path: str
+    contract: Contract
+    place: Path
+    virtual: Any = None  # a document that is not on disk (yet)
+
+    @property
+    def kind(self) -> str:
+        return self.contract.kind
+
+    @cached_property
+    def _problems(self) -> tuple[list[Finding], bool]:
+        if self.virtual is not None:
+            found = self.contract.violations(self.virtual)
+            return [Finding(v.message, Location(self.path, pointer=v.pointer)) for v in found], True
+        return self.contract.problems(self.place, self.path)
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What keeps the file from keeping its contract."""
+        return self._problems[0]
+
+    @property
+    def judged(self) -> bool:
+        """Whether the file could be judged at all."""
+        return self._problems[1]
+
+    @cached_property
+    def document(self) -> Any:
+        """The JSON document. Raises ReadError."""
+        return self.virtual if self.virtual is not None else self.contract.read(self.place, self.path)
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(line, row) of a JSONL artifact, streamed. Raises ReadError."""
+        return jsonl.rows(self.place, self.path, follow=False)
+
+    def at(self, *parts: str | int, line: int | None = None) -> Location:
+        """A place in this artifact: by the parts of a JSON pointer, or by line."""
+        return Location(self.path, pointer=pointer(*parts) or None, line=line)
+
+    def beside(self, name: str) -> str:
+        """The name of a file in the artifact's own folder. Raises ReadError for one that would lead out of it."""
+        if "/" in name or "\\" in name or name in ("", ".", ".."):
+            raise ReadError(f"names the file {name!r}, which is not beside it", Location(self.path))
+        folder, slash, _ = self.path.rpartition("/")
+        return folder + slash + name
