@@ -522,3 +522,14 @@ def test_two_recorded_runs_are_compared_query_by_query(here: Path) -> None:
     seal(paths[1], paths[0])
     deltas = document(paths[1] / "seal", "seal")["predicate"]["deltas"]
     assert [row["key"] for row in deltas["rows"]] == ["retrieval/test/RR@10"]
+
+
+def test_the_metrics_of_a_project_are_known(tmp_path: Path) -> None:
+    (tmp_path / "sealkit.toml").write_text('metric_keys = "keys.yaml"\n')
+    (tmp_path / "keys.yaml").write_text(
+        "schema: metric_keys/v1\nkeys:\n  - {key: tally/count, unit: count, range: [0, null], direction: higher, "
+        "derivable: false, definition: {of: the count}}\n"
+    )
+    with contextlib.chdir(tmp_path), sealkit.record("outputs/mine", seed=1) as run_:
+        run_.metrics({"tally/count": 3})
+    assert json.loads((tmp_path / "outputs/mine/metrics.json").read_text()) == {"tally/count": 3.0}

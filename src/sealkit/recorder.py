@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sealkit import handover, script, write
+from sealkit import handover, project, script, write
 from sealkit.finding import UsageError
 from sealkit.handover import Place
-from sealkit.pack import BUILT_IN, Pack
+from sealkit.pack import Pack
 from sealkit.recording import Recording, start
 
 HISTORY = Path("recording", "metric_history.jsonl")  # where rows wait until the history is complete
@@ -23,13 +23,14 @@ def record(
     config: script.Given | object = None,
     seed: int | None = None,
     purpose: str = "bench",
-    pack: Pack = BUILT_IN,
+    pack: Pack | None = None,
 ) -> Recorder:
     """Begin to record a run in a new folder, as `with sealkit.record("outputs/x", config=…) as run:`.
 
     `config` is a mapping, a dataclass, an argparse Namespace, or the path of a YAML or JSON file; its `seed` is the run's
     where none is given. Of the processes that a launcher starts only the first writes (RANK 0): in the others every method
-    does nothing. Raises UsageError where the folder exists already.
+    does nothing. `pack` is by default ours with what the project of the current directory adds. Raises UsageError where the folder
+    exists already.
     """
     root = Path(path).expanduser()
     if not script.writes():
@@ -39,7 +40,9 @@ def record(
     resolved = script.config(config, run, origin)
     if seed is None:
         resolved.data["run"]["seed"] = script.seed(resolved)
-    return Recorder(root, start(root, resolved, pack, script.command(), script.place(origin)))
+    return Recorder(
+        root, start(root, resolved, pack or project.load(Path.cwd()).pack, script.command(), script.place(origin))
+    )
 
 
 class Recorder:
