@@ -26,8 +26,8 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
 
     if waivers is not None and (Path(run_dir) / observe.FOLDER).exists():
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
-    settings = project.load(Path.cwd())
-    policy = options.policy(settings, waivers)
+    settings = project.load(Path.cwd(), Path(run_dir))
+    policy = options.policy(settings, waivers, Path(run_dir))
     report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]
     click.echo(form.render(report), nl=False)
