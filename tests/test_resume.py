@@ -431,7 +431,9 @@ def test_another_model_under_the_same_name_is_refused(copied: Path, monkeypatch:
     ]
 
 
-@pytest.mark.parametrize("name", ["logging.jsonl", "sources", "stages", ".scratch", ".scratch/last/steps", "quarantine"])
+@pytest.mark.parametrize(
+    "name", ["logging.jsonl", "sources", "stages", ".scratch", ".scratch/last/steps", "quarantine"]
+)
 def test_no_run_is_resumed_through_a_link(place: Path, name: str) -> None:
     root, outside = cut_off(place), place / "outside"
     outside.mkdir()
