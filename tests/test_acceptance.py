@@ -466,3 +466,10 @@ def test_a_retriever_that_misses_what_it_promised(copied: Path) -> None:
         assert ("Ada Byron" in (path / "seal/SEAL.md").read_text("utf-8")) == bool(signed.waivers)
         assert verified(path).exit_code == code
         shutil.rmtree(path / "seal")
+
+
+def test_a_comparison_of_nothing_shows_no_contrast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = promising(tmp_path, {"contrast": "pre_post"})
+    monkeypatch.setattr("sealkit.delta.between", lambda *_: {"differs": [], "rows": []})
+    (row,) = acceptance.judge(opened(path, tmp_path / "outputs/retrieval"))
+    assert (row.status, row.found) == ("failed", "no metric was measured query by query in both runs")

@@ -335,3 +335,14 @@ def test_differences_in_words() -> None:
     ]
     renamed = {**old, "inputs.model": ["other.model", *model[1:]]}
     assert list(key.differences(old, renamed)) == ["input model train.model → other.model"]
+
+
+def test_prune_leaves_alone_what_the_cache_did_not_put_there(tmp_path: Path) -> None:
+    outside = tmp_path / "home" / ("a" * 64)
+    outside.mkdir(parents=True)
+    uses = tmp_path / ".sealkit" / "cache" / "toy.count"
+    (uses / "notes").mkdir(parents=True)
+    (uses / ".0123456789abcdef.tmp").symlink_to(tmp_path / "nowhere")
+    (uses.parent / "linked").symlink_to(tmp_path / "home")
+    Cache(tmp_path).prune(older_than=0)
+    assert outside.is_dir() and (uses / "notes").is_dir()

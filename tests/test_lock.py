@@ -17,6 +17,7 @@ import pytest
 from sealkit import lock
 from sealkit.finding import UsageError
 from sealkit.lock import Lock
+from tests.within import within
 
 HOLD = """\
 import sys, time
@@ -174,3 +175,16 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="cannot make the run directory"):
         Lock(tmp_path / "run").__enter__()
     assert (tmp_path / "thesis").read_text() == "all of it"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_or_a_nest_in_the_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / ".run.lock"
+    os.mkfifo(path)
+    with within(5):
+        assert Lock(tmp_path / "run").holder() is None
+        with pytest.raises(UsageError, match="in the way of the lock"), Lock(tmp_path / "run"):
+            pass
+    path.unlink()
+    path.write_text("[" * 4000)
+    assert Lock(tmp_path / "run").holder() is None

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sealkit import observe, pipeline, project, seal
-from sealkit.cli import toolkit
+from sealkit.cli import options, toolkit
 from sealkit.finding import Severity, UsageError
 from sealkit.verify import verify
 
@@ -209,3 +209,19 @@ def test_config_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.endswith(
         "# sources/c.yaml:3: `retriever.model_name` is now `model.base`\n# command line: `top_k` is now `retriever.top_k`\n"
     )
+
+
+def test_what_is_judged_never_settles_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"run/sealkit.toml": 'packs = ["evil"]\n', "run/evil/__init__.py": "raise SystemExit(99)\n"})
+    monkeypatch.chdir(tmp_path / "run")
+    for verb in ("verify", "check", "seal"):
+        assert CliRunner().invoke(toolkit, [verb, "."]).exit_code != 99, verb
+    assert "evil" not in sys.modules
+
+
+def test_no_run_signs_its_own_waivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"run/resolved_config.json": "{}", "run/waivers.yaml": "schema: waivers/v1\nwaivers: []\n", "waivers.yaml": "schema: waivers/v1\nwaivers: []\n"})  # fmt: skip
+    monkeypatch.chdir(tmp_path / "run")
+    assert options.policy(project.load(Path.cwd()), None).file is None
+    monkeypatch.chdir(tmp_path)
+    assert options.policy(project.load(Path.cwd()), None).file == "waivers.yaml"

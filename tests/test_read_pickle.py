@@ -247,3 +247,40 @@ def test_any_byte_of_an_archive_may_be_another(
 ) -> None:
     at %= len(data)
     found(data[:at] + bytes([byte]) + data[at + 1 :], tmp_path_factory.mktemp("torn"))
+
+
+def _of_size(size: int) -> bytes:
+    """A harmless pickle of exactly so many bytes."""
+    return next(data for n in range(size) if len(data := pickle.dumps("x" * (size - n), 2)) == size)
+
+
+@pytest.mark.parametrize("size", [reader.HEAD - 1, reader.HEAD])
+def test_a_pickle_that_begins_where_the_first_look_ends_is_found(tmp_path: Path, size: int) -> None:
+    data = _of_size(size) + CALL
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("data", data)
+    assert [one.names for one in found(data, tmp_path)] == [("os.system",)]
+    assert [one.names for one in found(archive.getvalue(), tmp_path)] == [("os.system",)]
+
+
+def test_a_pickle_that_begins_where_reading_ends_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LIMIT", 8192)
+    one = found(_of_size(8192) + CALL, tmp_path)[0]
+    assert one.unread and "only its first 8,192 bytes were read" in one.unread
+
+
+@pytest.mark.parametrize("front", ["array", "gzip"])
+def test_an_archive_behind_an_array_or_a_compressed_file_is_found(tmp_path: Path, front: str) -> None:
+    array, archive = io.BytesIO(), io.BytesIO()
+    np.save(array, np.zeros(3))
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("data", CALL)
+    before = array.getvalue() if front == "array" else gzip.compress(b"hello")
+    assert ("os.system",) in [one.names for one in found(before + archive.getvalue(), tmp_path)]
+
+
+def test_opcodes_are_counted_over_all_pickles_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "OPCODES", 1000)
+    (one,) = found((b"\x80\2" + b"N0" * 200 + b"N.") * 1000, tmp_path)
+    assert one.unread and "opcodes" in one.unread

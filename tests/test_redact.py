@@ -111,3 +111,16 @@ def test_a_line_with_a_secret_is_looked_at(what: str, value: Any, secrets: list[
     text = value if isinstance(value, str) else json.dumps(value)
     if secret_scan.spans(text):
         assert secret_scan.lines(f"first\n{text}\nlast".encode()) == [(1, text.encode())]
+
+
+def test_a_secret_of_several_lines_is_taken_out_line_by_line() -> None:
+    lines = [
+        "-----BEGIN OPAQUE-----",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEF",
+        "AASCBKcwggSjAgEAAoIBAQC7VJTU",
+        "-----END OPAQUE-----",
+    ]
+    known = Redactor({"\n".join(lines): "key"})
+    shown = [known.text(f"  {line}") for line in lines]
+    assert not [line for line in lines if line in "".join(shown)]
+    assert shown[1] == "  [redacted:key]"

@@ -296,7 +296,7 @@ def test_of_two_starts_at_once_one_is_refused(place: Path, more: tuple[str, ...]
     codes = sorted(process.returncode for process in pair)
     if not more or codes == [0, 2]:
         assert codes == [0, 2]
-        assert "a run goes on there: process " in said or "the run directory exists already" in said
+        assert "a run goes on there: " in said or "the run directory exists already" in said
     summary = json.loads((place / "outputs/toy/summary.json").read_text())
     assert (summary["status"], len(summary["stages"])) == ("ok", 3)
     assert summary["counters"] == {"documents.documents": 3, "last.started_before": 0}
@@ -429,3 +429,19 @@ def test_another_model_under_the_same_name_is_refused(copied: Path, monkeypatch:
         "  stage index: input model (tiny) changed",
         "  stage search: input model (tiny) changed",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["logging.jsonl", "sources", "stages", ".scratch", ".scratch/last/steps", "quarantine"]
+)
+def test_no_run_is_resumed_through_a_link(place: Path, name: str) -> None:
+    root, outside = cut_off(place), place / "outside"
+    outside.mkdir()
+    (outside / "thesis").write_text("not yet\nfinished")
+    link = root / name
+    shutil.rmtree(link, ignore_errors=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside / "thesis" if name == "logging.jsonl" else outside)
+    with pytest.raises(UsageError, match="symbolic link"):
+        run(place, resume=True)
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("thesis", "not yet\nfinished")]

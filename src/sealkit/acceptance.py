@@ -196,4 +196,6 @@ def _pre_post(compared: _Compared) -> Judged:
         return compared.absent
     if compared.found["differs"]:
         return Judged(Status.FAILED, f"cannot be compared: {'; '.join(compared.found['differs'])}")
+    if not compared.found["rows"]:
+        return Judged(Status.FAILED, "no metric was measured query by query in both runs")
     return Judged(Status.PASSED, f"{len(compared.found['rows'])} metrics compared")

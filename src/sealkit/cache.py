@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import time
@@ -25,6 +26,7 @@ from sealkit.read import json
 
 PLACE = (".sealkit", "cache")
 RECORD, FILES = "record.json", "files"
+_OURS = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]+\.tmp")  # what an entry is called, whole or half-written
 ABANDONED = 86400  # seconds after which a half-written entry belongs to nobody
 
 
@@ -81,7 +83,7 @@ class Cache:
             whole = document["digest"] == digest.of_value(document["record"])
         except (ValidationError, KeyError, TypeError) as error:
             raise SealkitError(f"its record is none: {error}") from error
-        inside = all(".." not in name.split("/") and not name.startswith("/") for name in record.files)
+        inside = all(_inside(name) for name in record.files)
         if not whole or not inside or record.uses != uses or key.of(record.key_fields) != stage_key:
             raise SealkitError("its record was changed")
         return Entry(path, record)
@@ -155,8 +157,10 @@ class Cache:
         """
         kept = sorted(self.entries(), key=lambda entry: (entry.used, entry.path.name))
         for path in self.root.glob("*/*"):
+            if path.parent.is_symlink() or not _OURS.fullmatch(path.name):
+                continue  # what lies there was not put there by us
             broken = not path.name.startswith(".") and path not in {entry.path for entry in kept}
-            if broken or (path.name.startswith(".") and time.time() - path.stat().st_mtime > ABANDONED):
+            if broken or (path.name.startswith(".") and time.time() - path.lstat().st_mtime > ABANDONED):
                 self.drop(path)
         total, dropped, now = sum(entry.size for entry in kept), [], time.time()
         for entry in kept:
@@ -186,3 +190,8 @@ class Cache:
         for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n")):
             if not (self.root.parent / name).exists():
                 write.atomic(self.root.parent / name, text)
+
+
+def _inside(name: str) -> bool:
+    """Whether a recorded name can be one of a file in an entry."""
+    return ".." not in name.split("/") and not name.startswith("/") and "\0" not in name

@@ -19,6 +19,7 @@ from sealkit.finding import UsageError
 
 LEASE, RENEWED = 600, 60  # seconds: how long a lock counts that nobody renews, and how often its owner renews it
 LIMIT = 4096  # bytes of an owner's record that are read
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would be waited for
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Lock:
     def holder(self) -> str | None:
         """Who holds the lock now, in words, without taking it."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(self.path, os.O_RDONLY | _CAREFUL)
         except OSError:
             return None
         try:
@@ -91,10 +92,13 @@ class Lock:
         """None when the lock is ours; else who holds it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o644)
         except OSError as error:
             message = f"{self.folder}: cannot make the run directory: {error.strerror}"
             raise UsageError(message, "choose a folder you can write to with --out") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise UsageError(f"{self.path}: is in the way of the lock, and no file", "move it away")
         held: str | None = "another, which is just letting go of it"
         try:
             held, self.took_over = _held(descriptor) if _is(descriptor, self.path) else (held, None)
@@ -162,7 +166,7 @@ def _read(descriptor: int) -> Owner | None:
             return None
         os.lseek(descriptor, 0, os.SEEK_SET)
         owner = Owner(**json.loads(os.read(descriptor, LIMIT)))
-    except (ValueError, TypeError, OSError):
+    except (ValueError, TypeError, OSError, RecursionError):
         return None
     return owner if isinstance(owner.pid, int) and isinstance(owner.lease_seconds, int) else None
 

@@ -5,6 +5,7 @@ Settings name packs, whose code is imported. So none are read from within a run 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
@@ -22,7 +23,7 @@ from sealkit.pack import BUILT_IN, Pack, find
 from sealkit.read.source import MEBIBYTE, read_text
 
 OWN, SHARED = "sealkit.toml", "pyproject.toml"
-MARK = "run_metadata.json"  # what makes a folder a run directory
+MARKS = ("run_metadata.json", "resolved_config.json", "seal/seal.json")  # any of them makes a folder a run directory
 
 
 class _Document(BaseModel):
@@ -79,12 +80,12 @@ class Settings:
         return pack
 
 
-def load(folder: Path) -> Settings:
-    """The settings for work in a folder; the defaults where no file says anything.
+def load(folder: Path, run: Path | None = None) -> Settings:
+    """The settings for work in a folder; the defaults where no file says anything. None are read from within `run`.
 
     Raises UsageError with the line of an unknown key, a value that does not fit, a file that is not there.
     """
-    for place in _outside_runs(folder.absolute()):
+    for place in outside_runs(folder.absolute(), run):
         for name, within in ((OWN, ()), (SHARED, ("tool", "sealkit"))):
             path = place / name
             if path.is_file() and (found := _section(path, within)) is not None:
@@ -92,10 +93,17 @@ def load(folder: Path) -> Settings:
     return Settings(folder.absolute())
 
 
-def _outside_runs(folder: Path) -> list[Path]:
-    """The folder and those around it, from the outermost run directory outward where the folder lies in one."""
-    places = [folder, *folder.parents]
-    inside = [i for i, place in enumerate(places) if (place / MARK).exists()]
+def outside_runs(folder: Path, run: Path | None = None) -> list[Path]:
+    """The folder and those around it, from the outermost run directory outward where the folder lies in one.
+
+    `run` counts as a run directory, whatever it holds.
+    """
+    places, named = [folder, *folder.parents], run.resolve() if run else None
+    inside = [
+        i
+        for i, place in enumerate(places)
+        if place.resolve() == named or any(os.path.lexists(place / mark) for mark in MARKS)
+    ]
     return places[inside[-1] + 1 :] if inside else places
 
 

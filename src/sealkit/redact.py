@@ -23,6 +23,10 @@ from sealkit.read.source import read_bytes
 
 KEY_FILE = ".sealkit/redaction.key"
 SHORTEST = 4  # a known secret that is shorter would take half of every text with it
+LINE, LINES = (
+    16,
+    1000,
+)  # characters of a line of a known secret that is one by itself, and how many lines are looked for
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,11 @@ class Redactor:
     @cached_property
     def _written(self) -> dict[str, str]:
         """Every way in which a known secret may be written → the secret."""
-        return {
+        # Of one that has several lines each may be printed by itself; a short one may be anybody's.
+        lines = {
+            line.strip(): text for text in self.known for line in text.splitlines()[:LINES] if "\n" in text.strip()
+        }
+        return {line: text for line, text in lines.items() if len(line) >= LINE} | {
             form: text
             for text in self.known
             if len(text) >= SHORTEST

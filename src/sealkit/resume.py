@@ -37,8 +37,9 @@ def unfinished(root: Path) -> bool:
 def began(root: Path) -> bool:
     """Whether the run that lies there came as far as its first stage; else what it wrote is cleared, to begin again.
 
-    Raises UsageError where what lies there is no run, or one whose records are lost.
+    Raises UsageError where what lies there is no run, one whose records are lost, or one that leads out of its folder.
     """
+    _refuse_links(root)
     if (root / "summary.json").is_file():
         return True
     if foreign := list(_foreign(root)):
@@ -49,6 +50,13 @@ def began(root: Path) -> bool:
     for path in root.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return False
+
+
+def _refuse_links(root: Path) -> None:
+    """Raise UsageError where something that is written, moved or cleared on resuming is a link: it may lead anywhere."""
+    for path in (*root.glob("*"), *root.glob("*/*"), *(root / folders.SCRATCH).rglob("*")):
+        if path.is_symlink():
+            raise UsageError(f"{path}: is a symbolic link, and no run is resumed through one", START_ANEW)
 
 
 def _foreign(root: Path) -> Iterator[str]:

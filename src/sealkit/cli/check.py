@@ -30,8 +30,8 @@ def command(run_dir: str, reference: str | None, waivers: str | None, output_for
     sealed = (Path(run_dir) / SEAL).exists()
     if waivers is not None and sealed:
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
-    settings = project.load(Path.cwd())
-    policy = NO_POLICY if sealed else options.policy(settings, waivers)
+    settings = project.load(Path.cwd(), Path(run_dir))
+    policy = NO_POLICY if sealed else options.policy(settings, waivers, Path(run_dir))
     report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]
     click.echo(form.render(report), nl=False)

@@ -38,23 +38,24 @@ output_format = _format("text", "json", "markdown")
 plain_format = _format("text", "json")
 
 
-def policy(settings: Settings, waivers: str | None) -> Policy:
+def policy(settings: Settings, waivers: str | None, run: Path | None = None) -> Policy:
     """The project's severities, and what was signed off: in the given file, else in the project's, else in waivers.yaml
-    in the current directory. Raises UsageError.
+    in the current directory, unless that lies in a run directory: no run signs for itself. Raises UsageError.
     """
     from dataclasses import replace
 
-    from sealkit import policy
+    from sealkit import policy, project
 
     path = Path(waivers) if waivers else settings.waivers or Path("waivers.yaml")
     signed = policy.Policy()
-    if waivers or settings.waivers or path.exists():
+    here = Path.cwd()
+    if waivers or settings.waivers or (path.exists() and project.outside_runs(here, run)[:1] == [here]):
         signed = policy.read(path, settings.pack.contracts["waivers/v1"], settings.pack.checks)
     return replace(signed, severities=settings.severities)
 
 
-def pack() -> Pack:
-    """Ours, with what the project that the current directory belongs to adds. Raises UsageError."""
+def pack(run: Path | None = None) -> Pack:
+    """Ours, with what the project that the current directory belongs to adds; nothing from within `run`. Raises UsageError."""
     from sealkit import project
 
-    return project.load(Path.cwd()).pack
+    return project.load(Path.cwd(), run).pack

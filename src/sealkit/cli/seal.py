@@ -32,11 +32,11 @@ def command(
     from sealkit.rundir import SEAL
     from sealkit.write import dumps
 
-    settings = project.load(Path.cwd())
+    settings = project.load(Path.cwd(), Path(run_dir))
     sealed = seal.seal(
         Path(run_dir),
         Path(reference) if reference else None,
-        options.policy(settings, waivers),
+        options.policy(settings, waivers, Path(run_dir)),
         settings.pack,
         out=Path(out) if out else None,
     )

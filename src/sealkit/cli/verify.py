@@ -23,7 +23,7 @@ def command(run_dir: str, expected: str | None, folder: str | None, output_forma
     from sealkit.render import verification
     from sealkit.verify import verify
 
-    found = verify(Path(run_dir), expected, options.pack(), seal=Path(folder) if folder else None)
+    found = verify(Path(run_dir), expected, options.pack(Path(run_dir)), seal=Path(folder) if folder else None)
     forms = {"text": verification.text, "json": verification.json, "markdown": verification.markdown}
     click.echo(forms[output_format](found), nl=False)
     return found.exit_code

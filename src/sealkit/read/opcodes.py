@@ -59,8 +59,12 @@ class _End(Exception):
     """Loading would end here with an error."""
 
 
-def trace(data: bytes, start: int = 0) -> Trace:
-    """Follow the pickle that begins at `start`, if one does, to its STOP or as far as loading could get. Raises nothing."""
+def trace(data: bytes, start: int = 0, limit: int | None = None) -> Trace:
+    """Follow the pickle that begins at `start`, if one does, to its STOP or as far as loading could get. Raises nothing.
+
+    Of `limit` opcodes at most (LIMIT where nothing is said).
+    """
+    limit = LIMIT if limit is None else limit
     file = io.BytesIO(data)
     file.seek(start)
     found = Trace(start, data[start : start + 2] in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"))
@@ -85,8 +89,8 @@ def trace(data: bytes, start: int = 0) -> Trace:
             found.broken, found.harmless = str(end), True
             break
         found.opcodes += 1
-        if found.opcodes == LIMIT:
-            found.broken = f"it has more than {LIMIT:,} opcodes"
+        if found.opcodes == limit:
+            found.broken = f"it has more than {limit:,} opcodes"
             break
     if found.stopped:
         found.end = file.tell()

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from sealkit.read import opcodes
 from sealkit.read.opcodes import Trace, trace
 from sealkit.read.source import MEBIBYTE, Capped, open_bytes, refuse_lfs_pointer
 
@@ -28,6 +29,7 @@ HEAD = 4096  # bytes by which a file shows whether it is to be looked into
 LIMIT = 64 * MEBIBYTE  # of one stream, and of one read by a parser of archives
 TOTAL = 256 * MEBIBYTE  # of everything looked at in one file
 MEMBERS, DEPTH = 10_000, 3
+OPCODES = 4_000_000  # of everything looked at in one file
 
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
 
@@ -51,7 +53,7 @@ def pickles(path: Path, name: str | None = None, *, follow: bool = True) -> list
         refuse_lfs_pointer(file.read(64), name or str(path))
         found: list[Pickle] = []
         try:
-            found.extend(_Search(TOTAL, MEMBERS).inside(Capped(file, LIMIT), "", 0))
+            found.extend(_Search(TOTAL, MEMBERS, OPCODES).inside(Capped(file, LIMIT), "", 0))
         except Exception as error:  # what makes its readers fall over is told, with what was found until then
             found.append(Pickle("", (), f"it cannot be read to its end: {error or type(error).__name__}"))
         return found
@@ -59,10 +61,12 @@ def pickles(path: Path, name: str | None = None, *, follow: bool = True) -> list
 
 @dataclass
 class _Search:
-    """The search through one file: `left` are the bytes that may still be looked at, `members` those of archives."""
+    """The search through one file: `left` are the bytes that may still be looked at, `members` those of archives, `opcodes`
+    those that may still be followed."""
 
     left: int
     members: int
+    opcodes: int
 
     def inside(self, file: IO[bytes] | Capped, member: str, depth: int) -> Iterator[Pickle]:
         """Everything in a file that can be positioned."""
@@ -75,14 +79,13 @@ class _Search:
                 file.seek(start)
                 nothing = Pickle(member, (), "its array of objects cannot be followed")
                 yield from self._streams(file, member) or [nothing]
-            return
-        if opener := _compression(head):
+        elif opener := _compression(head):
             file.seek(0)
             yield from self._member(partial(opener, file), member, depth)
-            return
-        file.seek(0)
-        if not head.startswith(b"PK\3\4"):  # to a pickle, a name for its loader: it runs into the members
+        elif not head.startswith(b"PK\3\4"):  # to a pickle, a name for its loader: it runs into the members
+            file.seek(0)
             yield from self._streams(file, member)
+        # Also behind any of these: what opens an archive looks for its end.
         if zipfile.is_zipfile(file):
             yield from self._zip(file, member, depth)
         if _is_tar(file):
@@ -122,7 +125,7 @@ class _Search:
         try:
             with opened() as stream:
                 data = self._take(stream, HEAD)
-                if len(data) == HEAD and _wants_more(data):
+                if len(data) == HEAD and self._wants_more(data):
                     data += self._take(stream, LIMIT - HEAD)
                     if stream.read(1):
                         yield Pickle(member, (), f"only its first {len(data):,} bytes were read")
@@ -134,18 +137,34 @@ class _Search:
     def _streams(self, file: IO[bytes] | Capped, member: str) -> list[Pickle]:
         """The pickles that follow each other from here on, as one."""
         data = self._take(file, HEAD)
-        if len(data) == HEAD and trace(data).short:
+        if len(data) == HEAD and self._follow(data)[-1].short:
             data += self._take(file, LIMIT - HEAD)
-        found: list[Trace] = []
-        while (one := trace(data, found[-1].end if found else 0)).is_pickle:
-            found.append(one)
-            if one.broken or len(found) == MEMBERS:
-                break
+        *found, last = self._follow(data)
+        broken = last.broken if last.is_pickle else None
+        if last.is_pickle:
+            found.append(last)
+        elif found and last.short and len(data) == LIMIT:
+            broken = f"only its first {LIMIT:,} bytes were read"
         if not found:
             return []
-        broken = found[-1].broken or (f"it holds {MEMBERS:,} pickles" if len(found) == MEMBERS else None)
+        if len(found) == MEMBERS:
+            broken = f"it holds {MEMBERS:,} pickles"
         reason = broken and f"from byte {found[-1].end:,} on it cannot be followed: {broken}"
         return [Pickle(member, tuple(sorted(set().union(*(one.names for one in found)))), reason)]
+
+    def _follow(self, data: bytes) -> list[Trace]:
+        """The pickles that follow each other in some data; the last is broken, or what comes behind them and is none."""
+        found: list[Trace] = []
+        while True:
+            one = trace(data, found[-1].end if found else 0, max(1, min(opcodes.LIMIT, self.opcodes)))
+            self.opcodes -= one.opcodes
+            found.append(one)
+            if one.broken or not one.is_pickle or len(found) == MEMBERS:
+                return found
+
+    def _wants_more(self, head: bytes) -> bool:
+        archive = head.startswith((b"PK\3\4", b"\x93NUMPY")) or head[257:262] == b"ustar" or _compression(head)
+        return bool(archive) or self._follow(head)[-1].short
 
     def _take(self, file: Any, size: int) -> bytes:
         data: bytes = file.read(min(size, max(self.left, 0)))
@@ -187,8 +206,3 @@ def _is_tar(file: Any) -> bool:
     except (tarfile.TarError, ValueError):
         return False
     return True
-
-
-def _wants_more(head: bytes) -> bool:
-    archive = head.startswith((b"PK\3\4", b"\x93NUMPY")) or head[257:262] == b"ustar" or _compression(head)
-    return bool(archive) or trace(head).short
