@@ -46,16 +46,16 @@ def refused(folder: Path, *entries: str) -> str:
         ),
         (
             "{metric: retrieval/test/nDCG@10}",
-            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "toy.yaml:7: expect.0: expected at_least, at_most, or `against: reference`\n  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{metric: retrieval/test/nDCG@10, not_worse_than: 0.1}",
-            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "toy.yaml:7: expect.0: a comparison needs `against: reference`\n  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{metric: retrieval/test/nDCG@10, against: reference, at_least: 0.1}",
             "toy.yaml:7: expect.0: `against: reference` takes one of not_worse_than and better_than, and no bound\n"
-            "  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{metric: train/loss, against: reference, better_than: 0}",
@@ -68,16 +68,16 @@ def refused(folder: Path, *entries: str) -> str:
         (
             "{metric: train/loss, history: train/loss, at_most: 1}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found metric, history\n"
-            "  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{required: true}",
             "toy.yaml:7: expect.0: expected one of metric, history, artifact, contrast, found none of them\n"
-            "  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{metric: train/loss, at_most: 1, after: 2}",
-            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "toy.yaml:7: expect.0: `after` does not go with metric\n  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         (
             "{artifact: rows.ranking}",
@@ -101,7 +101,7 @@ def refused(folder: Path, *entries: str) -> str:
         ),
         (
             "{history: train/loss, at_most: 1, better: lower}",
-            "toy.yaml:7: expect.0: better goes with fall_from_best\n  fix: see `expect` in spec/pipeline/v1.schema.json",
+            "toy.yaml:7: expect.0: better goes with fall_from_best\n  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         ("{metric: train/loss, at_lest: 1}", "toy.yaml:7: unknown key `at_lest`; did you mean `at_least`?"),
         ("nothing", 'toy.yaml:7: expect.0: expected object, found string "nothing"'),

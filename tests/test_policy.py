@@ -151,7 +151,7 @@ def test_a_waiver_that_nobody_signed_is_a_failure_of_its_own(text: str, says: st
     [
         (
             "schema: waivers/v1\n",
-            "waivers.yaml:1: `waivers` is missing\n  fix: see spec/waivers/examples for a waivers file",
+            "waivers.yaml:1: `waivers` is missing\n  fix: toolkit spec show waivers    tells its keys",
         ),
         (
             HEAD + SIGNED.replace("run-finished", "run-finnished"),

@@ -17,7 +17,7 @@ from sealkit.metric_keys import MetricKeys
 from sealkit.provenance import Config
 
 Amount = Annotated[float, Field(ge=0)]
-WAY_OUT = "see `expect` in spec/pipeline/v1.schema.json"
+WAY_OUT = "toolkit spec show pipeline    tells the keys of expect"
 
 
 class Expectation(Params):

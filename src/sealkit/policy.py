@@ -147,7 +147,7 @@ def read(path: Path, contract: Contract, checks: Collection[str]) -> Policy:
         entry = "/".join(violation.pointer.split("/")[:3])
         if not violation.pointer.startswith("/waivers/"):
             line = document.lines.get(violation.pointer, 1)
-            raise UsageError(f"{path}:{line}: {violation.message}", "see spec/waivers/examples for a waivers file")
+            raise UsageError(f"{path}:{line}: {violation.message}", "toolkit spec show waivers    tells its keys")
         where = dotted(violation.pointer.removeprefix(entry))
         problems.setdefault(entry, []).append(f"{where}: {violation.message}" if where else violation.message)
     waivers = tuple(_entries(document, problems))

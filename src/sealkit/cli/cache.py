@@ -63,8 +63,10 @@ def prune(workspace: str, older_than: int | None, max_size: int | None) -> None:
     """Drop entries of the cache. Runs lose nothing by it."""
     if older_than is None and max_size is None:
         raise click.UsageError("say what to drop: --older-than 30d, --max-size 10GB, or both")
-    dropped = _cache(workspace).prune(older_than, max_size)
-    click.echo(f"dropped {len(dropped)} {'entry' if len(dropped) == 1 else 'entries'}, kept the rest", err=True)
+    cache = _cache(workspace)
+    dropped = cache.prune(older_than, max_size)
+    noun = "entry" if len(dropped) == 1 else "entries"
+    click.echo(f"dropped {len(dropped)} {noun}, kept {len(list(cache.entries()))}", err=True)
 
 
 def _cache(workspace: str) -> Cache:
