@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from sealkit.check import Check, View
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
-    from sealkit.index import differences, explain, identity, open_index
+    from sealkit.describe import describe_index
+    from sealkit.fingerprint import State
+    from sealkit.index import open_index
+    from sealkit.manifest import compare, explain, identity
     from sealkit.pack import legacy_pairs
     from sealkit.recorder import Recorder, record
     from sealkit.stage import Context, Input, Out, Params, Stage
@@ -37,11 +40,13 @@ _HOME = {
     "Severity": "finding",
     "Stage": "stage",
     "View": "check",
+    "State": "fingerprint",
     "callback": "trainers",
-    "differences": "index",
+    "compare": "manifest",
+    "describe_index": "describe",
     "expectations_identity": "expectation",
-    "explain": "index",
-    "identity": "index",
+    "explain": "manifest",
+    "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "open_index": "index",
@@ -52,8 +57,8 @@ _NAMED = {"expectations_identity": "identity", "judge_expectations": "judge"}
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "View", "callback", "differences", "expectations_identity", "explain", "identity",
-    "judge_expectations", "legacy_pairs", "open_index", "record",
+    "Refused", "Severity", "Stage", "State", "View", "callback", "compare", "describe_index", "expectations_identity", "explain",
+    "identity", "judge_expectations", "legacy_pairs", "open_index", "record",
 ]  # fmt: skip
 
 
