@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sealkit import mask
+
 Vectors = NDArray[np.float32]
 
 
@@ -29,10 +31,9 @@ class Encoder:
 
 def as_given() -> dict[str, Any]:
     """The groups `preparation` and `mask` of an encoder that hands its inputs on as it gets them."""
-    fields = ("generator", "rate", "seed", "schedule", "window_length", "pad_value", "rule", "content")
     return {
         "preparation": {"normalisation": None, "augmentation": False, "code": None},
-        "mask": {"kind": "none", **dict.fromkeys(fields)},
+        "mask": mask.none(),
     }
 
 
