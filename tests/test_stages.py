@@ -1248,7 +1248,7 @@ def test_without_a_prompt_for_a_role_none_is_put_before_it(trained: Trained, tmp
     changes = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
     other = edited(trained, tmp_path / "other", "config_sentence_transformers.json", **changes)
     model, plain = (encoder.load(source, context(tmp_path), None) for source in (other, trained.inputs["base"]))
-    assert model.space()["prompts"] == {"query": "query: ", "document": ""}
+    assert model.space()["roles"]["query_prompt"] == "query: " and model.space()["roles"]["document_prompt"] == ""
     assert model.encode(["stone"], model.prompt("document")) == pytest.approx(plain.encode(["stone"], ""), abs=1e-6)
     assert model.encode(["stone"], model.prompt("query")) == pytest.approx(plain.encode(["query: stone"], ""), abs=1e-6)
 

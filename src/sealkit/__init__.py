@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
     from sealkit.expectation import identity as expectations_identity
-    from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity
     from sealkit.describe import describe_index
+    from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import open_index
     from sealkit.manifest import compare, explain, identity
+    from sealkit.mask import declared as declared_mask
+    from sealkit.mask import faults as mask_faults
     from sealkit.pack import legacy_pairs
     from sealkit.recorder import Recorder, record
     from sealkit.stage import Context, Input, Out, Params, Stage
@@ -39,26 +41,34 @@ _HOME = {
     "Refused": "finding",
     "Severity": "finding",
     "Stage": "stage",
-    "View": "check",
     "State": "fingerprint",
+    "UsageError": "finding",
+    "View": "check",
     "callback": "trainers",
     "compare": "manifest",
+    "declared_mask": "mask",
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
     "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
+    "mask_faults": "mask",
     "open_index": "index",
     "record": "recorder",
 }
 # What is called otherwise where it lives, since its module says the rest.
-_NAMED = {"expectations_identity": "identity", "judge_expectations": "judge"}
+_NAMED = {
+    "declared_mask": "declared",
+    "expectations_identity": "identity",
+    "judge_expectations": "judge",
+    "mask_faults": "faults",
+}
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "State", "View", "callback", "compare", "describe_index", "expectations_identity", "explain",
-    "identity", "judge_expectations", "legacy_pairs", "open_index", "record",
+    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "declared_mask", "describe_index",
+    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index", "record",
 ]  # fmt: skip
 
 

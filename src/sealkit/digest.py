@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ class Weights:
     digest: str
     tensors: int
     excluded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor to digest: its type as safetensors calls it (`F32`, `BF16`), its shape, and what gives its bytes, in pieces.
+
+    The bytes are little-endian and in the order of rows. They are asked for when it is the tensor's turn.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    pieces: Callable[[], Iterable[bytes | memoryview]]
 
 
 def of_bytes(data: bytes) -> str:
@@ -134,8 +147,7 @@ def weights(root: Path, *, follow: bool = False) -> Weights:
     libraries keep or drop them as they like. Names begin with the folder of their file, so that two modules never
     blend, and shards of one module do. Raises ReadError, also where weights exist in no safetensors file.
     """
-    tensors: dict[str, tuple[Path, safetensors.Tensor]] = {}
-    excluded: list[str] = []
+    tensors: dict[str, Tensor] = {}
     for name in walk(root):
         if not name.endswith(".safetensors"):
             continue
@@ -144,25 +156,37 @@ def weights(root: Path, *, follow: bool = False) -> Weights:
             full = f"{folder}/{tensor.name}" if folder else tensor.name
             if full in tensors:
                 raise ReadError(f"holds the tensor `{full}` a second time", Location(name), "remove the stale shard")
-            if tensor.dtype == "I64" and tensor.name.endswith("position_ids"):
-                excluded.append(full)
-            else:
-                tensors[full] = (root / name, tensor)
-    if not tensors:
+            pieces = partial(_pieces, root / name, tensor.start, tensor.end, follow)
+            tensors[full] = Tensor(tensor.dtype, tensor.shape, pieces)
+    found = of_tensors(tensors)
+    if not found.tensors:
         raise ReadError(
             "holds no safetensors weights, and nothing else is read (pickles are never opened)",
             Location(str(root)),
             "save the model again with model.save_pretrained(path)",
             malformed=False,
         )
+    return found
+
+
+def _pieces(path: Path, start: int, end: int, follow: bool) -> Iterator[bytes]:
+    """The bytes of a file from `start` up to `end`."""
+    with open_bytes(path, follow=follow) as handle:
+        handle.seek(start)
+        left = end - start
+        while left and (chunk := handle.read(min(left, MEBIBYTE))):
+            yield chunk
+            left -= len(chunk)
+
+
+def of_tensors(tensors: Mapping[str, Tensor]) -> Weights:
+    """The digest of tensors by (name, dtype, shape, bytes), wherever they lie; `*position_ids` index buffers are left out."""
+    excluded = [name for name, tensor in tensors.items() if tensor.dtype == "I64" and name.endswith("position_ids")]
+    counted = sorted(tensors.keys() - excluded)
     total = hashlib.sha256()
-    for full in sorted(tensors):
-        path, tensor = tensors[full]
-        total.update(canonical([full, tensor.dtype, list(tensor.shape)]).encode() + b"\n")
-        with open_bytes(path, follow=follow) as handle:
-            handle.seek(tensor.start)
-            left = tensor.end - tensor.start
-            while left and (chunk := handle.read(min(left, MEBIBYTE))):
-                total.update(chunk)
-                left -= len(chunk)
-    return Weights(PREFIX + total.hexdigest(), len(tensors), tuple(sorted(excluded)))
+    for name in counted:
+        tensor = tensors[name]
+        total.update(canonical([name, tensor.dtype, list(tensor.shape)]).encode() + b"\n")
+        for piece in tensor.pieces():
+            total.update(piece)
+    return Weights(PREFIX + total.hexdigest(), len(counted), tuple(sorted(excluded)))

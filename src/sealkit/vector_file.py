@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from sealkit.finding import Location, ReadError
 from sealkit.read import faiss, npy
 from sealkit.read.source import open_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _EXACT = ("flat", "hnsw", "ivf", "array")  # kinds that give a row back as it was put in
 _FIX = "give a .faiss file, or a .npy array of float32 or float16"
@@ -62,6 +63,7 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
 def load(path: Path, metric: str) -> Any:
     """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError."""
     import faiss as library
+    import numpy as np
 
     with open_bytes(path, follow=False) as file:
         magic = file.read(6)
@@ -95,6 +97,7 @@ def settings(index: Any) -> dict[str, Callable[[], int]]:
 def rows(index: Any, wanted: list[int]) -> NDArray[np.float32] | None:
     """Some rows by position, as they were put in; None where the index cannot give them back."""
     import faiss as library
+    import numpy as np
 
     inner = library.downcast_index(index.index) if isinstance(index, library.IndexIDMap) else index
     if isinstance(inner, library.IndexIVF):

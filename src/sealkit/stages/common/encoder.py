@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import fingerprint
+from sealkit.encoders import of_sentence_transformer
 from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input
 
@@ -48,46 +48,17 @@ class Encoder:
         return str((self.model.prompts or {}).get(role) or "")
 
     def space(self) -> dict[str, Any]:
-        """The fields of a fingerprint that both sides of a search share, as effectively applied."""
-        modules = list(self.model.children())
-        pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
-        settings = pooling.get_config_dict() if pooling is not None else {}
-        mode = settings.get("pooling_mode", "none")
-        rest = [[type(m).__name__, m.get_config_dict() if hasattr(m, "get_config_dict") else {}] for m in modules]
-        return {
-            "encoder": {"name": self.source.name, "weights": self.source.digest, "tree": self.source.tree},
-            "tokenizer": {"digest": _tokenizer_digest(self.model.tokenizer), "max_length": self._max_length()},
-            "prompts": {"query": self.prompt("query"), "document": self.prompt("document")},
-            "pooling": mode if isinstance(mode, str) else "+".join(mode),
-            "modules": fingerprint.of([_architecture(modules[0]), *rest]),
-            "normalise": True,
-            "metric": "inner_product",
-            "dimension": self.dimension,
-        }
-
-    def _max_length(self) -> int:
-        """How many tokens of a long text really arrive: measured, since tokenizer and model configs disagree."""
-        tokens = self.model.preprocess(["word " * 20_000])
-        return int(tokens["input_ids"].shape[1])
-
-
-def _architecture(transformer: Any) -> dict[str, Any]:
-    """What the weights are computed with (activation, epsilons, positions); what only a version or a place wrote is left out."""
-    config = getattr(transformer, "config", None)
-    found: dict[str, Any] = config.to_diff_dict() if config is not None else {}
-    return {
-        k: v
-        for k, v in found.items()
-        if k not in ("transformers_version", "_name_or_path", "architectures", "use_cache")
-    }
-
-
-def _tokenizer_digest(tokenizer: Any) -> str:
-    """Of the fast tokenizer's own description; truncation and padding change with every call and are left out."""
-    import json
-
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    return fingerprint.of({key: value for key, value in state.items() if key not in ("truncation", "padding")})
+        """The groups of a fingerprint that both sides of a search share, as `encode` effectively applies them."""
+        described = of_sentence_transformer(
+            self.model,
+            name=self.source.name,
+            normalise=True,
+            prompts={role: self.prompt(role) for role in ("query", "document")},
+            weights=self.source.digest,
+            tree=self.source.tree,
+            metric="inner_product",
+        )
+        return dict(described.space)
 
 
 def document(row: Mapping[str, Any]) -> str:
