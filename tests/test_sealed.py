@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sealkit.cli import main
+from sealkit.cli import verify as verb
 from sealkit.finding import EXIT_CODES, Verdict
 from sealkit.verify import verify
 from tests.conftest import ROOT
@@ -64,8 +64,9 @@ def test_a_run_was_sealed_by_the_version_that_its_folder_names(kept: Path) -> No
 def test_the_command_says_the_same(tmp_path: Path) -> None:
     for name, verdict in VERDICTS.items():
         shutil.copytree(SEALED / "0.1.0" / name, tmp_path / name)
-        done = CliRunner().invoke(main, ["verify", str(tmp_path / name)])
-        assert done.exit_code == EXIT_CODES[verdict], done.output
+        done = CliRunner().invoke(verb.command, [str(tmp_path / name)], standalone_mode=False)
+        assert done.return_value == EXIT_CODES[verdict], done.output
+        assert verdict.value in done.output
 
 
 def test_a_comparison_is_among_them() -> None:

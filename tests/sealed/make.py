@@ -22,7 +22,20 @@ from sealkit.seal import seal
 from tests.conftest import ROOT
 from tests.tiny import tiny_model
 
-ANIMALS = ["badger", "crane", "dormouse", "eel", "falcon", "gecko", "heron", "ibis", "jackal", "kestrel", "lynx", "marten"]
+ANIMALS = [
+    "badger",
+    "crane",
+    "dormouse",
+    "eel",
+    "falcon",
+    "gecko",
+    "heron",
+    "ibis",
+    "jackal",
+    "kestrel",
+    "lynx",
+    "marten",
+]
 PLACES = ["the river", "an old barn"]
 MISSED = """\
 schema: pipeline/v1
@@ -46,7 +59,7 @@ def collection(folder: Path) -> None:
     asked = [{"_id": f"q{i}", "text": f"who sleeps near {p}, is it the {a}?"} for i, (a, p) in enumerate(pairs)]
     for name, rows in (("corpus", texts), ("queries", asked)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for split, numbers in (("train", range(0, 16)), ("test", range(16, 24))):
+    for split, numbers in (("train", range(16)), ("test", range(16, 24))):
         judged = "".join(f"q{i}\td{i}\t1\n" for i in numbers)
         (folder / "qrels" / f"{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
 
