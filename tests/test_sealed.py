@@ -71,7 +71,10 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
 
 def test_a_comparison_is_among_them() -> None:
     predicate = stated(SEALED / "0.1.0/ft_mnr")
-    assert predicate["deltas"] and predicate["lineage"]
+    assert isinstance(predicate["deltas"], dict) and isinstance(predicate["lineage"], list)
+    assert any(row["difference"] for row in predicate["deltas"]["rows"])
+    weights = {line["role"]: line["weights"] for line in predicate["lineage"]}
+    assert None not in (weights["pre-FT"], weights["post-FT"]) and weights["pre-FT"] != weights["post-FT"]
     assert (SEALED / "0.1.0/ft_mnr/seal/reference").is_dir()
 
 

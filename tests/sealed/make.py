@@ -76,7 +76,7 @@ def make(folder: Path) -> None:
     for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "--no-gpg-sign", "-m", "Example"]):
         subprocess.run(["git", *command], cwd=folder, env={**os.environ, **GIT}, check=True)
     given = [f"model.base={folder}/tiny", f"data.path={folder}/data", "data.licence=CC0-1.0", "run.device=cpu"]
-    training = ["stages.train.with.epochs=1", "stages.train.with.batch_size=4"]
+    training = [f"stages.train.with.{value}" for value in ("epochs=1", "batch_size=4", "learning_rate=0.01")]
     with contextlib.chdir(folder):
         for config, more in (("beir_base", []), ("beir_ft", training), ("missed", [])):
             result = pipeline.run(Path(f"{config}.yaml"), [*given, *more], ["toolkit", "run", f"{config}.yaml"])
