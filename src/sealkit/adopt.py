@@ -9,7 +9,7 @@ from typing import Any
 from sealkit import fingerprint, manifest, vector_file, write
 from sealkit.describe import the_file
 from sealkit.finding import Location, ReadError, UsageError
-from sealkit.index import listed
+from sealkit.index import read_ids
 from sealkit.read import json
 from sealkit.vector_file import Facts
 
@@ -46,7 +46,9 @@ def adopt(path: Path, ids: Path | None = None) -> Seen:
     made = at.parent / (LIST if path.is_dir() else f"{found.file.name}.{LIST}") if listing == STORE else None
     if made is not None:
         if made.exists():
-            raise UsageError(f"{made}: is there already, and {STORE} names the ids too", f"if it is theirs: --ids {made}")
+            raise UsageError(
+                f"{made}: is there already, and {STORE} names the ids too", f"if it is theirs: --ids {made}"
+            )
         listing = made.name
     document = {
         "schema": f"{manifest.KIND}/v{manifest.NEWEST}",
@@ -74,15 +76,15 @@ def seen(path: Path, ids: Path | None = None) -> Seen:
     file = the_file(path)
     facts = vector_file.facts(file)
     names = tuple(manifest.companions(path)) if path.is_dir() else (file.name,)
-    told, listing, notes = None, None, ()
+    told, listing, notes = None, None, list[str]()
     if ids is not None:
         told, listing = _listed(ids, file, facts), ids.name
     elif STORE in names and not facts.mapped:
         try:
             told, listing = _nodes(path / STORE, facts.count), STORE
         except ReadError as error:
-            notes = (f"{error.at}: {error.message}; the ids of the rows stay unknown",)
-    return Seen(file, names, _fingerprint(facts, told), told, listing, notes)
+            notes.append(f"{error.at}: {error.message}; the ids of the rows stay unknown")
+    return Seen(file, names, _fingerprint(facts, told), told, listing, tuple(notes))
 
 
 def _fingerprint(facts: Facts, ids: tuple[str, ...] | None) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _listed(ids: Path, file: Path, facts: Facts) -> tuple[str, ...]:
         raise UsageError(f"{ids}: does not lie beside {file}", f"copy it to {file.parent}")
     if facts.mapped:
         raise UsageError(f"{file}: returns ids of its own, and needs no list of them", "leave out --ids")
-    lines, _ = listed(ids, facts.count)
+    lines, _ = read_ids(ids, facts.count)
     if len(lines) != facts.count:
         message = f"{ids}: holds {len(lines):,} lines, {file} {facts.count:,} vectors"
         raise UsageError(message, "write one id a line, in the order of the rows")
@@ -123,7 +125,9 @@ def _nodes(store: Path, count: int) -> tuple[str, ...]:
     nodes = inner.get("nodes_dict") if isinstance(inner, dict) else None
     if not isinstance(nodes, dict) or len(nodes) != count:
         raise wrong
-    found = [nodes.get(str(row)) for row in range(count)]
-    if not all(isinstance(one, str) and one and one.isprintable() for one in found):
+    found = tuple(
+        one for row in range(count) if isinstance(one := nodes.get(str(row)), str) and one.isprintable() and one
+    )
+    if len(found) != count:
         raise wrong
-    return tuple(found)
+    return found

@@ -136,7 +136,12 @@ def _space(told: Any, at: Path) -> Mapping[str, Any]:
     if wrong := Contract(manifest.KIND, manifest.NEWEST, whole).violations(told):
         fix = "write the groups of a fingerprint, as the space of an Encoder has them"
         raise Refused(
-            [Finding(f"{v.pointer}: {v.message}" if v.pointer else v.message, Location(str(at)), Severity.ERROR, fix=fix) for v in wrong]
+            [
+                Finding(
+                    f"{v.pointer}: {v.message}" if v.pointer else v.message, Location(str(at)), Severity.ERROR, fix=fix
+                )
+                for v in wrong
+            ]
         )
     found: Mapping[str, Any] = told
     return found

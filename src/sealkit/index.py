@@ -114,10 +114,10 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     path = Path(path)
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
-    space = _completed(side, told)
+    space = manifest.completed(side, told)
     unknown = _fit(stated, space, at)
     file = at.parent / Path(told["file"]).name
-    metric = told["fingerprint"]["vectors"].get("metric") or space["vectors"].get("metric")
+    metric = str(told["fingerprint"]["vectors"].get("metric", space["vectors"].get("metric")))
     before = _stamp(file)
     ids = _held(stated, told, at, file)
     vectors = vector_file.load(file, metric)
@@ -158,7 +158,9 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
 def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
     """The list of ids, once every file is what the manifest says. Raises Refused and ReadError."""
     said, facts = told["fingerprint"], vector_file.facts(file, str(file))
-    ids, listed = (None, None) if told["ids"] is None else listed(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    ids, listed = (
+        (None, None) if told["ids"] is None else read_ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    )
     names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
     sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
     seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
@@ -200,7 +202,7 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     return ids
 
 
-def listed(listing: Path, count: int) -> tuple[NDArray[Any], str]:
+def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
     """The ids of `count` rows, as many as the list holds, and its digest. CRLF reads like LF. Raises ReadError."""
     data = read_bytes(listing, str(listing), limit=IDS_LIMIT + ID_LIMIT * count, follow=False)
     lines = decode(data, str(listing)).split("\n")

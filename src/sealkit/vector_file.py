@@ -67,7 +67,7 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
     return Facts(found.structure, found.count, found.dimension, found.metric, found.mapped, found.settings)
 
 
-def load(path: Path, metric: str | None) -> Any:
+def load(path: Path, metric: str) -> Any:
     """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, and UsageError for a metric by
     which no array is searched."""
     import faiss as library

@@ -15,6 +15,7 @@ from sealkit.render.text import clean
 from sealkit.write import dumps
 
 WIDTH = 100  # characters of a value that are shown; a digest is shown whole, and JSON has all of it
+NAMED = 8  # fields that the last line names
 _WITNESS = {
     "built": "built: what built it wrote this",
     "described": "described: afterwards, its vectors held against the encoder",
@@ -41,7 +42,7 @@ def show(stated: Stated) -> str:
     lines += _groups(told.fingerprint, _known(stated, told.fingerprint), told.invariant)
     unknown = _unknown(stated)
     if unknown:
-        lines += ["", f"unknown: {_count(unknown)}; what is unknown never fits"]
+        lines += ["", f"unknown, so that it fits nothing: {_count(unknown)}", *_by_group(unknown)]
     return _text(lines)
 
 
@@ -64,8 +65,12 @@ def adopted(stated: Stated, seen: Seen) -> str:
     lines += [f"note: {note}" for note in seen.notes]
     unknown = _unknown(stated)
     lines += ["", f"unknown: {_count(unknown)}", *_by_group(unknown), ""]
-    lines += ["A search opens this index with a warning, and no check over it passes. To have it witnessed, remove this manifest and"]
-    lines += [f"describe the index where its encoder and its texts are: sealkit.describe_index({str(stated.path)!r}, encoder, texts)"]
+    lines += [
+        "A search opens this index with a warning, and no check over it passes. To have it witnessed, remove this manifest and"
+    ]
+    lines += [
+        f"describe the index where its encoder and its texts are: sealkit.describe_index({str(stated.path)!r}, encoder, texts)"
+    ]
     return _text(lines)
 
 
@@ -75,18 +80,22 @@ def compare(found: Fit) -> str:
     for state, bindings, title in (
         (State.DIFFERS, ("bind",), "differs"),
         (State.UNKNOWN, ("bind",), "unknown"),
-        (State.DIFFERS, ("warn",), "differs, and is told: a warning"),
+        (State.DIFFERS, ("warn",), "differs, a warning"),
         (State.DIFFERS, ("info",), "differs, and does not count"),
         (State.INVARIANT, ("bind", "warn", "info"), "may differ"),
     ):
-        ones = found.named(state, *bindings)
-        lines += ["", title] * bool(ones) + [line for one in ones for line in _pair(one, found.invariant)]
-        lines += [f"  fix: {_WAYS[state]}"] * bool(ones and bindings == ("bind",))
+        if ones := found.named(state, *bindings):
+            lines += ["", title, *_pairs(ones, found.invariant)]
+            lines += [f"  fix: {_WAYS[state]}"] if bindings == ("bind",) else []
     same, quiet = found.named(State.SAME, "bind", "warn", "info"), found.named(State.UNKNOWN, "warn", "info")
-    width = max((len(one.field.name) for one in same), default=0)
+    told = [one for one in same if one.index is not None]
+    width = max((len(one.field.name) for one in told), default=0)
     lines += ["", f"same: {len(same)} of {len(found.fields)} fields"]
-    lines += [f"  {one.field.name:{width}}  {_value(one.field, one.index)}" for one in same]
-    lines += [f"unknown, and does not count: {_names(quiet)}"] * bool(quiet)
+    lines += [f"  {one.field.name:{width}}  {_value(one.field, one.index)}" for one in told]
+    if absent := [one.field for one in same if one.index is None]:
+        lines += ["does not apply, on both sides", *_by_group(absent)]
+    if quiet:
+        lines += ["unknown, and does not count", *_by_group(one.field for one in quiet)]
     return _text([*lines, "", *(f"note: {note}" for note in found.notes), _verdict(found)])
 
 
@@ -129,7 +138,15 @@ def show_json(stated: Stated) -> str:
 
 
 def bare_json(seen: Seen, path: str) -> str:
-    return dumps({"path": path, "manifest": None, "file": seen.file.name, "fingerprint": seen.fingerprint, "notes": list(seen.notes)})
+    return dumps(
+        {
+            "path": path,
+            "manifest": None,
+            "file": seen.file.name,
+            "fingerprint": seen.fingerprint,
+            "notes": list(seen.notes),
+        }
+    )
 
 
 def compare_json(found: Fit) -> str:
@@ -146,7 +163,15 @@ def compare_json(found: Fit) -> str:
         for one in found.fields
     ]
     sides = {"a": _side_document(found.a), "b": _side_document(found.b)}
-    return dumps({**sides, "verdict": str(found.verdict), "summary": _verdict(found), "notes": list(found.notes), "fields": fields})
+    return dumps(
+        {
+            **sides,
+            "verdict": str(found.verdict),
+            "summary": _verdict(found),
+            "notes": list(found.notes),
+            "fields": fields,
+        }
+    )
 
 
 def _optional(key: str, value: Any, field: Field) -> dict[str, Any]:
@@ -232,9 +257,17 @@ def _groups(told: Mapping[str, Any], known: Sequence[Field], invariant: Mapping[
         yield f"  {field.path[-1]:{width}}  {field.binding:4}  {_value(field, fingerprint.value(told, field))}{may}"
 
 
-def _pair(one: Comparison, invariant: Mapping[str, str]) -> list[str]:
-    lines = [f"  {one.field.name}", f"    A  {_value(one.field, one.index)}", f"    B  {_value(one.field, one.query)}"]
-    return [*lines, f"    because {_reason(one.field, invariant)}"] if one.state is State.INVARIANT else lines
+def _pairs(ones: Sequence[Comparison], invariant: Mapping[str, str]) -> Iterator[str]:
+    """Both values of each field; side by side where one of the two is unknown."""
+    width = max(len(one.field.name) for one in ones)
+    for one in ones:
+        a, b = _value(one.field, one.index), _value(one.field, one.query)
+        if one.state is State.UNKNOWN:
+            yield f"  {one.field.name:{width}}  A {a}, B {b}"
+            continue
+        yield from (f"  {one.field.name}", f"    A  {a}", f"    B  {b}")
+        if one.state is State.INVARIANT:
+            yield f"    because {_reason(one.field, invariant)}"
 
 
 def _value(field: Field, value: Any) -> str:
@@ -272,7 +305,9 @@ def _count(fields: Sequence[Field]) -> str:
 
 
 def _names(found: Iterable[Comparison]) -> str:
-    return ", ".join(one.field.name for one in found)
+    """The names of fields, the first ones where there are many: all stand above."""
+    names = [one.field.name for one in found]
+    return ", ".join(names if len(names) <= NAMED else [*names[: NAMED - 1], f"and {len(names) - NAMED + 1} more"])
 
 
 def _differ(found: Sequence[Comparison]) -> str:
