@@ -41,7 +41,9 @@ def adopt(path: Path, ids: Path | None = None) -> Seen:
     at = manifest.place(path)
     for other in (at, manifest.place(found.file)):
         if other.exists() or other.is_symlink():
-            raise UsageError(f"{other}: there is a manifest already", "toolkit fingerprint show tells what it says")
+            raise UsageError(
+                f"{other}: there is a manifest already", f"toolkit fingerprint show {path}    tells what it says"
+            )
     listing = found.listing
     made = at.parent / (LIST if path.is_dir() else f"{found.file.name}.{LIST}") if listing == STORE else None
     if made is not None:

@@ -16,6 +16,7 @@ from sealkit.write import dumps
 
 WIDTH = 100  # characters of a value that are shown; a digest is shown whole, and JSON has all of it
 NAMED = 8  # fields that the last line names
+_ALL = ("bind", "warn", "info")
 _WITNESS = {
     "built": "built: what built it wrote this",
     "described": "described: afterwards, its vectors held against the encoder",
@@ -82,12 +83,16 @@ def compare(found: Fit) -> str:
         (State.UNKNOWN, ("bind",), "unknown"),
         (State.DIFFERS, ("warn",), "differs, a warning"),
         (State.DIFFERS, ("info",), "differs, and does not count"),
-        (State.INVARIANT, ("bind", "warn", "info"), "may differ"),
+        (State.INVARIANT, _ALL, "differs, and may"),
     ):
-        if ones := found.named(state, *bindings):
+        if ones := [one for one in found.named(state, *bindings) if one.index is ABSENT or one.index != one.query]:
             lines += ["", title, *_pairs(ones, found.invariant)]
             lines += [f"  fix: {_WAYS[state]}"] if bindings == ("bind",) else []
-    same, quiet = found.named(State.SAME, "bind", "warn", "info"), found.named(State.UNKNOWN, "warn", "info")
+    invariant = [
+        one for one in found.named(State.INVARIANT, *_ALL) if one.index == one.query and one.index is not ABSENT
+    ]
+    same = [one for one in found.fields if one.state is State.SAME or one in invariant]
+    quiet = found.named(State.UNKNOWN, "warn", "info")
     told = [one for one in same if one.index is not None]
     width = max((len(one.field.name) for one in told), default=0)
     lines += ["", f"same: {len(same)} of {len(found.fields)} fields"]
@@ -214,7 +219,8 @@ def _files(document: Mapping[str, Any]) -> list[str]:
     if files is None:
         named = [(document["file"], document["digest"])]
         named += [(document["ids"]["file"], document["ids"]["digest"])] if document["ids"] else []
-        return ["files", *(f"  {name}  {digest}" for name, digest in named)]
+        width = max(len(name) for name, _ in named)
+        return ["files", *(f"  {name:{width}}  {digest}" for name, digest in named)]
     width = max(len(one["name"]) for one in files["listing"])
     lines = [f"  {one['name']:{width}}  {one['digest']}  {one['bytes']:,} bytes" for one in files["listing"]]
     return [f"files     {files['digest']}", *lines]
