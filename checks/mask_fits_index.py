@@ -11,6 +11,7 @@ UNKNOWN = "adopted, not witnessed: the mask of the index is unknown"
 
 Group = Mapping[str, Any]  # the mask group of a fingerprint: a field that is absent is unknown
 Path = tuple[str, ...]
+Stages = tuple[str | None, str | None]  # what built an index, and what takes it
 
 
 class Declared(NamedTuple):
@@ -26,19 +27,18 @@ def find(run: View) -> Iterator[Finding]:
         for place, message in mask_faults(mask.document):
             yield Finding(message, mask.at(*place), fix="write the mask again, from its rule or its bits")
     yield from not_as_given(run)
-    masks, told, unknown = list(declared(run)), set(), False
+    masks, told, unknown = list(declared(run)), [], False
     for index in run.all("index_manifest"):
         for stage, met in meeting(run, index):
-            fields = misfits(index, met)
-            if not fields or (run.maker(index), stage) in told:
+            fields, stages = misfits(index, met), (run.maker(index), stage)
+            if not fields or (stages, group(met)) in told:
                 continue
             if index.document["witness"] == "adopted" and not group(index):
                 unknown = True
                 continue
-            told.add((run.maker(index), stage))
-            lines = [
-                line for mask in masks if mask.stage in (stage, run.maker(index)) for line in written(run, mask, fields)
-            ]
+            told.append((stages, group(met)))
+            fields = worth_telling(group(index), group(met), fields)
+            lines = [line for mask in masks if mask.stage in stages for line in written(run, mask, fields)]
             message = explain_masks(group(index), group(met), fields)
             yield Finding(message, at(met), also=(at(index), *dict.fromkeys(lines)))
     yield from by_config(run, masks, told)
@@ -66,7 +66,7 @@ def not_as_given(run: View) -> Iterator[Finding]:
             yield Finding(message, at(manifest), also=tuple(at(mask) for mask in masks), fix="run that stage again")
 
 
-def by_config(run: View, masks: list[Declared], told: set[tuple[str | None, str | None]]) -> Iterator[Finding]:
+def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group]]) -> Iterator[Finding]:
     """What the config tells beforehand: rules that differ in what both of them declare."""
     config, seen = run.one("resolved_config"), []
     for index, query in pairs(run, masks):
@@ -77,8 +77,12 @@ def by_config(run: View, masks: list[Declared], told: set[tuple[str | None, str 
             if name in index.group and name in query.group and not {"mask", f"mask.{name}"} & set(held)
             if index.group[name] != query.group[name]
         ]
-        if fields and (index.stage, query.stage) not in told and (index.group, query.group) not in seen:
-            seen.append((index.group, query.group))
+        if not fields or (index.group, query.group) in seen:
+            continue
+        seen.append((index.group, query.group))
+        met = [group for stages, group in told if stages == (index.stage, query.stage)]
+        if not any(query.group.items() <= group.items() for group in met):
+            fields = worth_telling(index.group, query.group, fields)
             lines = [*written(run, query, fields), *written(run, index, fields)]
             message = explain_masks(index.group, query.group, fields, past=False)
             yield Finding(message, config.at("config", *query.path), also=tuple(dict.fromkeys(lines)))
@@ -101,14 +105,12 @@ def declared(run: View) -> Iterator[Declared]:
     A stage that makes a mask may have the fields themselves as settings; who takes what it makes works with that mask.
     """
     config = run.one("resolved_config").document["config"]
-    places: list[tuple[Path, str | None]] = [(path, None) for path in called_mask(config, ()) if path[0] != "stages"]
+    places: list[tuple[Path, str | None]] = []
     for name, _ in run.wired():
-        makers = dict.fromkeys(reference.partition(".")[0] for reference in run.taken(name, "mask"))
-        for stage in (name, *makers):
-            places += [
-                (("stages", stage, "with", "mask"), name),
-                *([(("stages", stage, "with"), name)] if stage in makers else []),
-            ]
+        places.append((("stages", name, "with", "mask"), name))
+        for maker in dict.fromkeys(reference.partition(".")[0] for reference in run.taken(name, "mask")):
+            places += [(("stages", maker, "with"), name), (("stages", maker, "with", "mask"), name)]
+    places += [(path, None) for path in called_mask(config, ()) if path[0] != "stages"]
     for path, who in places:
         values = inside(config, path)
         if isinstance(values, dict) and values.get("kind") in KINDS:
@@ -136,6 +138,11 @@ def misfits(manifest: Artifact, other: Artifact) -> list[str]:
     query = {"mask": group(other)} if other.kind == "mask" else other.stated
     found = compare(manifest.stated if manifest.kind == "index_manifest" else manifest.document["fingerprint"], query)
     return [one.field.path[1] for one in found if one.misfit and one.field.path[0] == "mask"]
+
+
+def worth_telling(index: Group, query: Group, fields: list[str]) -> list[str]:
+    """Beside no mask, or none that is known, it matters only that there is one."""
+    return fields if {index.get("kind", "none"), query.get("kind", "none")} <= {"fixed", "dynamic"} else ["kind"]
 
 
 def group(artifact: Artifact) -> Group:

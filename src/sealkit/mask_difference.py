@@ -51,10 +51,9 @@ def _details(group: Group, fields: Sequence[str]) -> str:
     """Rate and seed of a mask, and what else of it differs; digests say nothing to a reader."""
     names = [name for name in group if name in ("rate", "seed") and group[name] is not None]
     names += [name for name in fields if name not in ("kind", *_DIGESTS, *names)]
-    words = (f"{name.replace('_', ' ')} {_shown(group.get(name, 'unknown'))}" for name in names)
-    told = ", ".join(words)
+    told = ", ".join(_word(name.replace("_", " "), group.get(name, "unknown")) for name in names)
     return f" ({told})" if told else ""
 
 
-def _shown(value: Any) -> str:
-    return "none" if value is None else str(value)
+def _word(name: str, value: Any) -> str:
+    return f"no {name}" if value is None else f"{name} {value}"
