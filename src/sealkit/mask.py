@@ -89,10 +89,10 @@ def faults(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
             return
     if rule.generator is None and rule.rate != _measured(document["windows"]):
         yield ("rate",), "the rate is not that of the windows: one of the two was changed"
-    left = REDRAWN if rule.generator == GENERATOR else 0
+    left = REDRAWN
     for i, row in enumerate(document["windows"]):
         left -= row["length"]
-        if left >= 0 and (wrong := _misdrawn(rule, row)):
+        if rule.generator == GENERATOR and left >= 0 and (wrong := _misdrawn(rule, row)):
             yield ("windows", i), f"window {row['window']} is not what its rule draws: {wrong}"
 
 
