@@ -133,10 +133,9 @@ class Run:
 
     def taken(self, stage: str, kind: str) -> dict[str, str]:
         """`stage.output` → its file or folder, of what a stage of the run's config takes of a kind."""
-        promises = {f"{one['stage']}.{one['output']}": one for one in self._promises()}
+        made = {f"{one['stage']}.{one['output']}": one for one in self._promises() if one["contract"].startswith(f"{kind}/")}
         wired = dict(self.wired()).get(stage, {}).get("in", {}).values()
-        found = [one for one in wired if isinstance(one, str) and one in promises and promises[one]["contract"].startswith(f"{kind}/")]
-        return {reference: promises[reference]["path"] for reference in found}
+        return {one: made[one]["path"] for one in wired if isinstance(one, str) and one in made}
 
     def maker(self, artifact: Artifact) -> str | None:
         """The stage of the run's config that promised an artifact, or the folder that it lies in."""
