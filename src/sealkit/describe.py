@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sealkit import digest, fingerprint, manifest, probe, vector_file, write
+from sealkit import fingerprint, manifest, probe, vector_file, write
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.index import searched
@@ -44,11 +44,12 @@ def describe_index(
     facts = vector_file.facts(file)
     if len(corpus) != facts.count or (ids is not None and len(ids) != facts.count):
         given = f"{len(corpus)} inputs" + ("" if ids is None else f" and {len(ids)} ids")
-        raise UsageError(f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order")
+        raise UsageError(
+            f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order"
+        )
     vectors = vector_file.load(file, facts.metric or encoder.space["vectors"]["metric"])
-    written = write.now()
-    found = described(vectors, facts, encoder, corpus, ids, {"time": {"built_at": written}, **(about or {})}, str(file))
-    document = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
+    found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
+    document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
     if ids is not None:
         document["ids"] = "ids.txt" if path.is_dir() else f"{file.name}.ids.txt"
         write.atomic(at.parent / document["ids"], "".join(f"{one}\n" for one in ids))
@@ -87,22 +88,32 @@ def described(
     where: str,
 ) -> dict[str, Any]:
     """The fingerprint of an opened index whose rows are `corpus`, in the space of an encoder, with its probe. Raises Refused."""
-    names = np.array(own_ids(vectors, facts) if ids is None else ids, dtype=object)
-    lines = [str(one) for one in names]
+    names = np.array(ids, dtype=object) if ids is not None else None
+    found = declared(encoder.space, facts, own_ids(vectors, facts) if ids is None else ids, about)
+    given = {
+        "digest": None,
+        "inputs": fingerprint.of_inputs(corpus),
+        "count": len(corpus),
+        "duplicates": len(corpus) - len({fingerprint.of_inputs([one]) for one in corpus}),
+    }
+    found["corpus"] = {**given, **found["corpus"]}
+    found["probe"] = _probe(vectors, facts, encoder, corpus, names, where)
+    return found
+
+
+def declared(
+    space: Mapping[str, Any], facts: Facts, ids: Sequence[Any], about: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The fingerprint of an index in a space that is taken at its word: what its file says is added, and what the caller knows."""
     made: dict[str, dict[str, Any]] = {
-        "corpus": {
-            "digest": None,
-            "inputs": fingerprint.of_inputs(corpus),
-            "ids": fingerprint.of_lines(lines),
-            "count": len(corpus),
-            "duplicates": len(corpus) - len({fingerprint.of_inputs([one]) for one in corpus}),
-        },
+        "corpus": {"ids": fingerprint.of_lines([str(one) for one in ids])},
+        "vectors": {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})},
         "structure": facts.structure(),
         "search": {**facts.search(), "score": None},
-        "probe": _probe(vectors, facts, encoder, corpus, None if ids is None else names, where),
+        "time": {"built_at": write.now(), "encoder_trained_at": None},
     }
-    groups = dict.fromkeys([*encoder.space, *made, *about])
-    return {group: {**encoder.space.get(group, {}), **made.get(group, {}), **about.get(group, {})} for group in groups}
+    groups = dict.fromkeys([*space, *made, *about])
+    return {group: {**space.get(group, {}), **made.get(group, {}), **about.get(group, {})} for group in groups}
 
 
 def own_ids(vectors: Any, facts: Facts) -> list[int]:
@@ -114,9 +125,7 @@ def own_ids(vectors: Any, facts: Facts) -> list[int]:
     return [int(one) for one in faiss.vector_to_array(vectors.id_map)]
 
 
-def _probe(
-    vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str
-) -> dict[str, Any]:
+def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str) -> dict[str, Any]:
     """The probe of an index, taken where its encoder is at hand. Raises Refused where the encoder did not make the vectors."""
     if not facts.count:
         return {"inputs": [], "vectors": [], "neighbours": [], "scores": []}
