@@ -110,12 +110,16 @@ def declared(run: View) -> Iterator[Declared]:
         places.append((("stages", name, "with", "mask"), name))
         for maker in dict.fromkeys(reference.partition(".")[0] for reference in run.taken(name, "mask")):
             places += [(("stages", maker, "with"), name), (("stages", maker, "with", "mask"), name)]
-    places += [(path, None) for path in called_mask(config, ()) if path[0] != "stages"]
+    places += [(path, None) for path in called_mask(config, ()) if path[0] not in ("mask", "stages")]
+    seed = config["run"].get("seed")
     for path, who in places:
         values = inside(config, path)
         if isinstance(values, dict) and values.get("kind") in KINDS:
-            drawn = {"seed": config["run"].get("seed"), **values} if values["kind"] != "none" else {"kind": "none"}
-            yield Declared({name: drawn[name] for name in RULE if drawn.get(name) is not None}, path, who)
+            drawn = {name: values[name] for name in RULE if name in values}
+            # What a mask leaves open is filled in where it is drawn.
+            drawn |= {"generator": values.get("generator") or "numpy.PCG64"}
+            drawn |= {"seed": seed} if values.get("seed") is None and seed is not None else {}
+            yield Declared({"kind": "none"} if values["kind"] == "none" else drawn, path, who)
 
 
 def invariant(config: Any, index: Declared) -> Mapping[str, Any]:

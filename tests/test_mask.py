@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -17,11 +18,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from sealkit import digest, mask, schedule
+from sealkit import digest, mask, pipeline, schedule
 from sealkit.audit import judge
+from sealkit.engine import Event
 from sealkit.finding import Status, UsageError
 from sealkit.mask import GENERATOR, Bits, Rule
-from sealkit.pack import BUILT_IN
+from sealkit.pack import BUILT_IN, Pack
 from sealkit.rundir import open_run
 
 FIXED = Rule("fixed", GENERATOR, 0.25, 42)
@@ -98,7 +100,8 @@ def test_positions_can_be_drawn_by_the_schema_alone(seed: int, rate: float, leng
     smallest = sorted(range(length), key=lambda i: (words[i], i))[: int(rate * length + 0.5)]
     drawn = Rule("fixed", GENERATOR, rate, seed).draw(0, length)
     assert np.flatnonzero(drawn).tolist() == sorted(smallest)
-    assert (drawn.dtype, drawn.shape) == (np.bool_, (length,))
+    assert drawn.dtype == np.bool_
+    assert drawn.shape == (length,)
 
 
 @given(one_window | rows_of_a_window)
@@ -234,6 +237,8 @@ def test_what_cannot_be_drawn_is_not() -> None:
         replace(FIXED, generator="torch.mt19937").draw(0, 8)
     with pytest.raises(UsageError, match="window 2 has 17 positions, its mask's rule says at most 16"):
         DYNAMIC.draw(2, 17)
+    with pytest.raises(UsageError, match="the epoch of a mask is -1"):
+        DYNAMIC.draw(0, 16, -1)
     assert Rule("none").draw(0, 3).tolist() == [False] * 3
 
 
@@ -373,7 +378,7 @@ def put_in_window(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (put_in_window("epoch", None), ("windows", 2), "its epoch is None, and the mask is dynamic"),
         (put_in_window("length", 17), ("windows", 2), "window 0 has 17 positions, its mask's rule says at most 16"),
         (put_in_window("window", 10**18), ("windows", 2), "window 1000000000000000000 is not what its rule draws"),
-        (put_in_window("window", 2**63), ("windows", 2), "leaves the range of 63 bits"),
+        (put_in_window("window", 2**63), ("windows", 2), "the window of a mask is 9223372036854775808"),
     ],
 )  # fmt: skip
 def test_a_document_that_lies_is_told(
@@ -493,6 +498,43 @@ def test_a_stage_with_two_masks_is_told_of_each(tmp_path: Path) -> None:
     opened = open_run(run, BUILT_IN.layout(), BUILT_IN.contracts, BUILT_IN.metric_keys)
     found = judge(opened, BUILT_IN.checks["mask-fits-index"]).findings
     assert [finding.message.rpartition("(")[2] for finding in found] == ["rate 0.25, seed 8)", "rate 0.25, seed 7)"]
+
+
+CONFIG = """\
+schema: pipeline/v1
+run: {name: toy}
+stages:
+  index_mask: {uses: toy.mask}
+  train_mask: {uses: toy.mask}
+  index: {uses: toy.tokens, in: {mask: index_mask.mask}}
+  train: {uses: toy.train, in: {index: index.index, mask: train_mask.mask}}
+"""
+EVERY = ["index_mask", "train_mask", "index", "train"]
+
+
+@pytest.mark.parametrize(
+    ("override", "started", "says"),
+    [
+        ("seed=42", EVERY, None),
+        ("seed=43", [], "the queries are masked by another draw (rate 0.25, seed 43)"),
+        ("rate=0.5", [], "the queries are masked by another fixed mask (rate 0.5, seed 42)"),
+        ("schedule=seed + window", [], "the queries are masked by another draw (rate 0.25, seed 42, schedule seed + window)"),
+        ("kind=none", [], "the queries are not masked"),
+        ("length=3", EVERY[:3], "the queries were masked by the same rule, in other positions (rate 0.25, seed 42)"),
+    ],
+)  # fmt: skip
+def test_a_run_stops_as_soon_as_its_masks_are_known_to_differ(
+    tmp_path: Path, override: str, started: list[str], says: str | None
+) -> None:
+    (tmp_path / "toy.yaml").write_text(CONFIG)
+    events: list[Event] = []
+    with contextlib.chdir(tmp_path):
+        given = ["run.output_dir=outputs", f"stages.train_mask.with.{override}"]
+        result = pipeline.run(Path("toy.yaml"), given, ["toolkit"], events.append, Pack(stage_package="tests.pack"))
+    assert [event.stage for event in events if event.kind == "stage-started"] == started
+    outcome = next(one for one in result.report.checks if one.id == "mask-fits-index")
+    assert result.exit_code == (1 if says else 0)
+    assert [finding.message.partition(", the ")[2] for finding in outcome.findings] == ([says[4:]] if says else [])
 
 
 def test_digests_are_ours() -> None:

@@ -14,9 +14,22 @@ import numpy as np
 
 from sealkit import digest
 from sealkit.finding import UsageError
-from sealkit.mask_rule import GENERATOR as GENERATOR
-from sealkit.mask_rule import Bits, Rule
-from sealkit.mask_rule import declared as declared
+from sealkit.mask_rule import GENERATOR, Bits, Rule, declared
+
+__all__ = [
+    "GENERATOR",
+    "SCHEMA",
+    "Bits",
+    "Rule",
+    "content",
+    "declared",
+    "document",
+    "faults",
+    "group",
+    "none",
+    "of_bits",
+    "packed",
+]
 
 SCHEMA = "mask/v1"
 REDRAWN = 2**22  # positions that are drawn again to see whether a document says the truth

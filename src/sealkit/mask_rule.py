@@ -87,7 +87,8 @@ class Rule:
         hidden; of equal words the first counts as smaller. With one seed, a lower rate thus hides a part of what a higher
         one hides. Raises UsageError for bits that were given, another generator, or a window longer than `window_length`.
         """
-        _whole("length", length, 0)
+        for name, number in (("window", window), ("length", length), ("epoch", epoch)):
+            _whole(name, number, 0)
         if self.window_length is not None and length > self.window_length:
             raise UsageError(
                 f"window {window} has {length} positions, its mask's rule says at most {self.window_length}"

@@ -135,7 +135,9 @@ class Run:
 
     def taken(self, stage: str, kind: str) -> dict[str, str]:
         """`stage.output` → its file or folder, of what a stage of the run's config takes of a kind."""
-        made = {f"{one['stage']}.{one['output']}": one for one in self._promises() if one["contract"].startswith(f"{kind}/")}
+        made = {
+            f"{one['stage']}.{one['output']}": one for one in self._promises() if one["contract"].startswith(f"{kind}/")
+        }
         wired = dict(self.wired()).get(stage, {}).get("in", {}).values()
         return {one: made[one]["path"] for one in wired if isinstance(one, str) and one in made}
 
