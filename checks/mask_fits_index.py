@@ -38,9 +38,13 @@ def find(run: View) -> Iterator[Finding]:
                 continue
             told.append((stages, group(met)))
             fields = worth_telling(group(index), group(met), fields)
+            own = [mask for mask in masks if mask.stage == stage and mask.group.items() <= group(met).items()]
             lines = [line for mask in masks if mask.stage in stages for line in written(run, mask, fields)]
-            message = explain_masks(group(index), group(met), fields)
-            yield Finding(message, at(met), also=(at(index), *dict.fromkeys(lines)))
+            # The place is the one that the config alone is told at: who signs for it signs once.
+            places = [run.one("resolved_config").at("config", *mask.path) for mask in own[:1]] + [at(met), at(index)]
+            yield Finding(
+                explain_masks(group(index), group(met), fields), places[0], also=(*places[1:], *dict.fromkeys(lines))
+            )
     yield from by_config(run, masks, told)
     if unknown:
         raise Blocked(UNKNOWN, "describe the index where it is built (sealkit.describe_index)")
@@ -68,20 +72,20 @@ def not_as_given(run: View) -> Iterator[Finding]:
 
 def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group]]) -> Iterator[Finding]:
     """What the config tells beforehand: rules that differ in what both of them declare."""
-    config, seen = run.one("resolved_config"), []
+    config, of_stages = run.one("resolved_config"), []
     for index, query in pairs(run, masks):
         held = invariant(config.document["config"], index)
-        fields = [
-            name
-            for name in RULE
-            if name in index.group and name in query.group and not {"mask", f"mask.{name}"} & set(held)
-            if index.group[name] != query.group[name]
-        ]
-        if not fields or (index.group, query.group) in seen:
+        both = [name for name in RULE if name in index.group and name in query.group]
+        fields = [name for name in both if index.group[name] != query.group[name]]
+        fields = [name for name in fields if "mask" not in held and f"mask.{name}" not in held]
+        # A section from which a stage has its mask is told of there, once for each such stage.
+        source = {line for mask in (index, query) for line in written(run, mask, list(RULE))}
+        if query.stage:
+            of_stages.append(source)
+        elif any(source <= other for other in of_stages):
             continue
-        seen.append((index.group, query.group))
         met = [group for stages, group in told if stages == (index.stage, query.stage)]
-        if not any(query.group.items() <= group.items() for group in met):
+        if fields and not any(query.group.items() <= group.items() for group in met):
             fields = worth_telling(index.group, query.group, fields)
             lines = [*written(run, query, fields), *written(run, index, fields)]
             message = explain_masks(index.group, query.group, fields, past=False)
@@ -89,7 +93,7 @@ def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group]]
 
 
 def pairs(run: View, masks: list[Declared]) -> Iterator[tuple[Declared, Declared]]:
-    """(mask of an index, mask of what meets it): of stages, by their wires; of sections, `index.mask` and any other."""
+    """(mask of an index, mask of what meets it): of stages, by their wires; then of sections, `index.mask` and any other."""
     for index in masks:
         for query in masks:
             if index.stage and query.stage:

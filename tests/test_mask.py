@@ -444,7 +444,7 @@ def test_the_config_alone_tells_before_the_first_stage(tmp_path: Path) -> None:
         "the index is built with a fixed mask (rate 0.25, seed 42), the queries are masked by another draw (rate 0.25, seed 43)"
     )
     assert finding.at.pointer == "/config/stages/query_mask/with"
-    assert [str(line) for line in finding.also] == ["sources/masked.yaml:19", "sources/masked.yaml:13"]
+    assert [str(line) for line in finding.also] == ["sources/masked.yaml:20", "sources/masked.yaml:13"]
 
 
 def test_a_config_of_one_mask_passes_before_the_first_stage(tmp_path: Path) -> None:
@@ -458,6 +458,20 @@ def test_a_mask_that_is_declared_invariant_passes_before_the_first_stage(tmp_pat
         config["index"]["invariant"] = {"mask.seed": "searched by vectors of unmasked sequences"}
 
     assert planned(tmp_path, declare).status is Status.PASSED
+
+
+def test_two_stages_of_one_mask_are_each_told(tmp_path: Path) -> None:
+    """Who signs for the validation has not signed for the training."""
+
+    def train(config: dict[str, Any]) -> None:
+        redraw(config)
+        drawn = config["stages"]["query_mask"]["with"]
+        config["stages"]["train"] = {"uses": "sequence.train", "in": {"index": "index.index"}, "with": {"mask": drawn}}
+
+    outcome = planned(tmp_path, train)
+    assert [finding.at.pointer for finding in outcome.findings] == [
+        "/config/stages/query_mask/with", "/config/stages/train/with/mask",
+    ]  # fmt: skip
 
 
 def test_an_invariant_without_a_reason_is_none(tmp_path: Path) -> None:
@@ -480,8 +494,8 @@ def test_a_stage_with_two_masks_is_told_of_each(tmp_path: Path) -> None:
     """One that somebody signed for must not hide another that nobody did."""
     run = tmp_path / "run"
     shutil.copytree(BASE, run)
-    document = mask.document(Rule("fixed", GENERATOR, 0.25, 7, window_length=4), [4])
-    other = mask.document(Rule("fixed", GENERATOR, 0.25, 8, window_length=4), [4])
+    document = mask.document(Rule("fixed", GENERATOR, 0.25, 7, "seed + window", 4), [4])
+    other = mask.document(Rule("fixed", GENERATOR, 0.25, 8, "seed + window", 4), [4])
     (run / "stages/other_mask").mkdir()
     (run / "stages/query_mask/mask.json").write_text(json.dumps(document), "utf-8")
     (run / "stages/other_mask/mask.json").write_text(json.dumps(other), "utf-8")

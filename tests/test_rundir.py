@@ -36,8 +36,8 @@ def test_what_a_stage_takes_of_a_kind() -> None:
 def test_the_line_that_set_a_value() -> None:
     run = opened(BASE)
     assert str(run.origin("run", "seed")) == "sources/masked.yaml:5"
-    assert str(run.origin("stages", "search", "with", "top_k")) == "sources/masked.yaml:44"
-    assert str(run.origin("stages", "query_mask", "with", "rate")) == "sources/masked.yaml:18"  # by way of ${…}
+    assert str(run.origin("stages", "search", "with", "top_k")) == "sources/masked.yaml:48"
+    assert str(run.origin("stages", "query_mask", "with", "rate")) == "sources/masked.yaml:19"  # by way of ${…}
 
 
 @pytest.mark.parametrize(
