@@ -15,6 +15,7 @@ import numpy as np
 from sealkit import digest
 from sealkit.finding import UsageError
 from sealkit.mask_rule import GENERATOR, Bits, Rule, declared
+from sealkit.schedule import LIMIT
 
 __all__ = [
     "GENERATOR",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 SCHEMA = "mask/v1"
+_COUNTED = ("window", "epoch", "rows", "length", "hidden")
 REDRAWN = 2**22  # positions that are drawn again to see whether a document says the truth
 
 
@@ -97,6 +99,9 @@ def faults(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
     if rule.kind != "none" and content(document["windows"]) != document["content"]:
         yield ("content",), "the content is not that of its windows: one of the two was changed"
     for i, row in enumerate(document["windows"]):
+        if large := next((key for key in _COUNTED if (row.get(key) or 0) >= LIMIT), None):
+            yield ("windows", i, large), f"`{large}` is 2**63 or more"
+            return
         if row["hidden"] > row["length"] * row.get("rows", 1):
             yield ("windows", i, "hidden"), f"window {row['window']} hides more positions than it has"
             return

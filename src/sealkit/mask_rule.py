@@ -135,7 +135,7 @@ def _text(name: str, value: Any) -> None:
 
 def _bounded(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
     """Hold a finite number, where there is one, against its bounds."""
-    number = type(value) in (int, float) and math.isfinite(value)
+    number = type(value) is int or (type(value) is float and math.isfinite(value))
     if value is not None and not (number and least <= value <= most):
         bounds = "a finite number" if most == math.inf else f"a number from {least} to {most}"
         raise UsageError(f"the {name} of a mask is {value!r}", f"expected {bounds}")
