@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sealkit import digest, fingerprint, tokenizer, weights
+from sealkit import architecture, fingerprint, tokenizer, weights
 from sealkit.finding import UsageError
 from sealkit.space import Encoder, Vectors, as_given, versions
 
 PROBES = ["a", "the red fox jumps over the lazy dog", "stock markets fell today", "7"]
-LIBRARIES = ("torch", "transformers", "sentence_transformers", "tokenizers", "peft", "optimum")
 METRICS = {
     "cosine": "inner_product",
     "dot": "inner_product",
@@ -49,22 +46,24 @@ def of_sentence_transformer(
 
     def encode(texts: Sequence[Any], role: str) -> Any:
         call = model.encode_query if role == "query" else model.encode_document
-        return call(list(texts), prompt=asked[role], normalize_embeddings=normalise, show_progress_bar=False)
+        options = {"normalize_embeddings": normalise, "show_progress_bar": False, "convert_to_tensor": True}
+        return call(list(texts), prompt=asked[role], **options)
 
-    vectors = {role: encode(PROBES, role) for role in asked}
-    norms = np.linalg.norm(np.concatenate(list(vectors.values())).astype(np.float64), axis=1)
+    probes = [encode(PROBES, role) for role in asked]
+    norms = np.concatenate([vectors.double().norm(dim=1).cpu().numpy() for vectors in probes])
     unit = bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
     if metric is None and similarity == "cosine" and not unit:
         raise UsageError(
-            "the model compares by cosine, and its vectors do not have length 1: "
-            "pass normalise=True, or metric='inner_product' if that is what the index computes"
+            "the model compares by cosine, and its vectors do not leave with length 1",
+            "pass normalise=True, or metric='inner_product' if that is what the index computes",
         )
-    dimension = vectors["document"].shape[1]
+    dimension = int(probes[0].shape[1])
 
     def encoded(role: str, texts: Sequence[Any]) -> Vectors:
         if not len(texts):
             return np.empty((0, dimension), dtype=np.float32)
-        return np.asarray(encode(texts, role), dtype=np.float32)
+        found: Vectors = encode(texts, role).float().cpu().numpy()
+        return found
 
     space = {
         **as_given(),
@@ -76,7 +75,7 @@ def of_sentence_transformer(
             "truncated_from": _truncated_from(model),
             "normalise": unit,
             "metric": metric or METRICS[similarity],
-            "dtype": str(vectors["document"].dtype),
+            "dtype": str(probes[0].dtype).removeprefix("torch."),
             "calibration": None,
             "transform": None,
             "backend": model.get_backend(),
@@ -110,12 +109,12 @@ def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) 
     pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
     mode = pooling.get_config_dict().get("pooling_mode", "none") if pooling is not None else "none"
     found: dict[str, Any] = {
-        "modules": fingerprint.of([architecture(modules[0]), *(_settings(m) for m in modules)]),
+        "modules": fingerprint.of([architecture.of(modules[0]), *(_settings(m) for m in modules)]),
         "pooling": mode if isinstance(mode, str) else "+".join(mode),
         "layer": _layer(modules[0]),
         "function": None,
         "libraries": versions("sentence-transformers", "transformers", "torch", "tokenizers"),
-        **remote_code(model),
+        **architecture.remote_code(model),
     }
     if known is None and model.get_backend() == "torch":
         known = weights.of(weights.parts(model))
@@ -126,23 +125,14 @@ def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) 
     return found
 
 
-def architecture(model: Any) -> dict[str, Any]:
-    """What the weights are computed with (activation, epsilons, positions); what only a version or a place wrote is left out."""
-    config = getattr(model, "config", None)
-    found: dict[str, Any] = config.to_diff_dict() if config is not None else {}
-    return {
-        k: v
-        for k, v in found.items()
-        if k not in ("transformers_version", "_name_or_path", "architectures", "use_cache")
-    }
-
-
 def _settings(module: Any) -> list[Any]:
     """The name and settings of a module; of a Router, those of its routes as well."""
     settings = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
     if type(module).__name__ != "Router":
         return [type(module).__name__, settings]
-    routes = {name: [[architecture(m), *_settings(m)] for m in modules] for name, modules in module.sub_modules.items()}
+    routes = {
+        name: [[architecture.of(m), *_settings(m)] for m in modules] for name, modules in module.sub_modules.items()
+    }
     mappings = {str(key): value for key, value in module.route_mappings.items()}
     return ["Router", {**settings, "route_mappings": mappings}, routes]
 
@@ -153,20 +143,6 @@ def _layer(module: Any) -> int | None:
     if isinstance(output, (list, tuple)) and "hidden_states" in output:
         return int(output[-1])
     return None
-
-
-def remote_code(model: Any) -> dict[str, str | None]:
-    """The digest of the code that is no library's and computes, by the names of its files; empty where it has none."""
-    foreign = {type(m).__module__ for m in model.modules() if type(m).__module__.partition(".")[0] not in LIBRARIES}
-    if not foreign:
-        return {"remote_code": None}
-    packages = {name.rpartition(".")[0] for name in foreign if name.startswith("transformers_modules.")}
-    foreign |= {name for name in sys.modules if name.rpartition(".")[0] in packages}
-    found = {name: getattr(sys.modules.get(name), "__file__", None) for name in foreign}
-    if any(path is None for path in found.values()):
-        return {}
-    files = {name.rpartition(".")[2]: Path(path) for name, path in found.items() if path is not None}
-    return {"remote_code": digest.listing({f"{stem}.py": digest.file(path) for stem, path in files.items()})}
 
 
 def _roles(model: Any, prompts: Mapping[str, str]) -> dict[str, Any]:

@@ -74,7 +74,9 @@ def _saved(module: Any) -> Mapping[str, Any] | None:
     """The tensors of a module as they are saved: of tied ones one, and under the names of files."""
     from transformers import PreTrainedModel
 
-    model = getattr(module, "model", module)
+    inner = getattr(module, "model", None)
+    wrapped = not isinstance(module, PreTrainedModel) and isinstance(inner, PreTrainedModel)
+    model = inner if wrapped else module
     if adapted(model) or getattr(model, "hf_quantizer", None) is not None:
         return None
     if not isinstance(model, PreTrainedModel):
