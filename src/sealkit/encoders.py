@@ -115,7 +115,13 @@ def _windows(dimension: int, pad: float | None, normalise: bool, windows: Sequen
         if row.dtype.kind in "iu" and len(row) and max(abs(int(row.min())), abs(int(row.max()))) > EXACT:
             raise UsageError(f"window {i}: a token above {EXACT:,} is no exact float32", "number the tokens from 0")
         found[i, : len(row)] = row
-    return found / np.linalg.norm(found, axis=1, keepdims=True) if normalise else found
+    if not normalise:
+        return found
+    norms = np.linalg.norm(found, axis=1, keepdims=True)
+    if not norms.all():
+        raise UsageError("a window of zeros alone has no direction", "number the tokens from 1, or leave normalise off")
+    unit: Vectors = found / norms
+    return unit
 
 
 def _checked(name: str, dimension: int, normalise: bool, function: Function, inputs: Sequence[Any]) -> Vectors:
