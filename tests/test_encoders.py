@@ -215,7 +215,8 @@ def test_queries_and_documents_are_encoded_as_the_model_itself_does(load: Any, p
     found = encoders.of_sentence_transformer(model)
     assert found.queries(TEXTS) == pytest.approx(model.encode_query(TEXTS), abs=1e-6)
     assert found.documents(TEXTS) == pytest.approx(model.encode_document(TEXTS), abs=1e-6)
-    assert (found.queries([]).shape, found.queries([]).dtype) == ((0, 32), np.float32)
+    empty = found.queries([])
+    assert empty.shape == (0, 32) and empty.dtype == np.float32
     assert np.array_equal(found.queries(TEXTS), found.documents(TEXTS)) == (prompts is None)
 
 
@@ -333,7 +334,7 @@ def test_weights_of_a_real_model_have_the_digest_of_its_files(load: Any) -> None
 
 
 def test_weights_and_trees_that_are_known_are_taken(load: Any, plain: Mapping[str, Any]) -> None:
-    told = {"name": "mini", "weights": DIGEST, "tree": DIGEST.replace("a", "b")}
+    told: dict[str, Any] = {"name": "mini", "weights": DIGEST, "tree": DIGEST.replace("a", "b")}
     space = encoders.of_sentence_transformer(load(), **told).space
     assert {key: space["encoder"][key] for key in told} == told
     assert differing(space, plain) == {"encoder.name", "encoder.weights", "encoder.tree"}
