@@ -29,7 +29,7 @@ CHECK = Check(
     why="The same seed, the same training and the same index gave other numbers on another device or number of threads "
     "(sentence-transformers#3248, faiss#2854, #1073).",
     fix="run where the device is, or ask for `auto` or for the one that there is",
-    reads={"run_metadata": 1, "summary": 1, "model_manifest?": 1, "index_manifest?": 1},
+    reads={"run_metadata": 1, "summary": 1, "model_manifest?": 1, "index_manifest?": 2},
     find=find,
     severity=Severity.WARNING,
 )

@@ -67,7 +67,7 @@ CHECK = Check(
         "metric_history?": 1,
         "rankings?": 1,
         "qrels?": 1,
-        "search_manifest?": 1,
+        "search_manifest?": 2,
         "model_manifest?": 1,
     },
     find=find,

@@ -9,26 +9,21 @@ def find(run: View) -> Iterator[Finding]:
     corpora = {run.digest(corpus.path): corpus for corpus in run.all("corpus")}
     for manifest in run.all("index_manifest"):
         said = manifest.document["fingerprint"]
-        count = said["count"]
-        vectors, listing = manifest.beside(manifest.document["file"]), manifest.beside(manifest.document["ids"]["file"])
-        header = run.faiss_header(vectors)
-        if header.count != count:
-            yield Finding(
-                f"{vectors} holds {header.count} vectors, the manifest says {count}",
-                manifest.at("fingerprint", "count"),
-            )
-        if header.dimension != said["dimension"]:
-            message = f"{vectors} has {header.dimension} dimensions, the manifest says {said['dimension']}"
-            yield Finding(message, manifest.at("fingerprint", "dimension"))
-        if header.metric != said["metric"]:
-            yield Finding(
-                f"{vectors} compares by {header.metric}, the manifest says {said['metric']}",
-                manifest.at("fingerprint", "metric"),
-            )
-        kind = manifest.document.get("structure", {"kind": header.structure})["kind"]
-        if header.structure != kind:
-            message = f"{vectors} is an index of the kind {header.structure}, the manifest says {kind}"
-            yield Finding(message, manifest.at("structure", "kind"))
+        vectors = manifest.beside(manifest.document["file"])
+        facts = run.vector_facts(vectors)
+        for group, name, seen, words in (
+            ("structure", "count", facts.count, "holds {} vectors"),
+            ("vectors", "dimension", facts.dimension, "has {} dimensions"),
+            ("vectors", "metric", facts.metric, "compares by {}"),
+            ("structure", "kind", facts.kind, "is an index of the kind {}"),
+        ):
+            stated = said.get(group, {}).get(name)
+            if None not in (stated, seen) and stated != seen:
+                message = f"{vectors} {words.format(seen)}, the manifest says {stated}"
+                yield Finding(message, manifest.at("fingerprint", group, name))
+        if manifest.document["ids"] is None:
+            continue
+        listing = manifest.beside(manifest.document["ids"]["file"])
         for part, name, digest in (
             (("digest",), vectors, manifest.document["digest"]),
             (("ids", "digest"), listing, manifest.document["ids"]["digest"]),
@@ -55,13 +50,13 @@ def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterat
     documents = [row["doc_id"] for _, row in corpus.rows()]
     names = [text for _, text in run.lines(listing)]
     for what, found in ((listing, len(names)), (corpus.path, len(documents))):
-        if found != said["count"]:
+        if found != said["structure"]["count"]:
             yield Finding(
-                f"{what} holds {found} documents, the index {said['count']}",
-                manifest.at("fingerprint", "count"),
+                f"{what} holds {found} documents, the index {said['structure']['count']}",
+                manifest.at("fingerprint", "structure", "count"),
                 also=(Location(what),),
             )
-    if said["corpus"]["count"] not in (len(documents), said["count"]):
+    if said["corpus"]["count"] not in (len(documents), said["structure"]["count"]):
         message = f"{corpus.path} holds {len(documents)} documents, the manifest says {said['corpus']['count']}"
         yield Finding(message, manifest.at("fingerprint", "corpus", "count"), also=(corpus.at(),))
     for number, (name, document) in enumerate(zip(names, documents, strict=False), 1):
@@ -76,6 +71,6 @@ CHECK = Check(
     title="The index holds every document once",
     why="Ids shifted after a delete on a flat index, docstores went out of step (haystack#6228, #3961, langchain#9019).",
     fix="build the index again from the corpus",
-    reads={"index_manifest": 1, "corpus": 1},
+    reads={"index_manifest": 2, "corpus": 1},
     find=find,
 )

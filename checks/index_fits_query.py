@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, View, differences, explain, identity
+from sealkit import Blocked, Check, Finding, Severity, State, View, compare, explain, identity
+
+SETTINGS = ("max_seq_length", "truncate_dim", "normalise", "query_prompt", "document_prompt")
 
 
 def find(run: View) -> Iterator[Finding]:
-    for manifest in run.all("index_manifest"):
-        if identity(manifest.document["fingerprint"]) != manifest.document["identity"]:
+    yield from wired_apart(run)
+    manifests = run.all("index_manifest")
+    for manifest in manifests:
+        if identity(manifest.stated) != manifest.document["identity"]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
-    indexes = {manifest.document["identity"]: manifest for manifest in run.all("index_manifest")}
+    indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, []
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
             continue
@@ -30,7 +34,7 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("digest"),),
                 fix="search the index again as it is now",
             )
-        indexed = index.document["fingerprint"]["corpus"]["digest"]
+        indexed = index.document["fingerprint"].get("corpus", {}).get("digest")
         if search.document.get("bm25", {}).get("corpus", indexed) != indexed:
             yield Finding(
                 "BM25 searched another corpus than the one that was indexed",
@@ -38,12 +42,33 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("fingerprint", "corpus", "digest"),),
                 fix="wire the corpus that was indexed",
             )
-        for difference in differences(index.document["fingerprint"], search.document["fingerprint"]):
-            yield Finding(
-                explain(difference),
-                search.at("fingerprint", *difference.field.path),
-                also=(index.at("fingerprint", *difference.field.path),),
-            )
+        adopted = index.document["witness"] == "adopted"
+        for one in compare(index.stated, search.stated):
+            if one.misfit and one.state is State.UNKNOWN and adopted:
+                unknown.append(one.field.name)
+            elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
+                path = ("fingerprint", *one.field.path)
+                soft = None if one.misfit else Severity.WARNING
+                yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
+    if unknown:
+        reason = f"adopted, not witnessed: of the index are unknown {', '.join(unknown)}"
+        raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
+
+
+def wired_apart(run: View) -> Iterator[Finding]:
+    """Settings of the encoder that the config gives to the index and to its search, each otherwise."""
+    stages, config = dict(run.wired()), run.one("resolved_config")
+    for name, stage in run.wired("index", "model"):
+        builder = stage["in"]["index"].partition(".")[0]
+        built, searched = stages.get(builder, {}).get("with", {}), stage.get("with", {})
+        for key in SETTINGS:
+            if key in built and key in searched and built[key] != searched[key]:
+                yield Finding(
+                    f"{key}: the stage {builder} builds the index with {built[key]!r}, {name} searches it with {searched[key]!r}",
+                    config.at("config", "stages", name, "with", key),
+                    also=(config.at("config", "stages", builder, "with", key),),
+                    fix="give both stages the same value",
+                )
 
 
 CHECK = Check(
@@ -52,6 +77,6 @@ CHECK = Check(
     why="A swap of encoders of the same dimension mixes two vector spaces without a sound (open-ontologies#74, "
     "BetterDB#411, haystack#2429: 'do I need to re-embed?').",
     fix="build the index again with the model and settings of the query side",
-    reads={"index_manifest": 1, "search_manifest": 1},
+    reads={"resolved_config": 1, "index_manifest~": 2, "search_manifest~": 2},
     find=find,
 )

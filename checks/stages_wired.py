@@ -55,7 +55,7 @@ def manifest_of(manifest: Artifact, inputs: dict[str, str]) -> Iterator[Finding]
     ):
         said = manifest.document
         for part in place:
-            said = said.get(part, {})
+            said = (said or {}).get(part, {})
         if key in inputs and said and said != inputs[key]:
             yield Finding(f"names other {key} than its stage was given, {inputs[key]}", manifest.at(*place))
 
@@ -70,8 +70,8 @@ CHECK = Check(
         "resolved_config": 1,
         "run_metadata": 1,
         "model_manifest?": 1,
-        "index_manifest?": 1,
-        "search_manifest?": 1,
+        "index_manifest?": 2,
+        "search_manifest?": 2,
     },
     find=find,
 )

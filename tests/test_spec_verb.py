@@ -16,7 +16,7 @@ from sealkit.pack import BUILT_IN, Pack
 from sealkit.render import spec
 
 RANKINGS = """\
-rankings/v1: Ranked results (rows, not released)
+rankings/v1: Ranked results (rows, released)
 One result a row, a query's rows together, ranks from 1. trec_eval's tie rule is applied already: score falling, then doc_id falling.
 Rows with the same query_id stand together.
 doc_id occurs once for each query_id.
@@ -84,8 +84,8 @@ def test_every_field_of_every_contract_is_told() -> None:
 def test_all_contracts_are_told_in_a_line_each() -> None:
     lines = toolkit("list").output.splitlines()
     assert [line.split()[0] for line in lines] == list(BUILT_IN.contracts)
-    assert "metrics/v1            document  not released  The metrics of a run" in lines
-    assert "rankings/v1           rows      not released  Ranked results" in lines
+    assert "metrics/v1            document  released  The metrics of a run" in lines
+    assert "rankings/v1           rows      released  Ranked results" in lines
 
 
 def test_a_released_contract_is_told_from_one_that_may_still_grow(

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
     from sealkit.expectation import identity as expectations_identity
+    from sealkit.describe import describe_index
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
-    from sealkit.index import differences, explain, identity, open_index
+    from sealkit.fingerprint import State
+    from sealkit.index import open_index
+    from sealkit.manifest import compare, explain, identity
     from sealkit.mask import declared as declared_mask
     from sealkit.mask import faults as mask_faults
     from sealkit.pack import legacy_pairs
@@ -38,14 +41,16 @@ _HOME = {
     "Refused": "finding",
     "Severity": "finding",
     "Stage": "stage",
+    "State": "fingerprint",
     "UsageError": "finding",
     "View": "check",
     "callback": "trainers",
+    "compare": "manifest",
     "declared_mask": "mask",
-    "differences": "index",
+    "describe_index": "describe",
     "expectations_identity": "expectation",
-    "explain": "index",
-    "identity": "index",
+    "explain": "manifest",
+    "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "mask_faults": "mask",
@@ -62,9 +67,8 @@ _NAMED = {
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "UsageError", "View", "callback", "declared_mask", "differences",
-    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index",
-    "record",
+    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "declared_mask", "describe_index",
+    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index", "record",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,13 @@ from sealkit.read import jsonl
 @dataclass(frozen=True)
 class Artifact:
     """One artifact: `path` is its name below the run directory, `place` where it stands. It is read when it is asked for,
-    once."""
+    once. `contract` is the one that the file itself names; `upgrades` lead from it to the version that its reader understands."""
 
     path: str
     contract: Contract
     place: Path
     virtual: Any = None  # a document that is not on disk (yet)
+    upgrades: tuple[Callable[[Any], Any], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -45,9 +46,17 @@ class Artifact:
         return self._problems[1]
 
     @cached_property
-    def document(self) -> Any:
-        """The JSON document. Raises ReadError."""
+    def stated(self) -> Any:
+        """The JSON document as it stands there. Raises ReadError."""
         return self.virtual if self.virtual is not None else self.contract.read(self.place, self.path)
+
+    @cached_property
+    def document(self) -> Any:
+        """The JSON document, at the version that its reader understands. Raises ReadError."""
+        document = self.stated
+        for upgrade in self.upgrades:
+            document = upgrade(document)
+        return document
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(line, row) of a JSONL artifact, streamed. Raises ReadError."""

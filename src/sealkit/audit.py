@@ -71,7 +71,7 @@ def judge(run: Run, check: Check, sealed: bool = False) -> Outcome:
     stopped: Status | None = None
     fix: str | None = check.fix
     try:
-        findings = iter(check.find(View(run, check.kinds)))
+        findings = iter(check.find(View(run, check.versions)))
         for finding in itertools.islice(findings, SHOWN):
             found.append(concrete(run, finding, check.severity))
         if more := [finding.severity or check.severity for finding in findings]:
@@ -113,14 +113,16 @@ def _hindrance(run: Run, check: Check, sealed: bool) -> tuple[Status | None, str
     """Why a check cannot run: something it reads is broken, of another version, or promised and absent."""
     absent = {contract.split("/")[0]: path for path, (contract, _) in _absent(run, sealed)}
     for kind in sorted(check.kinds):
-        version = check.reads.get(kind, check.reads.get(f"{kind}?"))
+        version = check.versions[kind]
         artifacts = run.all(kind)
         for artifact in artifacts:
             if artifact.problems:
                 return Status.BLOCKED, f"{artifact.path} does not keep {artifact.contract.id}", "put that right first"
-            if artifact.contract.version != version:
+            if run.upgrades(artifact, version) is None:
                 reason = f"{artifact.path} is {artifact.contract.id}; the check reads {kind}/v{version}"
                 return Status.BLOCKED, reason, "update sealkit, or the pack that the check is of"
+        if kind in absent and run.ongoing and kind in check.growing:
+            continue
         if kind in absent:
             return Status.BLOCKED, f"{absent[kind]} is promised, and absent", "run the pipeline to its end"
         if not artifacts and kind in check.required:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sealkit.artifact import Artifact
 from sealkit.finding import Finding, Severity
 from sealkit.metric_keys import MetricKeys
-from sealkit.read.faiss import FaissHeader
 from sealkit.read.pickle import Pickle
 from sealkit.rundir import Run
+from sealkit.vector_file import Facts
 
 
 @dataclass(frozen=True)
 class View:
-    """A run as a check sees it: only artifacts of the kinds that the check says it reads, all of them valid."""
+    """A run as a check sees it: only artifacts of the kinds that the check says it reads, all of them valid, at the versions
+    that it understands (kind → version)."""
 
     run: Run
-    kinds: frozenset[str]
+    versions: Mapping[str, int]
 
     def all(self, kind: str) -> list[Artifact]:
         self._allow(kind)
-        return self.run.all(kind)
+        return [self._read(artifact) for artifact in self.run.all(kind)]
 
     def one(self, kind: str) -> Artifact:
         """The artifact of a kind that the check requires."""
@@ -31,15 +32,16 @@ class View:
         artifact = self.run.one(kind)
         if artifact is None:
             raise LookupError(f"the run holds no {kind}")
-        return artifact
+        return self._read(artifact)
 
     def produced(self, reference: str) -> Artifact | None:
         """The artifact behind `stage.output`; needs `resolved_config` among the kinds read."""
         self._allow("resolved_config")
         artifact = self.run.produced(reference)
-        if artifact is not None:
-            self._allow(artifact.kind)
-        return artifact
+        if artifact is None:
+            return None
+        self._allow(artifact.kind)
+        return self._read(artifact)
 
     def wired(self, *inputs: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """(name, stage) of the config's stages that take all of these inputs."""
@@ -49,7 +51,7 @@ class View:
     @property
     def reference(self) -> View | None:
         """The run that this one is compared with, where one is at hand."""
-        return View(self.run.reference, self.kinds) if self.run.reference else None
+        return View(self.run.reference, self.versions) if self.run.reference else None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -62,8 +64,9 @@ class View:
     def yaml(self, name: str) -> Any:
         return self.run.yaml(name)
 
-    def faiss_header(self, name: str) -> FaissHeader:
-        return self.run.faiss_header(name)
+    def vector_facts(self, name: str) -> Facts:
+        """What a file of vectors (.faiss, .npy) says of itself. Raises ReadError."""
+        return self.run.vector_facts(name)
 
     def pickles(self, name: str) -> list[Pickle]:
         return self.run.pickles(name)
@@ -79,13 +82,19 @@ class View:
         return self.run.secrets(name)
 
     def _allow(self, kind: str) -> None:
-        if kind not in self.kinds:
+        if kind not in self.versions:
             raise LookupError(f"the check does not say that it reads {kind}")
+
+    def _read(self, artifact: Artifact) -> Artifact:
+        upgrades = self.run.upgrades(artifact, self.versions[artifact.kind])
+        return replace(artifact, upgrades=upgrades) if upgrades else artifact
 
 
 @dataclass(frozen=True)
 class Check:
-    """`reads` maps kinds to the major version that the check understands; `kind?` is optional.
+    """`reads` maps kinds to the major version that the check understands; older ones are upgraded. `kind?` is optional.
+    `kind~` is required too, but while a run goes on the check is run without waiting for it, and again when there is more of it:
+    what the config alone tells stops a run before its first stage.
 
     `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
     it: a seal by that version or a later one must name it. `id` and `summary` are set by the pack, from the file's name and
@@ -104,8 +113,17 @@ class Check:
 
     @property
     def required(self) -> list[str]:
-        return [kind for kind in self.reads if not kind.endswith("?")]
+        return [kind.rstrip("~") for kind in self.reads if not kind.endswith("?")]
+
+    @property
+    def growing(self) -> frozenset[str]:
+        """The kinds that the check does not wait for."""
+        return frozenset(kind.rstrip("~") for kind in self.reads if kind.endswith("~"))
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {kind.rstrip("?~"): version for kind, version in self.reads.items()}
 
     @property
     def kinds(self) -> frozenset[str]:
-        return frozenset(kind.rstrip("?") for kind in self.reads)
+        return frozenset(self.versions)

@@ -32,11 +32,15 @@ class Violation:
 
 @dataclass(frozen=True)
 class Contract:
-    """A kind at a version. `media` is `json` (one document) or `jsonl` (the schema holds for each row)."""
+    """A kind at a version. `media` is `json` (one document) or `jsonl` (the schema holds for each row).
+
+    `upgrade` makes of a document of this version one of the next; None where this version is the newest.
+    """
 
     kind: str
     version: int
     schema: Mapping[str, Any]
+    upgrade: Callable[[Any], Any] | None = None
 
     @property
     def id(self) -> str:

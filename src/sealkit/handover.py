@@ -9,16 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sealkit import measures, rundir, script
+from sealkit import measures, rundir, script, vector_file, write
 from sealkit.contract import did_you_mean
+from sealkit.describe import declared, described
+from sealkit.encoders import Encoder
 from sealkit.finding import UsageError
-from sealkit.index import identity
 from sealkit.plan import MODEL
-from sealkit.read import faiss
 from sealkit.recording import Handover, Known, Recording
 from sealkit.stage import Context, Input, Out
 
 Place = str | os.PathLike[str]
+INDEX = "index_manifest/v2"
 OWN = {"model_manifest": "run.model", "index_manifest": "run.index", "metric_history": "run.history"}
 
 
@@ -99,32 +100,44 @@ def index(
     path: Place,
     ids: Place | Sequence[str],
     encoder: str,
-    space: Mapping[str, Any],
+    space: Mapping[str, Any] | Encoder,
     subset: str,
+    inputs: Sequence[Any] | None,
 ) -> Handover:
-    """A FAISS index, copied, with the fingerprint of its space. Raises UsageError and ReadError."""
+    """An index, copied, with the fingerprint of its space. Raises UsageError and ReadError."""
     corpus = f"{stem(subset)}_corpus"
     if not recording.holds(corpus):
         raise UsageError("index: its corpus is not in the run", f'run.artifact("corpus", rows, subset="{subset}")')
-    header, model = faiss.read_header(Path(path)), recording.engine.models[encoder]
+    facts, model = vector_file.facts(Path(path), follow=True), recording.engine.models[encoder]
     names = Path(ids).read_text("utf-8").splitlines() if isinstance(ids, str | os.PathLike) else list(ids)
+    known = {"name": encoder, "weights": model.weights.digest, "tree": model.tree}
+    if isinstance(space, Encoder):
+        loaded = space.space["encoder"].get("weights")
+        if loaded not in (None, known["weights"]):
+            message = f"index: the encoder in memory has the weights {loaded}; {encoder} has {known['weights']}"
+            raise UsageError(message, "save the encoder, and name the folder that it was saved to")
+    file = "index.npy" if facts.kind == "array" else "index.faiss"
 
     def build(taken: Mapping[str, Input], out: Out, context: Context) -> None:
-        fingerprint = {
-            "corpus": {"digest": taken["corpus"].digest, "count": sum(1 for _ in taken["corpus"].rows())},
-            "encoder": {"name": encoder, "weights": model.weights.digest, "tree": model.tree},
-            **script.plain(space),
-            "metric": header.metric,
-            "dimension": header.dimension,
-            "count": header.count,
+        rows = list(taken["corpus"].rows())
+        about = {
+            "corpus": {"digest": taken["corpus"].digest, "count": len(rows), "name": subset},
+            "encoder": known,
+            "time": {"built_at": write.now(), "run_id": context.run_id},
         }
-        shutil.copyfile(path, out["index"] / "index.faiss")
+        target = out["index"] / file
+        shutil.copyfile(path, target)
         (out["index"] / "ids.txt").write_text("".join(f"{one}\n" for one in names), "utf-8", newline="\n")
-        manifest = {"file": "index.faiss", "ids": "ids.txt", "run_id": context.run_id, "fingerprint": fingerprint}
-        out.manifest(out["index"], "index_manifest", {**manifest, "identity": identity(fingerprint)})
+        if isinstance(space, Encoder):
+            texts = inputs if inputs is not None else [" ".join(filter(None, (r.get("title"), r["text"]))) for r in rows]
+            vectors = vector_file.load(target, facts.metric or space.space["vectors"]["metric"])
+            found = described(vectors, facts, space, texts, names, about, str(path))
+        else:
+            found = declared(script.plain(space), facts, names, about)
+        manifest = {"schema": INDEX, "witness": "built", "file": file, "ids": "ids.txt", "run_id": context.run_id}
+        out.manifest(out["index"], "index_manifest", {**manifest, "fingerprint": found})
 
-    inputs = {"corpus": f"{corpus}.corpus", "model": encoder}
-    return Handover("index", "Index", build, inputs, {"index": "index_manifest/v1"})
+    return Handover("index", "Index", build, {"corpus": f"{corpus}.corpus", "model": encoder}, {"index": INDEX})
 
 
 def history(waiting: Path) -> Handover:

@@ -2,91 +2,242 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sealkit import digest, fingerprint
-from sealkit.finding import Finding, Location, Refused, Severity, pointer
-from sealkit.fingerprint import Difference
-from sealkit.pack import BUILT_IN
-from sealkit.read import faiss, text
+import numpy as np
+from numpy.typing import NDArray
 
-MANIFEST = "index_manifest.json"
+from sealkit import digest, manifest, probe, vector_file
+from sealkit.encoders import Encoder
+from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
+from sealkit.fingerprint import ABSENT, State
+from sealkit.probe import Encode, Replay
+from sealkit.read.source import decode, read_bytes
+
+IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
+_LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
+_UNIT = 2e-3  # how far the squared length of a query may be from 1 where queries are said to be normalised
+REBUILD = "build the index again with the model and settings of the query side"
+RESTORE = "put the files of the index back as they were, or build and describe it again"
+
+
+class NotWitnessed(UserWarning):
+    """An index was opened of which not everything is known."""
+
+
+class OtherBuild(UserWarning):
+    """An index was built by other versions, or on another device, than those of the query side."""
+
+
+class Hits(NamedTuple):
+    """What a search found, each of shape (queries, k): scores, the ids of the rows, and the rows."""
+
+    scores: NDArray[np.float32]
+    ids: NDArray[Any]
+    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class OpenIndex:
-    """A FAISS index that fits its query side. `ids[i]` is the doc_id of row i; `vectors` is the faiss object."""
+    """An index that fits its query side.
+
+    `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
+    at the newest version, `space` the query side with what the file sets for the search, `replay` how the probe came out (None
+    where there is none), `unknown` the binding fields that nobody witnessed.
+    """
 
     vectors: Any
-    ids: list[str]
+    ids: NDArray[Any] | None
     manifest: Mapping[str, Any]
+    space: Mapping[str, Any]
+    settings: Mapping[str, tuple[int, Callable[[], int]]]
+    replay: Replay | None = None
+    unknown: tuple[str, ...] = ()
+
+    def search(self, queries: Any, k: int, *, partial: bool = False) -> Hits:
+        """The nearest k of each query, from vectors of shape (queries, dimension).
+
+        An approximate index may find fewer than k: that is refused, or with `partial` told by the row -1 and the id None.
+        Raises Refused, also where the index is set otherwise than when it was opened, and UsageError for what is no query.
+        """
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        self._hold(queries, k)
+        scores, rows = self.vectors.search(queries, k)
+        unfilled = rows < 0
+        if not unfilled.any():
+            return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
+        if not partial:
+            message = f"{int(unfilled.any(axis=1).sum())} of {len(rows)} queries find fewer than {k} rows: the index is not exact"
+            fix = "search more of it (nprobe, efSearch), ask for fewer, or take what there is with partial=True"
+            raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
+        ids = np.full(rows.shape, None, dtype=object)
+        ids[~unfilled] = rows[~unfilled] if self.ids is None else self.ids[rows[~unfilled]]
+        return Hits(scores, ids, rows)
+
+    def _hold(self, queries: NDArray[np.float32], k: int) -> None:
+        dimension, count = self.vectors.d, self.vectors.ntotal
+        if queries.ndim != 2 or queries.shape[1] != dimension:
+            message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
+            raise UsageError(message, "give one vector a row, from the encoder of the index")
+        if not 1 <= k <= count:
+            raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
+        squares = np.einsum("ij,ij->i", queries, queries)
+        if not np.isfinite(squares).all():
+            raise UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
+        if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
+            length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
+            message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
+            raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")])
+        for name, (opened, now) in self.settings.items():
+            if now() != opened:
+                message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
+                fix = "set it back, or build and describe the index with the new value"
+                raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
 
 
-def schema() -> Mapping[str, Any]:
-    """The schema of the fingerprint in `index_manifest/v1`: its fields and what binds."""
-    found: Mapping[str, Any] = BUILT_IN.contracts["index_manifest/v1"].schema["properties"]["fingerprint"]
-    return found
+def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode: Encode | None = None) -> OpenIndex:
+    """Open an index (its folder, or its file) for a query side: an Encoder, or its space.
 
-
-def differences(index_side: Mapping[str, Any], query_side: Mapping[str, Any]) -> list[Difference]:
-    """The binding fields in which the two sides of a search differ; empty where they fit."""
-    return fingerprint.compare(index_side, query_side, schema())
-
-
-def identity(index_side: Mapping[str, Any]) -> str:
-    """The digest of the binding fields of an index's fingerprint."""
-    return fingerprint.identity(index_side, schema())
-
-
-def explain(difference: Difference) -> str:
-    """A difference in one line."""
-    index, query = ("unknown" if side is None else side for side in (difference.index, difference.query))
-    return f"{difference.field.name}: the index was built with {index!r}, the query side has {query!r}"
-
-
-def open_index(folder: Path, query_side: Mapping[str, Any]) -> OpenIndex:
-    """Open the index in a folder for a query side (its fingerprint).
-
-    Raises Refused with each field that differs, or where index file, ids and manifest do not belong together; ReadError
-    where one of them cannot be read.
+    The probe is replayed with `encode` (inputs → vectors; an Encoder brings its own); without it the index half alone, and
+    `replay.encoded` says so. Of an index that was adopted, or is older than the fingerprint, a NotWitnessed warning tells the
+    unknown fields. Raises Refused with each field that differs or is unknown, or where files and manifest do not belong
+    together; ReadError where one of them cannot be read.
     """
-    contract = BUILT_IN.contracts["index_manifest/v1"]
-    where = str(folder / MANIFEST)
-    problems, _ = contract.problems(folder / MANIFEST, where)
-    if problems:
-        raise Refused(problems)
-    manifest = contract.read(folder / MANIFEST, where)
-    way_out = "build the index again with the model and settings of the query side"
+    if isinstance(query_side, Encoder):
+        query_side, encode = query_side.space, encode or query_side.queries
+    path = Path(path)
+    stated = manifest.read(path)
+    told, at = manifest.upgraded(stated), manifest.place(path)
+    space = _completed(query_side, told)
+    unknown = _fit(stated, space, at)
+    file, metric = at.parent / Path(told["file"]).name, told["fingerprint"]["vectors"]["metric"]
+    before = _stamp(file)
+    ids = _held(stated, told, at, file)
+    vectors = vector_file.load(file, metric)
+    if _stamp(file) != before:
+        raise Refused([Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")])
+    settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
+    replayed = _replay(told, vectors, ids, encode, at)
+    return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
+
+
+def _completed(query_side: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
+    search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
+    return {**query_side, "search": {**search, **query_side.get("search", {})}}
+
+
+def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
+    """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
+    compared, version = manifest.compare(stated, space), manifest.side(stated).version
+    excused = [
+        one
+        for one in compared
+        if one.misfit and one.index is ABSENT and (stated.get("witness") == "adopted" or one.field.since > version)
+    ]
     found = [
-        Finding(explain(d), Location(where, pointer=pointer("fingerprint", *d.field.path)), Severity.ERROR, fix=way_out)
-        for d in differences(manifest["fingerprint"], query_side)
+        Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
+        for one in compared
+        if one.misfit and one not in excused
     ]
     if found:
         raise Refused(found)
-    vectors, listing = folder / Path(manifest["file"]).name, folder / Path(manifest["ids"]["file"]).name
-    header = faiss.read_header(vectors)
-    ids = [line for _, line in text.lines(listing)]
-    promised, structure = manifest["fingerprint"], manifest.get("structure", {"kind": header.structure})
-    facts = [
-        ("identity", identity(promised), manifest["identity"], "identity"),
-        ("file digest", digest.file(vectors), manifest["digest"], "digest"),
-        ("ids digest", digest.file(listing), manifest["ids"]["digest"], "ids/digest"),
-        ("vectors in the file", header.count, promised["count"], "fingerprint/count"),
-        ("ids", len(ids), promised["count"], "fingerprint/count"),
-        ("dimension", header.dimension, promised["dimension"], "fingerprint/dimension"),
-        ("metric", header.metric, promised["metric"], "fingerprint/metric"),
-        ("structure", header.structure, structure["kind"], "structure/kind"),
+    if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
+        warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
+    unknown = tuple(one.field.name for one in excused)
+    if unknown:
+        how = "adopted, not witnessed" if stated.get("witness") == "adopted" else f"written under {stated['schema']}"
+        message = f"{at}: {how}: of the index are unknown {', '.join(unknown)}"
+        warnings.warn(message, NotWitnessed, stacklevel=3)
+    return unknown
+
+
+def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
+    """The list of ids, once every file is what the manifest says. Raises Refused and ReadError."""
+    said, facts = told["fingerprint"], vector_file.facts(file, str(file))
+    ids, listed = (None, None) if told["ids"] is None else _ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
+    sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
+    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
+    if facts.metric is not None:
+        seen["vectors"]["metric"] = facts.metric
+    found = [("identity", manifest.identity(stated), stated["identity"], ("identity",))]
+    found += [("file digest", sums[file.name], told["digest"], ("digest",))]
+    found += [
+        (f"{group}.{name}", value, said[group][name], ("fingerprint", group, name))
+        for group, values in seen.items()
+        for name, value in values.items()
+        if name in said.get(group, {})
     ]
+    if ids is not None and listed is not None:
+        found += [("ids digest", listed, told["ids"]["digest"], ("ids", "digest"))]
+        found += [("ids", len(ids), facts.count, ("ids",))]
+    if names:
+        whole = digest.listing({name: sums[name] for name in names})
+        found += [("digest of all files", whole, told["files"]["digest"], ("files", "digest"))]
     wrong = [
-        Finding(f"{what}: the manifest says {said}, found {seen}", Location(where, pointer=f"/{place}"), Severity.ERROR)
-        for what, seen, said, place in facts
-        if seen != said
+        Finding(f"{what}: the manifest says {expected}, found {value}", _at(at, *where), Severity.ERROR, fix=RESTORE)
+        for what, value, expected, where in found
+        if value != expected
+    ]
+    wrong += [
+        Finding(f"{entry['name']} is not the file that was described", Location(str(at.parent / entry["name"])), Severity.ERROR, fix=RESTORE)
+        for entry in told.get("files", {"listing": []})["listing"]
+        if sums[entry["name"]] != entry["digest"] and entry["name"] != file.name
     ]
     if wrong:
         raise Refused(wrong)
-    import faiss as library
+    return ids
 
-    return OpenIndex(library.read_index(str(vectors)), ids, manifest)
+
+def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
+    """The ids of the rows, and the digest of their list. CRLF reads like LF. Raises ReadError."""
+    data = read_bytes(listing, str(listing), limit=IDS_LIMIT + ID_LIMIT * count, follow=False)
+    lines = decode(data, str(listing)).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    ids = np.empty(len(lines), dtype=object)
+    ids[:] = [line.removesuffix("\r") for line in lines] if b"\r" in data else lines
+    return ids, digest.of_bytes(data)
+
+
+def _replay(
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, encode: Encode | None, at: Path
+) -> Replay | None:
+    """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
+    group = told["fingerprint"].get("probe")
+    if not group:
+        return None
+    replayed = probe.replay(group, searched(vectors, ids), told["fingerprint"]["vectors"]["metric"], encode)
+    if replayed.wrong:
+        fix = "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
+        raise Refused([Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong])
+    return replayed
+
+
+def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
+    """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
+
+    def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
+        scores, rows = vectors.search(queries, max(1, min(k, vectors.ntotal)))
+        names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
+        return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
+
+    return search
+
+
+def _at(place: Path, *parts: str) -> Location:
+    return Location(str(place), pointer=pointer(*parts))
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written to or exchanged; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

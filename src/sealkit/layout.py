@@ -47,7 +47,7 @@ class Layout:
         """
         for rule in self.rules:
             parts = rule.path.split("/")
-            if rule.contract == contract and parts[0] == "stages":
+            if rule.kind == contract.split("/")[0] and parts[0] == "stages":
                 if len(parts) > 3:
                     return f"stages/{stage}/{output}", True
                 name = output + "." + parts[2].rpartition(".")[2]

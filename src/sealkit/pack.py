@@ -6,10 +6,11 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Pack:
                 for item in folder.iterdir():
                     if match := re.fullmatch(r"v(\d+)\.schema\.json", item.name):
                         schema = json.parse(item.read_text("utf-8"), f"{pack.spec}/{folder.name}/{item.name}")
-                        contract = Contract(folder.name, int(match[1]), schema)
+                        contract = Contract(folder.name, int(match[1]), schema, _upgrade(pack.spec, folder, int(match[1])))
                         self._add(found, contract.id, contract, f"{pack.spec}: the contract {contract.id}")
         return dict(sorted(found.items()))
 
@@ -192,6 +193,18 @@ class Pack:
             for path in (*self.metric_keys_files, *self.legacy_keys_files)
         ]
         return [*(pack.record() for pack in self.packs), *tables]
+
+
+def _upgrade(spec: str, folder: Traversable, version: int) -> Callable[[Any], Any] | None:
+    """What leads from a version of a contract to the next: `v1_to_v2` of its `upgrade.py`, imported when it is needed."""
+    if not (folder / f"v{version + 1}.schema.json").is_file():
+        return None
+
+    def upgrade(document: Any) -> Any:
+        module = importlib.import_module(f"{spec}.{folder.name}.upgrade")
+        return getattr(module, f"v{version}_to_v{version + 1}")(document)
+
+    return upgrade
 
 
 def find(name: str) -> Pack:

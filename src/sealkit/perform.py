@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, folders, key, rundir, write
+from sealkit import digest, folders, key, manifest, rundir, write
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
 from sealkit.finding import Finding, Location, ReadError, parts
@@ -20,7 +20,6 @@ from sealkit.reuse import from_cache, keep
 from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
 
-INDEX_MANIFEST = "index_manifest.json"
 
 
 def perform(engine: Engine, step: Step) -> None:
@@ -118,21 +117,28 @@ def _input(engine: Engine, contract: str, reference: str) -> Input:
 def _fill_manifests(root: Path, partial: Path) -> None:
     """Put the digests into the manifests that a stage wrote: digests are the engine's to take."""
     for path in sorted(partial.rglob(MODEL_MANIFEST)):
-        manifest = json.loads(path.read_text("utf-8"))
-        folder, without = model_folder(root, path, manifest)
+        document = json.loads(path.read_text("utf-8"))
+        folder, without = model_folder(root, path, document)
         weights = digest.weights(folder)
-        manifest |= {
+        document |= {
             "tree": digest.tree(folder, without=without),
             "weights": weights.digest,
             "tensors": weights.tensors,
             "excluded": list(weights.excluded),
         }
-        path.write_text(write.dumps(manifest), "utf-8", newline="\n")
-    for path in sorted(partial.rglob(INDEX_MANIFEST)):
-        manifest = json.loads(path.read_text("utf-8"))
-        manifest["digest"] = digest.file(path.parent / manifest["file"])
-        manifest["ids"] = {"file": manifest["ids"], "digest": digest.file(path.parent / manifest["ids"])}
-        path.write_text(write.dumps(manifest), "utf-8", newline="\n")
+        path.write_text(write.dumps(document), "utf-8", newline="\n")
+    for path in sorted(partial.rglob(manifest.NAME)):
+        path.write_text(write.dumps(_index_manifest(path)), "utf-8", newline="\n")
+
+
+def _index_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of an index that a stage wrote, with the digests of its files."""
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if document["schema"] != f"{manifest.KIND}/v{manifest.NEWEST}":
+        listing = document["ids"]
+        found = {"file": listing, "digest": digest.file(path.parent / listing)}
+        return {**document, "digest": digest.file(path.parent / document["file"]), "ids": found}
+    return manifest.whole(document, path.parent, manifest.companions(path.parent))
 
 
 def _digests(partial: Path) -> dict[str, str]:

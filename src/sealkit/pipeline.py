@@ -146,7 +146,7 @@ def _go(engine: Engine, steps: list[Step], resumed: bool) -> None:
 
 
 def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
-    """Run every check that has not run and whose kinds nobody will write any more.
+    """Run every check whose kinds nobody will write any more, once; those that do not wait for a kind, again when it has grown.
 
     Raises Stop at the first that fails while there are stages to come; a run that is complete stays complete, whatever
     its checks say of it.
@@ -155,8 +155,10 @@ def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
     waiting |= {"observed"} if ended else {"observed", "metrics", "summary"}
     run = engine.run()
     for check in engine.pack.checks.values():
-        if check.id in engine.outcomes or check.kinds & waiting:
+        grown = {kind: len(run.all(kind)) for kind in check.growing}
+        if (check.kinds - check.growing) & waiting or engine.judged_on.get(check.id) == grown:
             continue
+        engine.judged_on[check.id] = grown
         judged = judge(run, check)
         outcome = engine.policy.apply(judged, check.severity, engine.metadata["name"], write.now()[:10])
         engine.outcomes[check.id] = outcome

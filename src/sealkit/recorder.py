@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from sealkit import handover, project, script, write
+from sealkit.encoders import Encoder
 from sealkit.finding import UsageError
 from sealkit.handover import Place
 from sealkit.pack import Pack
@@ -117,18 +118,22 @@ class Recorder:
         *,
         ids: Place | Sequence[str],
         encoder: Place,
-        space: Mapping[str, Any],
+        space: Mapping[str, Any] | Encoder,
         subset: str = "test",
+        inputs: Sequence[Any] | None = None,
     ) -> None:
-        """Copy a FAISS index into the run, with the fingerprint of its space: `ids` is the doc_id of each row (or a text file of
-        them), `encoder` names the model, and `space` holds what the file cannot say (tokenizer, prompts, pooling, modules,
-        normalise, as in index_manifest/v1). What is left out is refused: an unknown space fits no query.
+        """Copy an index (.faiss, .npy) into the run, with the fingerprint of its space: `ids` is the doc_id of each row (or a
+        text file of them), and `encoder` names the model.
+
+        `space` is its description (`sealkit.encoders`): then a few rows are encoded again and held against the index, and
+        a probe is kept. `inputs` is what was encoded, in row order; without it, title and text of the corpus. A mapping of
+        groups as in index_manifest/v2 is taken at its word; what it leaves out is unknown, and fits no query.
 
         The corpus of the subset must have been handed over. Raises UsageError, ReadError, Refused.
         """
         if recording := self._open():
             name = recording.named(str(encoder))
-            recording.add(handover.index(recording, path, ids, name, space, subset), script.called_from())
+            recording.add(handover.index(recording, path, ids, name, space, subset, inputs), script.called_from())
 
     def artifact(self, kind: str, content: Iterable[Mapping[str, Any]] | Place, subset: str = "test") -> None:
         """Hand over rows (or a file of them) of a kind: corpus, queries, qrels, rankings, … of a subset.

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, secret_scan
+from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
 from sealkit.finding import Location, ReadError, UsageError
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
-from sealkit.read import faiss, json, pickle, text, yaml
+from sealkit.read import json, pickle, text, yaml
 from sealkit.read.blocks import blocks
-from sealkit.read.faiss import FaissHeader
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.redact import mask
+from sealkit.vector_file import Facts
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
@@ -61,10 +61,36 @@ class Run:
         names = sorted({*self.files, *self.virtual})
         found = ((name, self.layout.rule(name)) for name in names)
         return tuple(
-            Artifact(name, self.contracts[rule.contract], self.place(name), self.virtual.get(name))
+            Artifact(name, self._contract(rule.kind, name), self.place(name), self.virtual.get(name))
             for name, rule in found
             if rule
         )
+
+    def _contract(self, kind: str, name: str) -> Contract:
+        """The contract that a file keeps by its own word; the newest of its kind where it names none that is known."""
+        known = self._versions[kind]
+        if len(known) > 1:
+            try:
+                document = self.virtual[name] if name in self.virtual else json.read(self.place(name), name, follow=False)
+            except ReadError:
+                return known[-1]
+            declared = document.get("schema") if isinstance(document, dict) else None
+            return next((contract for contract in known if contract.id == declared), known[-1])
+        return known[-1]
+
+    @cached_property
+    def _versions(self) -> dict[str, list[Contract]]:
+        """The contracts of each kind, the newest last."""
+        found: dict[str, list[Contract]] = {}
+        for contract in sorted(self.contracts.values(), key=lambda contract: contract.version):
+            found.setdefault(contract.kind, []).append(contract)
+        return found
+
+    def upgrades(self, artifact: Artifact, version: int) -> tuple[Callable[[Any], Any], ...] | None:
+        """What leads from an artifact's own version up to another; None where nothing does."""
+        between = [c for c in self._versions[artifact.kind] if artifact.contract.version <= c.version < version]
+        found = tuple(contract.upgrade for contract in between if contract.upgrade)
+        return found if artifact.contract.version + len(found) == version else None
 
     def all(self, kind: str) -> list[Artifact]:
         return [artifact for artifact in self.artifacts if artifact.kind == kind]
@@ -107,9 +133,9 @@ class Run:
         """What a YAML file of the run says. Raises ReadError."""
         return yaml.parse(read_text(self.place(name), name, follow=False), name).data
 
-    def faiss_header(self, name: str) -> FaissHeader:
-        """The header of a FAISS index of the run. Raises ReadError."""
-        return faiss.read_header(self.place(name), name, follow=False)
+    def vector_facts(self, name: str) -> Facts:
+        """What a file of vectors of the run says of itself. Raises ReadError."""
+        return vector_file.facts(self.place(name), name)
 
     def pickles(self, name: str) -> list[Pickle]:
         """The pickles in a file of the run, found by content and never loaded. Raises ReadError."""
@@ -158,12 +184,21 @@ class Run:
         line, quote = location.line, location.quote
         try:
             if line is None and location.pointer is not None and location.path.endswith(".json"):
-                line = json.line_of(self._text(location.path), location.pointer)
+                line = self._line_of(location.path, location.pointer)
             if line is not None and quote is None:
                 quote = self._line(location.path, line)
             return replace(location, line=line, quote=quote, digest=self.digest(location.path))
         except ReadError:
             return location
+
+    def _line_of(self, name: str, where: str) -> int | None:
+        """The line of a JSON pointer; of what an older version of a contract keeps elsewhere, that of the nearest object around it."""
+        text = self._text(name)
+        line = json.line_of(text, where)
+        while line is None and where:
+            where = where.rpartition("/")[0]
+            line = json.line_of(text, where)
+        return line
 
     def _text(self, name: str) -> str:
         if name in self.virtual:

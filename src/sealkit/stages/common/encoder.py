@@ -10,12 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit.encoders import of_sentence_transformer
-from sealkit.finding import Finding, Location, Refused, Severity
-from sealkit.stage import Context, Input
+from pydantic import Field
+
+from sealkit import encoders
+from sealkit.finding import Finding, Location, Refused, Severity, UsageError
+from sealkit.stage import Context, Input, Params
 
 Vectors = NDArray[np.float32]
 CHUNK = 256  # texts encoded between two reports of progress
+
+
+class Encoding(Params):
+    """How a model is applied; null is the model's own. `max_seq_length`: tokens that a text is cut to. The prompts are put before
+    each query and each document."""
+
+    max_seq_length: int | None = Field(default=None, ge=4)
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+
+
+class Space(Encoding):
+    """And what is made of its vectors. `truncate_dim`: the dimensions that are kept (Matryoshka); null keeps all."""
+
+    truncate_dim: int | None = Field(default=None, ge=1)
+    normalise: bool = True
 
 
 @dataclass(frozen=True)
@@ -24,20 +42,24 @@ class Encoder:
 
     model: Any
     source: Input
+    normalise: bool = True
 
     def encode(self, texts: Sequence[str], prompt: str, tell: Callable[[int], None] = lambda done: None) -> Vectors:
-        """Vectors of shape (len(texts), dimension), float32, of length 1."""
+        """Vectors of shape (len(texts), dimension), float32."""
         found = []
         # Sorted by length for the whole call, not a chunk: a text's neighbours in a batch decide its padding.
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         for start in range(0, len(order), CHUNK):
             chunk = [texts[i] for i in order[start : start + CHUNK]]
-            found.append(self.model.encode(chunk, prompt=prompt, normalize_embeddings=True, show_progress_bar=False))
+            vectors = self.model.encode(
+                chunk, prompt=prompt, normalize_embeddings=self.normalise, show_progress_bar=False
+            )
+            found.append(vectors)
             tell(min(start + CHUNK, len(texts)))
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        whole = np.empty((len(texts), self.dimension), dtype=np.float32)
         if order:
-            vectors[order] = np.concatenate(found)
-        return vectors
+            whole[order] = np.concatenate(found)
+        return whole
 
     @property
     def dimension(self) -> int:
@@ -47,18 +69,25 @@ class Encoder:
         """The model's own prompt for `query` or `document`, empty where it has none."""
         return str((self.model.prompts or {}).get(role) or "")
 
-    def space(self) -> dict[str, Any]:
-        """The groups of a fingerprint that both sides of a search share, as `encode` effectively applies them."""
-        described = of_sentence_transformer(
+    def described(self) -> encoders.Encoder:
+        """Its space, as `encode` effectively applies it, and how it encodes queries and documents."""
+        space = encoders.of_sentence_transformer(
             self.model,
             name=self.source.name,
-            normalise=True,
+            normalise=self.normalise,
             prompts={role: self.prompt(role) for role in ("query", "document")},
             weights=self.source.digest,
             tree=self.source.tree,
             metric="inner_product",
+        ).space
+        return encoders.Encoder(
+            space,
+            lambda texts: self.encode(texts, self.prompt("query")),
+            lambda texts: self.encode(texts, self.prompt("document")),
         )
-        return dict(described.space)
+
+
+TEMPLATE = "{title} {text}"  # what `document` does, as a fingerprint says it
 
 
 def document(row: Mapping[str, Any]) -> str:
@@ -66,8 +95,9 @@ def document(row: Mapping[str, Any]) -> str:
     return f"{row['title']} {row['text']}" if row.get("title") else str(row["text"])
 
 
-def load(source: Input, ctx: Context, max_seq_length: int | None) -> Encoder:
-    """Load a SentenceTransformer from a folder: safetensors only, no code of its own, no network."""
+def load(source: Input, ctx: Context, asked: Encoding) -> Encoder:
+    """Load a SentenceTransformer from a folder: safetensors only, no code of its own, no network. It is set as it is asked for,
+    and what it is set to it keeps when it is saved."""
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
@@ -86,10 +116,21 @@ def load(source: Input, ctx: Context, max_seq_length: int | None) -> Encoder:
         local_files_only=True,
         model_kwargs={"use_safetensors": True},
     )
-    if max_seq_length is not None:
-        model.max_seq_length = max_seq_length
+    if asked.max_seq_length is not None:
+        model.max_seq_length = asked.max_seq_length
+    for role, prompt in (("query", asked.query_prompt), ("document", asked.document_prompt)):
+        if prompt is not None:
+            model.prompts[role] = prompt
     ctx.used_device(device, torch.get_num_threads())
-    return Encoder(model, source)
+    if not isinstance(asked, Space):
+        return Encoder(model, source)
+    if asked.truncate_dim is not None:
+        whole = int(model.get_embedding_dimension())
+        if asked.truncate_dim > whole:
+            message = f"truncate_dim is {asked.truncate_dim}; {source.name} has {whole} dimensions"
+            raise UsageError(message, f"keep at most {whole}, or leave it out")
+        model.truncate_dim = asked.truncate_dim
+    return Encoder(model, source, asked.normalise)
 
 
 def pick(asked: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Scores = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ranking = list[tuple[str, float]]
+TIES = "score falling, then doc_id falling"
 
 
 def ranked(search: Callable[[int], tuple[Scores, Rows]], ids: Sequence[str], top_k: int) -> Iterator[Ranking]:

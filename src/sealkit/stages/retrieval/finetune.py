@@ -11,7 +11,7 @@ from pydantic import Field
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError
 from sealkit.stage import Context, Input, Out, Stage
 from sealkit.stages.common import encoder, ranking, scores
-from sealkit.stages.common.encoder import Encoder
+from sealkit.stages.common.encoder import Encoder, Encoding
 from sealkit.stages.common.scores import Measure
 from sealkit.stages.retrieval import _training
 from sealkit.stages.retrieval._training import Training
@@ -19,10 +19,9 @@ from sealkit.stages.retrieval._training import Training
 Columns = dict[str, list[str]]
 
 
-class Finetune(Training):
+class Finetune(Training, Encoding):
     """`dev_documents` bounds the development documents of each of the `evaluations`, spread evenly over the steps."""
 
-    max_seq_length: int | None = Field(default=None, ge=4)
     max_pairs: int | None = Field(default=None, ge=2)
     dev_documents: int = Field(default=400, ge=2)
     select_by: Measure = "nDCG@10"
@@ -33,7 +32,7 @@ def needs(params: Finetune) -> set[str]:
 
 
 def run(inputs: Mapping[str, Input], params: Finetune, out: Out, ctx: Context) -> None:
-    model = encoder.load(inputs["base"], ctx, params.max_seq_length)
+    model = encoder.load(inputs["base"], ctx, params)
     columns, negatives = _columns(inputs, params)
     key = f"retrieval/dev/{params.select_by}"
     progress = _training.resumed(ctx.scratch)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field
-
-from sealkit.index import identity
+from sealkit import vector_file
+from sealkit.describe import described
 from sealkit.stage import Context, Input, Out, Stage
-from sealkit.stages.common import encoder, structure
+from sealkit.stages.common import encoder, ranking, structure
+from sealkit.stages.common.encoder import Space
 from sealkit.stages.common.structure import Structure
 
 
-class Index(Structure):
-    max_seq_length: int | None = Field(default=None, ge=4)
+class Index(Structure, Space):
+    pass
 
 
 def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> None:
     import faiss
 
-    model = encoder.load(inputs["model"], ctx, params.max_seq_length)
+    model = encoder.load(inputs["model"], ctx, params)
     corpus = inputs["corpus"]
     ids, texts = [], []
     for row in corpus.rows():
@@ -32,14 +33,21 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     folder = out["index"]
     faiss.write_index(index, str(folder / "index.faiss"))
     (folder / "ids.txt").write_text("".join(f"{doc}\n" for doc in ids), "utf-8", newline="\n")
-    fingerprint = {"corpus": {"digest": corpus.digest, "count": len(ids)}, **model.space(), "count": int(index.ntotal)}
+    about: dict[str, dict[str, Any]] = {
+        "corpus": {"digest": corpus.digest, "name": corpus.name},
+        "preparation": {"template": encoder.TEMPLATE, "chunking": None},
+        "search": {"ties": ranking.TIES, "recall": said.get("recall")},
+        "time": {"run_id": ctx.run_id},
+    }
+    facts = vector_file.facts(folder / "index.faiss")
+    found = described(index, facts, model.described(), texts, ids, about, str(folder / "index.faiss"))
     manifest = {
+        "schema": "index_manifest/v2",
+        "witness": "built",
         "file": "index.faiss",
         "ids": "ids.txt",
         "run_id": ctx.run_id,
-        "structure": said,
-        "fingerprint": fingerprint,
-        "identity": identity(fingerprint),
+        "fingerprint": found,
     }
     out.manifest(folder, "index_manifest", manifest)
     ctx.counters["documents"] = len(ids)
@@ -52,7 +60,7 @@ STAGE = Stage(
     title="Build the index",
     params=Index,
     inputs={"corpus": "corpus/v1", "model": "model_manifest/v1"},
-    outputs={"index": "index_manifest/v1"},
+    outputs={"index": "index_manifest/v2"},
     run=run,
     libraries=("sentence-transformers", "transformers", "torch", "tokenizers", "faiss-cpu"),
 )

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError
-from sealkit.stage import Context, Input, Out, Params, Stage
+from sealkit.stage import Context, Input, Out, Stage
 from sealkit.stages.common import encoder
 from sealkit.stages.common.bm25 import Bm25, Lexical
+from sealkit.stages.common.encoder import Encoding
 
 Scores = NDArray[np.float32]
 
 
-class Mine(Params):
+class Mine(Encoding):
     """`by`: BM25, or the model that will be trained. `max_lost`: the share of pairs that may be lost; beyond it the stage refuses."""
 
     by: Literal["bm25", "model"] = "bm25"
@@ -29,7 +30,6 @@ class Mine(Params):
     margin: float = Field(default=0.05, ge=0, lt=1)
     max_lost: float = Field(default=0.5, ge=0, le=1)
     bm25: Bm25 = Bm25()
-    max_seq_length: int | None = Field(default=None, ge=4)
 
 
 def needs(params: Mine) -> set[str]:
@@ -83,7 +83,7 @@ def _scorer(
     if params.by == "bm25":
         index = Lexical(documents, params.bm25)
         return lambda i: index.scores(queries[i])
-    model = encoder.load(inputs["model"], ctx, params.max_seq_length)
+    model = encoder.load(inputs["model"], ctx, params)
     vectors = model.encode(
         documents, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(documents))
     )

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from sealkit.finding import Finding, Location, Refused, Severity, pointer
-from sealkit.index import MANIFEST, open_index
-from sealkit.stage import Context, Input, Out, Params, Stage
+from sealkit.index import open_index
+from sealkit.manifest import NAME
+from sealkit.stage import Context, Input, Out, Stage
 from sealkit.stages.common import encoder, ranking
 from sealkit.stages.common.bm25 import Bm25, Lexical
+from sealkit.stages.common.encoder import Space
 from sealkit.stages.common.ranking import Ranking
 
 ALPHA = 0.5
@@ -20,14 +22,13 @@ DEPTH = 1000  # results of each side that a hybrid search puts together, at leas
 Queries = list[dict[str, Any]]
 
 
-class Search(Params):
+class Search(Space):
     """`alpha` is the dense side's share of a hybrid score (0.5 where it says nothing), and of no other mode's."""
 
     mode: Literal["dense", "bm25", "hybrid"] = "dense"
     top_k: int = Field(default=100, ge=1)
     alpha: float | None = Field(default=None, ge=0, le=1)
     bm25: Bm25 = Bm25()
-    max_seq_length: int | None = Field(default=None, ge=4)
 
     @model_validator(mode="after")
     def _alpha_counts(self) -> Search:
@@ -43,7 +44,7 @@ def needs(params: Search) -> set[str]:
 def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> None:
     queries = list(inputs["queries"].rows())
     manifest: dict[str, Any] = {
-        "schema": "search_manifest/v1",
+        "schema": "search_manifest/v2",
         "queries": {"digest": inputs["queries"].digest, "count": len(queries)},
         "top_k": params.top_k,
         "mode": params.mode,
@@ -79,9 +80,8 @@ def _dense(
     inputs: Mapping[str, Input], queries: Queries, params: Search, depth: int, ctx: Context
 ) -> tuple[list[Ranking], dict[str, Any]]:
     """The first `depth` documents of each query by the index, and what the search's manifest says of it."""
-    model = encoder.load(inputs["model"], ctx, params.max_seq_length)
-    space = model.space()
-    index = open_index(inputs["index"].path, space)
+    model = encoder.load(inputs["model"], ctx, params)
+    index = open_index(inputs["index"].path, model.described())
     if "corpus" in inputs:
         _refuse_other_corpus(inputs, index.manifest)
     vectors = model.encode(
@@ -89,21 +89,31 @@ def _dense(
         model.prompt("query"),
         lambda done: ctx.progress("encoding queries", done, len(queries)),
     )
-    found = list(ranking.ranked(lambda k: index.vectors.search(vectors, k), index.ids, depth))
-    short = sum(len(pairs) < min(depth, len(index.ids)) for pairs in found)
+
+    def search(k: int) -> tuple[ranking.Scores, ranking.Rows]:
+        hits = index.search(vectors, k, partial=True)
+        return hits.scores, hits.rows
+
+    ids: list[str] = [] if index.ids is None else index.ids.tolist()
+    found = list(ranking.ranked(search, ids, depth)) if len(vectors) else []
+    short = sum(len(pairs) < min(depth, len(ids)) for pairs in found)
     ctx.counters["queries_not_filled"] = short
     if short:
         ctx.say(f"{short} queries have fewer results than there are documents for: the index is not exact")
+    said = {name: index.manifest[name] for name in ("digest", "identity", "witness")}
+    if "files" in index.manifest:
+        said["files"] = index.manifest["files"]["digest"]
     return found, {
-        "index": {"digest": index.manifest["digest"], "identity": index.manifest["identity"]},
-        "fingerprint": space,
+        "index": said,
+        "fingerprint": {**index.space, "search": {**index.space["search"], "ties": ranking.TIES}},
+        **({"probe": index.replay.document()} if index.replay else {}),
     }
 
 
 def _refuse_other_corpus(inputs: Mapping[str, Input], manifest: Mapping[str, Any]) -> None:
     indexed, searched = manifest["fingerprint"]["corpus"]["digest"], inputs["corpus"].digest
     if indexed != searched:
-        at = Location(str(inputs["index"].path / MANIFEST), pointer=pointer("fingerprint", "corpus", "digest"))
+        at = Location(str(inputs["index"].path / NAME), pointer=pointer("fingerprint", "corpus", "digest"))
         message = f"the index holds the corpus {indexed}, BM25 is to search {searched}"
         raise Refused([Finding(message, at, Severity.ERROR, fix="wire the corpus that was indexed")])
 
@@ -129,10 +139,10 @@ STAGE = Stage(
     inputs={
         "queries": "queries/v1",
         "corpus?": "corpus/v1",
-        "index?": "index_manifest/v1",
+        "index?": "index_manifest/v2",
         "model?": "model_manifest/v1",
     },
-    outputs={"rankings": "rankings/v1", "search_manifest": "search_manifest/v1"},
+    outputs={"rankings": "rankings/v1", "search_manifest": "search_manifest/v2"},
     run=run,
     libraries=("sentence-transformers", "transformers", "torch", "tokenizers", "faiss-cpu", "bm25s", "PyStemmer"),
     needs=needs,

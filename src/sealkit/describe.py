@@ -1,0 +1,161 @@
+"""Writes the manifest of an index that somebody just built: what its files are, and the space that its vectors are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sealkit import digest, fingerprint, manifest, probe, vector_file, write
+from sealkit.encoders import Encoder
+from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
+from sealkit.index import searched
+from sealkit.vector_file import Facts
+
+HIT = 0.5  # the share of a probe's documents that an index which keeps no exact rows must find among the first
+
+
+def describe_index(
+    path: str | Path,
+    encoder: Encoder,
+    corpus: Sequence[Any],
+    *,
+    ids: Sequence[str] | None = None,
+    about: Mapping[str, Mapping[str, Any]] | None = None,
+    invariant: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write the manifest of an index that was just built, and return it.
+
+    `path` is the index's file, or the folder that holds it and nothing that is no part of it. `corpus` holds what was encoded
+    (prepared inputs, without the prompt), in row order; `ids` names the rows, and is written to a list beside the index (without
+    it the index's own ids count). `about` adds to the groups of the fingerprint what only the caller knows, as
+    {"corpus": {"name": …}, "preparation": {"template": …}, "time": {"encoder_trained_at": …}}; `invariant` declares fields or
+    groups in which queries may differ: name → reason.
+
+    A few rows are encoded again and held against the vectors in the index. Raises Refused where the encoder did not make
+    them, UsageError where counts differ or a manifest is there already, ReadError where the file cannot be read.
+    """
+    path = Path(path)
+    file, at = the_file(path), manifest.place(path)
+    if at.exists():
+        raise UsageError(f"{at}: there is a manifest already", "remove it where the index was built again")
+    facts = vector_file.facts(file)
+    if len(corpus) != facts.count or (ids is not None and len(ids) != facts.count):
+        given = f"{len(corpus)} inputs" + ("" if ids is None else f" and {len(ids)} ids")
+        raise UsageError(f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order")
+    vectors = vector_file.load(file, facts.metric or encoder.space["vectors"]["metric"])
+    found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
+    document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
+    if ids is not None:
+        document["ids"] = "ids.txt" if path.is_dir() else f"{file.name}.ids.txt"
+        write.atomic(at.parent / document["ids"], "".join(f"{one}\n" for one in ids))
+    if invariant:
+        document["invariant"] = dict(invariant)
+    names = manifest.companions(path) if path.is_dir() else [name for name in (file.name, document["ids"]) if name]
+    whole = manifest.whole({"schema": "index_manifest/v2", **document}, at.parent, names)
+    manifest.keep(whole, at)
+    return whole
+
+
+def the_file(path: Path) -> Path:
+    """The file of vectors of an index: the path itself, or the one in a folder that is such a file. Raises UsageError."""
+    if not path.is_dir():
+        return path
+    found = []
+    for name in manifest.companions(path):
+        try:
+            vector_file.facts(path / name)
+        except ReadError:
+            continue
+        found.append(path / name)
+    if len(found) != 1:
+        names = ", ".join(one.name for one in found) or "none"
+        raise UsageError(f"{path}: expected one file of vectors in it, found {names}", "give the file itself")
+    return found[0]
+
+
+def described(
+    vectors: Any,
+    facts: Facts,
+    encoder: Encoder,
+    corpus: Sequence[Any],
+    ids: Sequence[str] | None,
+    about: Mapping[str, Mapping[str, Any]],
+    where: str,
+) -> dict[str, Any]:
+    """The fingerprint of an opened index whose rows are `corpus`, in the space of an encoder, with its probe. Raises Refused."""
+    names = np.array(ids, dtype=object) if ids is not None else None
+    found = declared(encoder.space, facts, own_ids(vectors, facts) if ids is None else ids, about)
+    given = {
+        "digest": None,
+        "inputs": fingerprint.of_inputs(corpus),
+        "count": len(corpus),
+        "duplicates": len(corpus) - len({fingerprint.of_inputs([one]) for one in corpus}),
+    }
+    found["corpus"] = {**given, **found["corpus"]}
+    found["probe"] = _probe(vectors, facts, encoder, corpus, names, where)
+    return found
+
+
+def declared(
+    space: Mapping[str, Any], facts: Facts, ids: Sequence[Any], about: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The fingerprint of an index in a space that is taken at its word: what its file says is added, and what the caller knows."""
+    made: dict[str, dict[str, Any]] = {
+        "corpus": {"ids": fingerprint.of_lines([str(one) for one in ids])},
+        "vectors": {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})},
+        "structure": facts.structure(),
+        "search": {**facts.search(), "score": None},
+        "time": {"built_at": write.now(), "encoder_trained_at": None},
+    }
+    groups = dict.fromkeys([*space, *made, *about])
+    return {group: {**space.get(group, {}), **made.get(group, {}), **about.get(group, {})} for group in groups}
+
+
+def own_ids(vectors: Any, facts: Facts) -> list[int]:
+    """The ids that an index itself returns for its rows."""
+    if not facts.mapped:
+        return list(range(facts.count))
+    import faiss
+
+    return [int(one) for one in faiss.vector_to_array(vectors.id_map)]
+
+
+def _probe(
+    vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str
+) -> dict[str, Any]:
+    """The probe of an index, taken where its encoder is at hand. Raises Refused where the encoder did not make the vectors."""
+    if not facts.count:
+        return {"inputs": [], "vectors": [], "neighbours": [], "scores": []}
+    rows = probe.chosen([len(one) for one in corpus])
+    inputs = [corpus[row] for row in rows]
+    documents = np.asarray(encoder.documents(inputs), dtype=np.float32)
+    search = searched(vectors, ids)
+    own = [int(one) for one in np.asarray(own_ids(vectors, facts))[rows]] if ids is None else [ids[row] for row in rows]
+    kept = vector_file.rows(vectors, rows) if facts.exact else None
+    if kept is not None:
+        wrong = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
+    else:
+        _, near = search(documents, probe.NEIGHBOURS)
+        hits = sum(one in found for one, found in zip(own, near, strict=True))
+        wrong = [f"{hits} of {len(own)} documents find themselves"] if hits < HIT * len(own) else []
+    if wrong:
+        fix = "give the encoder that made the vectors, with its settings, and the corpus in the order of the rows"
+        message = "the vectors are not those of this encoder and corpus: "
+        raise Refused([Finding(message + one, Location(where), Severity.ERROR, fix=fix) for one in wrong])
+    queries = np.ascontiguousarray(encoder.queries(inputs), dtype=np.float32)
+    return probe.take(inputs, queries, search, facts.count, own, _reach(vectors, facts, queries))
+
+
+def _reach(vectors: Any, facts: Facts, queries: probe.Vectors) -> float | None:
+    """The largest length among the rows that the probe finds; None where rows cannot be read back."""
+    _, found = vectors.search(queries, min(probe.NEIGHBOURS, facts.count))
+    if facts.mapped:
+        positions = {one: row for row, one in enumerate(own_ids(vectors, facts))}
+        wanted = [positions[int(one)] for one in np.unique(found) if one >= 0]
+    else:
+        wanted = [int(one) for one in np.unique(found) if one >= 0]
+    kept = vector_file.rows(vectors, wanted)
+    return None if kept is None else float(np.linalg.norm(kept, axis=1).max(initial=0.0))

@@ -1,0 +1,158 @@
+"""The behavioural probe of an index: inputs whose vectors and neighbours are known, taken once and replayed before a search.
+
+It catches what metadata cannot say and labels get wrong: whatever made the vectors, the same inputs must come out at the same
+place and find the same neighbours.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Encode = Callable[[Sequence[Any]], Any]
+Search = Callable[[Vectors, int], tuple[Sequence[NDArray[np.float32]], list[list[Any]]]]
+
+INPUTS, NEIGHBOURS = 8, 10
+TOLERANCE = {"cosine": 1e-3, "norm": 1e-2}
+_ROUNDING = 1e-5  # of a score, relatively: another batch size sums in another order
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a probe came out: the inputs that were replayed, whether they were encoded again, the least cosine to a stored vector
+    and the largest relative difference of norms (None where they were not), and what is wrong, in words."""
+
+    inputs: int
+    encoded: bool
+    cosine: float | None = None
+    norm: float | None = None
+    wrong: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As in search_manifest/v2."""
+        return {"inputs": self.inputs, "encoded": self.encoded, "cosine": self.cosine, "norm": self.norm}
+
+
+def chosen(lengths: Sequence[int], count: int = INPUTS) -> list[int]:
+    """Which rows make a probe: the longest two, since a cut shows in long inputs alone, and others evenly spread. Sorted."""
+    rows = range(len(lengths))
+    longest = sorted(rows, key=lambda row: (-lengths[row], row))[:2]
+    spread = np.linspace(0, len(lengths) - 1, min(count, len(lengths))).round().astype(int).tolist() if lengths else []
+    picked = list(dict.fromkeys([*longest, *spread]))[:count]
+    return sorted(picked)
+
+
+def take(
+    inputs: Sequence[Any],
+    vectors: Vectors,
+    search: Search,
+    count: int,
+    own: Sequence[Any] = (),
+    reach: float | None = None,
+) -> dict[str, Any]:
+    """The `probe` group of a fingerprint. `vectors` (inputs × dimension) are those of the query side's encoder, `own` the
+    ids of the rows that the inputs are of, `count` the vectors in the index."""
+    k = min(NEIGHBOURS, count)
+    scores, neighbours = search(vectors, k)
+    found = [near[0] == one for near, one in zip(neighbours, own, strict=True)] if own else []
+    return {
+        "inputs": list(inputs),
+        "vectors": [base64.b64encode(np.asarray(row, "<f4").tobytes()).decode() for row in vectors],
+        "neighbours": neighbours,
+        "scores": [[float(score) for score in row] for row in scores],
+        "reach": reach,
+        "tolerance": dict(TOLERANCE),
+        "self_retrieval": sum(found) / len(found) if found else None,
+    }
+
+
+def stored(probe: Mapping[str, Any]) -> Vectors:
+    """The stored vectors, inputs × dimension. Raises ValueError where they are none."""
+    rows = [np.frombuffer(base64.b64decode(text, validate=True), "<f4") for text in probe["vectors"]]
+    return np.stack(rows).astype(np.float32) if rows else np.empty((0, 0), np.float32)
+
+
+def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode | None) -> Replay:
+    """Replay a probe. Without `encode` the index half alone: the stored vectors must find the stored neighbours. With it the
+    inputs are encoded again; their vectors must lie within the tolerance, and find the stored neighbours too.
+    """
+    before = stored(probe)
+    count = len(before)
+    if not count or not len(probe["inputs"]) == len(probe["neighbours"]) == len(probe["scores"]) == count:
+        return Replay(count, False, wrong=("the probe is not whole: inputs, vectors, neighbours and scores differ in number",))
+    after, cosine, norm, wrong = before, None, None, []
+    if encode is not None:
+        after = np.ascontiguousarray(np.asarray(encode(probe["inputs"]), dtype=np.float32))
+        if after.shape != before.shape:
+            message = f"the probe's {count} inputs came out with the shape {after.shape}; the stored vectors have {before.shape}"
+            return Replay(count, True, wrong=(message,))
+        cosines, norms = _deviation(before, after)
+        cosine, norm = float(cosines.min()), float(norms.max())
+        said = off(before, after, probe.get("tolerance", TOLERANCE))
+        wrong += [f"the input {i} of the probe came out elsewhere: {one}" for i, one in enumerate(said, 1) if one]
+    if not wrong:
+        wrong += _moved(probe, search, metric, before, after)
+    return Replay(count, encode is not None, cosine, norm, tuple(wrong))
+
+
+def off(before: Vectors, after: Vectors, tolerance: Mapping[str, float] = TOLERANCE) -> list[str | None]:
+    """For each row of two arrays of one shape, how far it lies from where it was, in words; None within the tolerance."""
+    cosines, norms = _deviation(before, after)
+    return [
+        None
+        if cosine >= 1 - tolerance["cosine"] and norm <= tolerance["norm"]
+        else f"cosine {cosine:.4f} to the stored vector, its length off by {norm:.1%}"
+        for cosine, norm in zip(cosines, norms, strict=True)
+    ]
+
+
+def _deviation(before: Vectors, after: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosine and relative difference of norms, row by row; 0 and infinity where a vector is no number or has no length."""
+    one, two = before.astype(np.float64), after.astype(np.float64)
+    lengths, others = np.linalg.norm(one, axis=1), np.linalg.norm(two, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cosines = np.einsum("ij,ij->i", one, two) / (lengths * others)
+        norms = np.abs(others - lengths) / lengths
+    same = (one == two).all(axis=1)  # a vector of zeros has no direction, and may still be the same
+    return np.where(same, 1.0, np.nan_to_num(cosines, nan=0.0)), np.where(same, 0.0, np.nan_to_num(norms, nan=np.inf))
+
+
+def _moved(probe: Mapping[str, Any], search: Search, metric: str, before: Vectors, after: Vectors) -> list[str]:
+    """What the neighbours say: with the stored vectors they must be the stored ones, and with those of today too, but for
+    what the distance between the two explains."""
+    k = max((len(row) for row in probe["neighbours"]), default=0)
+    both = before if after is before else np.concatenate([before, after])
+    scores, found = search(both, k)
+    wrong = []
+    for i, (ids, values) in enumerate(zip(found, scores, strict=True)):
+        row, old = i % len(before), np.asarray(probe["scores"][i % len(before)], np.float64)
+        shift = 0.0
+        if i >= len(before):
+            shift = float(np.linalg.norm(after[row].astype(np.float64) - before[row]))
+            if metric == "inner_product" and probe.get("reach") is None:
+                continue  # how far a score may move depends on the rows' lengths, and they cannot be read back
+            reach = probe["reach"] if metric == "inner_product" else 2 * float(np.sqrt(max(old.max(initial=0), 0))) + shift
+            shift *= reach
+        slack = shift + _ROUNDING * max(1.0, float(np.abs(old).max(initial=0)))
+        new = np.asarray(values, np.float64)
+        if len(new) != len(old) or not np.all(np.abs(new - old) <= slack):
+            wrong.append(f"the input {row + 1} of the probe finds other scores than when the index was described")
+        elif gone := _gone(probe["neighbours"][row], old, ids, new, slack, metric):
+            wrong.append(f"the input {row + 1} of the probe no longer finds {gone[0]!r}, but {ids[0]!r} first")
+    return wrong
+
+
+def _gone(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float, metric: str) -> list[Any]:
+    """The stored neighbours that are not found, and are no ties with the last one that is."""
+    last = values[-1]
+    return [
+        one
+        for one, score in zip(old, scores, strict=True)
+        if one not in found and ((score - last) if metric == "inner_product" else (last - score)) > 2 * slack
+    ]
