@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
-    from sealkit.expectation import identity as expectations_identity
     from sealkit.describe import describe_index
+    from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import open_index

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sealkit import digest, fingerprint, manifest, probe, vector_file, write
+from sealkit import fingerprint, manifest, probe, vector_file, write
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.index import searched
@@ -44,7 +44,9 @@ def describe_index(
     facts = vector_file.facts(file)
     if len(corpus) != facts.count or (ids is not None and len(ids) != facts.count):
         given = f"{len(corpus)} inputs" + ("" if ids is None else f" and {len(ids)} ids")
-        raise UsageError(f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order")
+        raise UsageError(
+            f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order"
+        )
     vectors = vector_file.load(file, facts.metric or encoder.space["vectors"]["metric"])
     found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
     document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
@@ -123,9 +125,7 @@ def own_ids(vectors: Any, facts: Facts) -> list[int]:
     return [int(one) for one in faiss.vector_to_array(vectors.id_map)]
 
 
-def _probe(
-    vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str
-) -> dict[str, Any]:
+def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str) -> dict[str, Any]:
     """The probe of an index, taken where its encoder is at hand. Raises Refused where the encoder did not make the vectors."""
     if not facts.count:
         return {"inputs": [], "vectors": [], "neighbours": [], "scores": []}

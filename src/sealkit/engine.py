@@ -69,7 +69,9 @@ class Engine:
     metrics: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Input] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    judged_on: dict[str, dict[str, int]] = field(default_factory=dict)  # check → how many artifacts of its growing kinds
+    judged_on: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # check → how many artifacts of its growing kinds
 
     @property
     def exports(self) -> Path:

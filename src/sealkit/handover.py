@@ -120,7 +120,7 @@ def index(
 
     def build(taken: Mapping[str, Input], out: Out, context: Context) -> None:
         rows = list(taken["corpus"].rows())
-        about = {
+        about: dict[str, dict[str, Any]] = {
             "corpus": {"digest": taken["corpus"].digest, "count": len(rows), "name": subset},
             "encoder": known,
             "time": {"built_at": write.now(), "run_id": context.run_id},
@@ -129,7 +129,9 @@ def index(
         shutil.copyfile(path, target)
         (out["index"] / "ids.txt").write_text("".join(f"{one}\n" for one in names), "utf-8", newline="\n")
         if isinstance(space, Encoder):
-            texts = inputs if inputs is not None else [" ".join(filter(None, (r.get("title"), r["text"]))) for r in rows]
+            texts = (
+                inputs if inputs is not None else [" ".join(filter(None, (r.get("title"), r["text"]))) for r in rows]
+            )
             vectors = vector_file.load(target, facts.metric or space.space["vectors"]["metric"])
             found = described(vectors, facts, space, texts, names, about, str(path))
         else:

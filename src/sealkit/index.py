@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +91,9 @@ class OpenIndex:
         if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
             length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
             message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
-            raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")])
+            raise Refused(
+                [Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")]
+            )
         for name, (opened, now) in self.settings.items():
             if now() != opened:
                 message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
@@ -107,19 +109,22 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     unknown fields. Raises Refused with each field that differs or is unknown, or where files and manifest do not belong
     together; ReadError where one of them cannot be read.
     """
+    side = query_side.space if isinstance(query_side, Encoder) else query_side
     if isinstance(query_side, Encoder):
-        query_side, encode = query_side.space, encode or query_side.queries
+        encode = encode or query_side.queries
     path = Path(path)
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
-    space = _completed(query_side, told)
+    space = _completed(side, told)
     unknown = _fit(stated, space, at)
     file, metric = at.parent / Path(told["file"]).name, told["fingerprint"]["vectors"]["metric"]
     before = _stamp(file)
     ids = _held(stated, told, at, file)
     vectors = vector_file.load(file, metric)
     if _stamp(file) != before:
-        raise Refused([Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")])
+        raise Refused(
+            [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
+        )
     settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, encode, at)
     return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
@@ -165,7 +170,9 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
     if facts.metric is not None:
         seen["vectors"]["metric"] = facts.metric
-    found = [("identity", manifest.identity(stated), stated["identity"], ("identity",))]
+    found: list[tuple[str, Any, Any, tuple[str, ...]]] = [
+        ("identity", manifest.identity(stated), stated["identity"], ("identity",))
+    ]
     found += [("file digest", sums[file.name], told["digest"], ("digest",))]
     found += [
         (f"{group}.{name}", value, said[group][name], ("fingerprint", group, name))
@@ -185,7 +192,12 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
         if value != expected
     ]
     wrong += [
-        Finding(f"{entry['name']} is not the file that was described", Location(str(at.parent / entry["name"])), Severity.ERROR, fix=RESTORE)
+        Finding(
+            f"{entry['name']} is not the file that was described",
+            Location(str(at.parent / entry["name"])),
+            Severity.ERROR,
+            fix=RESTORE,
+        )
         for entry in told.get("files", {"listing": []})["listing"]
         if sums[entry["name"]] != entry["digest"] and entry["name"] != file.name
     ]
@@ -214,8 +226,12 @@ def _replay(
         return None
     replayed = probe.replay(group, searched(vectors, ids), told["fingerprint"]["vectors"]["metric"], encode)
     if replayed.wrong:
-        fix = "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
-        raise Refused([Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong])
+        fix = (
+            "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
+        )
+        raise Refused(
+            [Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong]
+        )
     return replayed
 
 

@@ -35,8 +35,12 @@ def read(path: Path) -> dict[str, Any]:
     """The manifest of an index (its folder, or its file), as it stands there. Raises Refused."""
     at = place(path)
     if path.exists() and not at.exists():
-        fix = "describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt " + str(path)
-        raise Refused([Finding("holds no manifest: nobody says what its vectors are", Location(str(at)), Severity.ERROR, fix=fix)])
+        fix = "describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt " + str(
+            path
+        )
+        raise Refused(
+            [Finding("holds no manifest: nobody says what its vectors are", Location(str(at)), Severity.ERROR, fix=fix)]
+        )
     contract = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
     problems, _ = contract.problems(at, str(at))
     if problems:
@@ -106,7 +110,9 @@ def companions(folder: Path) -> list[str]:
     """The names of all files in the folder of an index but its manifest, and those that begin with a dot. Raises UsageError."""
     names = [name for name in digest.walk(folder) if name != NAME and not name.startswith(".")]
     if nested := [name for name in names if "/" in name]:
-        raise UsageError(f"{folder}: holds folders ({nested[0]}), and an index lies flat in one", "give the index's own folder")
+        raise UsageError(
+            f"{folder}: holds folders ({nested[0]}), and an index lies flat in one", "give the index's own folder"
+        )
     return names
 
 

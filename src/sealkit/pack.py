@@ -55,7 +55,9 @@ class Pack:
                 for item in folder.iterdir():
                     if match := re.fullmatch(r"v(\d+)\.schema\.json", item.name):
                         schema = json.parse(item.read_text("utf-8"), f"{pack.spec}/{folder.name}/{item.name}")
-                        contract = Contract(folder.name, int(match[1]), schema, _upgrade(pack.spec, folder, int(match[1])))
+                        contract = Contract(
+                            folder.name, int(match[1]), schema, _upgrade(pack.spec, folder, int(match[1]))
+                        )
                         self._add(found, contract.id, contract, f"{pack.spec}: the contract {contract.id}")
         return dict(sorted(found.items()))
 

@@ -21,7 +21,6 @@ from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
 
 
-
 def perform(engine: Engine, step: Step) -> None:
     """One stage, from its private folder to its record. Raises Stop; then what it wrote lies in quarantine."""
     engine.tell(Event("stage-started", step.name, step.stage.title))

@@ -85,7 +85,9 @@ def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode
     before = stored(probe)
     count = len(before)
     if not count or not len(probe["inputs"]) == len(probe["neighbours"]) == len(probe["scores"]) == count:
-        return Replay(count, False, wrong=("the probe is not whole: inputs, vectors, neighbours and scores differ in number",))
+        return Replay(
+            count, False, wrong=("the probe is not whole: inputs, vectors, neighbours and scores differ in number",)
+        )
     after, cosine, norm, wrong = before, None, None, []
     if encode is not None:
         after = np.ascontiguousarray(np.asarray(encode(probe["inputs"]), dtype=np.float32))
@@ -137,7 +139,9 @@ def _moved(probe: Mapping[str, Any], search: Search, metric: str, before: Vector
             shift = float(np.linalg.norm(after[row].astype(np.float64) - before[row]))
             if metric == "inner_product" and probe.get("reach") is None:
                 continue  # how far a score may move depends on the rows' lengths, and they cannot be read back
-            reach = probe["reach"] if metric == "inner_product" else 2 * float(np.sqrt(max(old.max(initial=0), 0))) + shift
+            reach = (
+                probe["reach"] if metric == "inner_product" else 2 * float(np.sqrt(max(old.max(initial=0), 0))) + shift
+            )
             shift *= reach
         slack = shift + _ROUNDING * max(1.0, float(np.abs(old).max(initial=0)))
         new = np.asarray(values, np.float64)

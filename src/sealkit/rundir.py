@@ -71,7 +71,9 @@ class Run:
         known = self._versions[kind]
         if len(known) > 1:
             try:
-                document = self.virtual[name] if name in self.virtual else json.read(self.place(name), name, follow=False)
+                document = (
+                    self.virtual[name] if name in self.virtual else json.read(self.place(name), name, follow=False)
+                )
             except ReadError:
                 return known[-1]
             declared = document.get("schema") if isinstance(document, dict) else None

@@ -54,7 +54,9 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
         header = npy.read_header(path, name, follow=follow)
         if len(header.shape) != 2 or header.dtype not in ("<f4", "<f2") or 0 in header.shape[1:]:
             shape = " × ".join(map(str, header.shape))
-            raise ReadError(f"is an array of {header.dtype}, {shape}; expected rows × dimension of floats", Location(name), _FIX)
+            raise ReadError(
+                f"is an array of {header.dtype}, {shape}; expected rows × dimension of floats", Location(name), _FIX
+            )
         return Facts("array", header.shape[0], header.shape[1], None, False, {})
     found = faiss.read_header(path, name, follow=follow)
     return Facts(found.structure, found.count, found.dimension, found.metric, found.mapped, found.settings)
