@@ -226,6 +226,11 @@ def test_given_prompts_take_the_place_of_the_models_own(load: Any) -> None:
     assert found.queries(["stone"]) == pytest.approx(load().encode(["ask: stone"]), abs=1e-6)
 
 
+def test_a_prompt_of_a_role_that_nobody_has_is_refused(load: Any) -> None:
+    with pytest.raises(UsageError, match="prompts has 'passage'"):
+        encoders.of_sentence_transformer(load(), prompts={"passage": "p: "})
+
+
 def test_a_default_prompt_is_no_prompt_of_a_role(load: Any) -> None:
     """`encode` alone puts it before a text; `encode_document` does not, since it knows a prompt of its own, the empty one."""
     model = load(prompts={"query": "q: "}, default_prompt_name="query")
@@ -348,10 +353,52 @@ def test_weights_of_another_backend_are_unknown(load: Any) -> None:
     assert space["vectors"]["backend"] == "onnx"
 
 
-def test_weights_under_adapters_are_unknown(load: Any) -> None:
+def adapted(load: Any, **settings: Any) -> Any:
+    import torch
+    from peft import LoraConfig
+
     model = load()
-    model[0].model._hf_peft_config_loaded = True
-    assert_sound(encoders.of_sentence_transformer(model).space, frozenset({"encoder.weights", "encoder.adapters"}))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model.add_adapter(LoraConfig(r=2, target_modules=["query"], modules_to_save=["pooler"], **settings))
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.normal_()
+    return model
+
+
+def test_an_adapter_stands_beside_the_weights_that_it_is_put_around(
+    load: Any, plain: Mapping[str, Any], tmp_path: Path
+) -> None:
+    model = adapted(load)
+    space = encoders.of_sentence_transformer(model).space
+    assert_sound(space)
+    assert differing(plain, space) == {"encoder.adapters", "encoder.modules"}
+    assert space["encoder"]["adapters"] == saved(model, tmp_path / "saved")
+    other = encoders.of_sentence_transformer(adapted(load, lora_alpha=32)).space
+    assert differing(space, other) == {"encoder.modules"}
+
+
+def test_adapters_that_are_switched_off_or_several_are_unknown(load: Any) -> None:
+    from peft import LoraConfig
+
+    off, two = adapted(load), adapted(load)
+    off.disable_adapters()
+    two.add_adapter(LoraConfig(r=2, target_modules=["query"], modules_to_save=["pooler"]), adapter_name="second")
+    for model in (off, two):
+        space = encoders.of_sentence_transformer(model).space
+        assert_sound(space, frozenset({"encoder.weights", "encoder.adapters"}))
+
+
+def test_peft_wrapped_around_a_model_is_unknown(folder: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = (c.from_pretrained(folder, local_files_only=True) for c in (AutoModel, AutoTokenizer))
+    wrapped = get_peft_model(model, LoraConfig(r=2, target_modules=["query"]))
+    space = encoders.of_transformer(wrapped, tokenizer, max_length=64).space
+    assert_sound(space, frozenset({"encoder.weights", "encoder.adapters"}))
 
 
 def test_a_router_tells_the_encoder_of_queries_from_that_of_documents(load: Any) -> None:
@@ -363,6 +410,24 @@ def test_a_router_tells_the_encoder_of_queries_from_that_of_documents(load: Any)
     assert one.space["roles"]["task"] == two.space["roles"]["task"] == "query, document"
     assert np.array_equal(one.queries(TEXTS), one.documents(TEXTS))
     assert not np.allclose(two.queries(TEXTS), two.documents(TEXTS), atol=1e-3)
+
+
+def test_a_released_index_manifest_has_the_same_values(load: Any) -> None:
+    """`index_manifest/v1` held these fields under other names; old indexes are opened by them."""
+    run = Path(__file__).parent / "sealed" / "0.1.0" / "ft_mnr" / "stages"
+    held = json.loads((run / "index/index/index_manifest.json").read_text("utf-8"))["fingerprint"]
+    model = load(run / "train/model/best")
+    model.max_seq_length = 128  # as the run's config set it
+    space = encoders.of_sentence_transformer(model).space
+    assert space["encoder"]["weights"] == held["encoder"]["weights"]
+    assert {key: space["encoder"][key] for key in ("modules", "pooling")} == {
+        k: held[k] for k in ("modules", "pooling")
+    }
+    assert {key: space["tokenizer"][key] for key in held["tokenizer"]} == held["tokenizer"]
+    assert {key: space["vectors"][key] for key in ("normalise", "metric", "dimension")} == {
+        key: held[key] for key in ("normalise", "metric", "dimension")
+    }
+    assert (space["roles"]["query_prompt"], space["roles"]["document_prompt"]) == tuple(held["prompts"].values())
 
 
 def test_code_that_is_no_librarys_is_described_by_its_file(load: Any, tmp_path: Path, monkeypatch: Any) -> None:

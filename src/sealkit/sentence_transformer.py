@@ -37,11 +37,13 @@ def of_sentence_transformer(
     `similarity_fn_name`. Cosine is an inner product of vectors of length 1, so such a model's vectors are normalised
     unless `normalise` says otherwise. `weights` and `tree` are digests that are known already.
 
-    Raises UsageError where cosine is to compare vectors that do not leave with length 1.
+    Raises UsageError where cosine is to compare vectors that do not leave with length 1, and for prompts of other roles.
     """
     similarity = str(model.similarity_fn_name)
     if normalise is None:
         normalise = metric is None and similarity == "cosine"
+    if strange := sorted(set(prompts or {}) - {"query", "document"}):
+        raise UsageError(f"prompts has {strange[0]!r}", "name the roles query and document")
     asked = {role: (prompts or {}).get(role, prompt(model, role)) for role in ("query", "document")}
 
     def encode(texts: Sequence[Any], role: str) -> Any:
@@ -94,8 +96,8 @@ def prompt(model: Any, role: str) -> str:
 
 def _tokenizer(model: Any) -> dict[str, Any]:
     def tokenize(text: str) -> list[int]:
-        ids = model.preprocess([text], task="document")["input_ids"]
-        found: list[int] = ids.reshape(-1).tolist()
+        ids = model.preprocess([text], task="document").get("input_ids")
+        found: list[int] = [] if ids is None else ids.reshape(-1).tolist()
         return found
 
     own = model.tokenizer
@@ -109,19 +111,20 @@ def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) 
     pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
     mode = pooling.get_config_dict().get("pooling_mode", "none") if pooling is not None else "none"
     found: dict[str, Any] = {
-        "modules": fingerprint.of([architecture.of(modules[0]), *(_settings(m) for m in modules)]),
+        "modules": fingerprint.of(
+            [architecture.of(modules[0]), *(_settings(m) for m in modules), *weights.adapter_settings(model)]
+        ),
         "pooling": mode if isinstance(mode, str) else "+".join(mode),
         "layer": _layer(modules[0]),
         "function": None,
         "libraries": versions("sentence-transformers", "transformers", "torch", "tokenizers"),
         **architecture.remote_code(model),
+        **weights.adapters(model),
     }
     if known is None and model.get_backend() == "torch":
         known = weights.of(weights.parts(model))
     told = {"weights": known, "name": name, "tree": tree}
     found |= {key: value for key, value in told.items() if value is not None}
-    if not weights.adapted(model):
-        found["adapters"] = None
     return found
 
 

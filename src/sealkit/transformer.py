@@ -133,16 +133,19 @@ def _tokenizer(encoding: _Encoding) -> Mapping[str, Any]:
 
 def _encoder(encoding: _Encoding, name: str | None) -> Mapping[str, Any]:
     found: dict[str, Any] = {
-        "modules": fingerprint.of([architecture.of(encoding.model), type(encoding.model).__name__]),
+        "modules": fingerprint.of(
+            [architecture.of(encoding.model), type(encoding.model).__name__, *weights.adapter_settings(encoding.model)]
+        ),
         "pooling": encoding.pooling,
         "layer": encoding.layer,
         "function": None,
         "libraries": versions("transformers", "torch", "tokenizers"),
         **architecture.remote_code(encoding.model),
+        **weights.adapters(encoding.model),
     }
     told = {"weights": weights.of({"": encoding.model}), "name": name}
     found |= {key: value for key, value in told.items() if value is not None}
-    return found if weights.adapted(encoding.model) else {**found, "adapters": None}
+    return found
 
 
 def _pooled(tokens: Any, mask: Any, pooling: Pooling) -> Any:
