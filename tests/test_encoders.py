@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sealkit import digest, encoders, fingerprint, mask
+from sealkit import digest, encoders, fingerprint, mask, weights
 from sealkit.finding import UsageError
 from sealkit.mask_rule import Rule
 
@@ -353,6 +353,35 @@ def test_weights_of_another_backend_are_unknown(load: Any) -> None:
     assert space["vectors"]["backend"] == "onnx"
 
 
+def test_weights_that_are_no_plain_tensors_are_unknown(load: Any) -> None:
+    import torch
+
+    assert weights.of({"": torch.nn.Linear(2, 2, device="meta")}) == {}
+    model = load()
+    model[0].model.hf_quantizer = object()
+    assert_sound(encoders.of_sentence_transformer(model).space, frozenset({"encoder.weights"}))
+    assert_sound(encoders.of_sentence_transformer(model, weights=DIGEST).space)
+
+
+def chatted(load: Any, template: str) -> Any:
+    model = load()
+    model.tokenizer.chat_template = template
+    output = {"method": "forward", "method_output_name": "last_hidden_state"}
+    model[0].modality_config = {"text": output, "message": {**output, "format": "flat"}}
+    return model
+
+
+def test_a_chat_template_counts_where_texts_go_through_it(load: Any, plain: Mapping[str, Any]) -> None:
+    templates = [f"{name}: {{% for m in messages %}}{{{{ m['content'] }}}}{{% endfor %}}" for name in ("user", "us")]
+    one, two = (encoders.of_sentence_transformer(chatted(load, template)) for template in templates)
+    assert_sound(one.space)
+    assert differing(one.space, two.space) == {"tokenizer.chat_template"}
+    assert not np.allclose(one.queries(["stone"]), two.queries(["stone"]), atol=1e-3)
+    idle = load()
+    idle.tokenizer.chat_template = templates[0]
+    assert encoders.of_sentence_transformer(idle).space == plain
+
+
 def adapted(load: Any, **settings: Any) -> Any:
     import torch
     from peft import LoraConfig
@@ -376,6 +405,8 @@ def test_an_adapter_stands_beside_the_weights_that_it_is_put_around(
     assert_sound(space)
     assert differing(plain, space) == {"encoder.adapters", "encoder.modules"}
     assert space["encoder"]["adapters"] == saved(model, tmp_path / "saved")
+    told = encoders.of_sentence_transformer(model, weights=space["encoder"]["adapters"]).space
+    assert told["encoder"]["weights"] == plain["encoder"]["weights"]
     other = encoders.of_sentence_transformer(adapted(load, lora_alpha=32)).space
     assert differing(space, other) == {"encoder.modules"}
 
@@ -462,6 +493,23 @@ def test_a_model_of_words_without_a_transformer_is_described(tmp_path: Path) -> 
     assert (space["encoder"]["pooling"], space["roles"]["prompt_pooled"]) == ("none", None)
     assert space["encoder"]["weights"] == saved(model, tmp_path / "saved")
     assert encoders.of_sentence_transformer(model).queries(["stone"]).shape == (1, 8)
+
+
+def test_a_bag_of_words_has_no_tokens_that_can_be_counted() -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import BoW
+
+    one, two = (
+        encoders.of_sentence_transformer(SentenceTransformer(modules=[BoW(vocab=vocabulary)], device="cpu"))
+        for vocabulary in (["fox", "dog", "a"], ["fox", "a", "dog"])
+    )
+    assert_sound(
+        one.space,
+        frozenset({"tokenizer.digest", "tokenizer.max_length", "tokenizer.ends"}),
+    )
+    assert differing(one.space, two.space) == {"encoder.modules"}
+    assert one.space["encoder"]["weights"] is None
+    assert one.space["vectors"]["normalise"] is True
 
 
 # Transformers without Sentence Transformers
@@ -610,6 +658,11 @@ def test_a_function_is_held_against_its_description(function: Any, message: str)
     with pytest.raises(UsageError) as caught:
         encoders.of_function(function, **PLAIN).queries(["a", "b"])
     assert caught.value.message == message
+
+
+def test_an_input_that_a_function_knows_nothing_of_may_have_no_direction() -> None:
+    found = encoders.of_function(lambda texts: [[float("a" in text), 0, 0, 0] for text in texts], **PLAIN)
+    assert found.queries(["a", "x"]).tolist() == [[1, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_a_label_is_no_digest_of_weights_and_an_empty_name_no_name() -> None:

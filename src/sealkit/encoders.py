@@ -53,7 +53,7 @@ def of_function(
 
     `max_length` is how many tokens a long text is cut to, `task` what the API is told, as `search_query/search_document`,
     `mask` the group of `sealkit.mask`. Each call is held against the description: Raises UsageError where vectors come
-    in another shape, or not with length 1 although `normalise` says so.
+    in another shape, or with another length than 1 although `normalise` says so (or 0: an input that it knows nothing of).
     """
     if not name.strip() or not version.strip():
         raise UsageError("a function is known by its name and version, and one of them is empty", "say both")
@@ -133,6 +133,7 @@ def _checked(name: str, dimension: int, normalise: bool, function: Function, inp
         fix = "say the dimension that the function gives"
         raise UsageError(f"{name}: expected vectors ({len(inputs)}, {dimension}), found {found.shape}", fix)
     norms = np.linalg.norm(found, axis=1)
+    norms = norms[norms > 0]
     if normalise and not np.allclose(norms, 1, atol=UNIT):
         worst = norms[np.argmax(np.abs(norms - 1))]
         fix = "divide each vector by its length in the function, or say normalise=False"

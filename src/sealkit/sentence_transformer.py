@@ -35,7 +35,8 @@ def of_sentence_transformer(
     `prompts` (of `query` and `document`) take the place of the model's own; without them each role has the prompt that
     `encode_query` and `encode_document` put before it. `metric` is how the index compares; without it, it is the model's
     `similarity_fn_name`. Cosine is an inner product of vectors of length 1, so such a model's vectors are normalised
-    unless `normalise` says otherwise. `weights` and `tree` are digests that are known already.
+    unless `normalise` says otherwise. `weights` and `tree` are digests that are known already; under an
+    adapter, the weights are those in memory all the same.
 
     Raises UsageError where cosine is to compare vectors that do not leave with length 1, and for prompts of other roles.
     """
@@ -53,7 +54,9 @@ def of_sentence_transformer(
 
     probes = [encode(PROBES, role) for role in asked]
     norms = np.concatenate([vectors.double().norm(dim=1).cpu().numpy() for vectors in probes])
-    unit = bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
+    norms = norms[norms > 0]  # a text without a known word has no direction
+    unit = len(norms) > 0 and bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
+    unit = unit or (normalise and not len(norms))
     if metric is None and similarity == "cosine" and not unit:
         raise UsageError(
             "the model compares by cosine, and its vectors do not leave with length 1",
@@ -121,11 +124,12 @@ def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) 
         **architecture.remote_code(model),
         **weights.adapters(model),
     }
-    if known is None and model.get_backend() == "torch":
-        known = weights.of(weights.parts(model))
-    told = {"weights": known, "name": name, "tree": tree}
-    found |= {key: value for key, value in told.items() if value is not None}
-    return found
+    # A folder that holds an adapter alone does not say what it is put around.
+    if known is not None and found.get("adapters", "unknown") is None:
+        found["weights"] = known
+    elif model.get_backend() == "torch":
+        found |= weights.of(weights.parts(model))
+    return found | {key: value for key, value in (("name", name), ("tree", tree)) if value is not None}
 
 
 def _settings(module: Any) -> list[Any]:
@@ -164,7 +168,8 @@ def _roles(model: Any, prompts: Mapping[str, str]) -> dict[str, Any]:
         if [id(m) for m in query] != [id(m) for m in document]:
             del found["query_encoder"]
             known = weights.of({f"{i}_{type(m).__name__}": m for i, m in enumerate(query)})
-            found |= {} if known is None else {"query_encoder": known}
+            if "weights" in known:
+                found["query_encoder"] = known["weights"]
     return found
 
 

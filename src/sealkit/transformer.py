@@ -142,10 +142,9 @@ def _encoder(encoding: _Encoding, name: str | None) -> Mapping[str, Any]:
         "libraries": versions("transformers", "torch", "tokenizers"),
         **architecture.remote_code(encoding.model),
         **weights.adapters(encoding.model),
+        **weights.of({"": encoding.model}),
     }
-    told = {"weights": weights.of({"": encoding.model}), "name": name}
-    found |= {key: value for key, value in told.items() if value is not None}
-    return found
+    return found if name is None else {**found, "name": name}
 
 
 def _pooled(tokens: Any, mask: Any, pooling: Pooling) -> Any:

@@ -14,20 +14,20 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def of(parts: Mapping[str, Any]) -> str | None:
-    """The digest of the tensors of modules, by the folder that each is saved to (the model's own folder is empty).
+def of(parts: Mapping[str, Any]) -> dict[str, str | None]:
+    """The field `weights`: the digest of the tensors of modules, by the folder that each is saved to (the model's own is empty).
 
-    It is that of `sealkit.digest.weights` for the saved model; under an adapter, for the model without it. None where the
-    tensors cannot be known: quantised, on no device, or under several adapters.
+    It is that of `sealkit.digest.weights` for the saved model; under an adapter, for the model without it. None where
+    there are no tensors. Empty, for unknown, where they are quantised, on no device, or under several adapters.
     """
     tensors: dict[str, digest.Tensor] = {}
     for folder, module in parts.items():
         state = _saved(module)
         found = None if state is None else _tensors({f"{folder}/{k}" if folder else k: v for k, v in state.items()})
         if found is None:
-            return None
+            return {}
         tensors |= found
-    return digest.of_tensors(tensors).digest if tensors else None
+    return {"weights": digest.of_tensors(tensors).digest if tensors else None}
 
 
 def parts(model: Any) -> dict[str, Any]:
@@ -105,13 +105,11 @@ def _saved(module: Any) -> Mapping[str, Any] | None:
 
     if any(_adapted(inner) and _active(inner) is None for inner in module.modules()):
         return None
-    inner = getattr(module, "model", None)
-    wrapped = not isinstance(module, PreTrainedModel) and isinstance(inner, PreTrainedModel)
-    model = inner if wrapped else module
+    model = module if isinstance(module, PreTrainedModel) else getattr(module, "model", None)
     if getattr(model, "hf_quantizer", None) is not None:
         return None
     if not isinstance(model, PreTrainedModel):
-        state: Mapping[str, Any] = model.state_dict()
+        state: Mapping[str, Any] = module.state_dict()
         return state
     from transformers.core_model_loading import revert_weight_conversion
     from transformers.modeling_utils import remove_tied_weights_from_state_dict
