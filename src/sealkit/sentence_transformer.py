@@ -104,8 +104,12 @@ def _tokenizer(model: Any) -> dict[str, Any]:
         return found
 
     own = model.tokenizer
-    messages = "message" in getattr(model[0], "modality_config", {})
-    return tokenizer.group(own, tokenize, own.chat_template if messages else None)
+    return tokenizer.group(own, tokenize, own.chat_template if _chats(model) else None)
+
+
+def _chats(model: Any) -> bool:
+    """Whether texts go through the chat template; a prompt is then part of what is said, and always pooled."""
+    return "message" in getattr(model[0], "modality_config", {})
 
 
 def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) -> dict[str, Any]:
@@ -158,7 +162,7 @@ def _roles(model: Any, prompts: Mapping[str, str]) -> dict[str, Any]:
     found = {
         "query_prompt": prompts["query"],
         "document_prompt": prompts["document"],
-        "prompt_pooled": None if pooling is None else bool(pooling.include_prompt),
+        "prompt_pooled": None if pooling is None else bool(pooling.include_prompt or _chats(model)),
         "task": "query, document" if "task" in model.get_model_kwargs() else None,
         "query_encoder": None,
     }
