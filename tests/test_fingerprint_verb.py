@@ -404,6 +404,164 @@ def test_every_golden_output_is_that_of_a_case() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(CASES)
 
 
+# What is adopted is guarded, and opens with a warning
+
+
+@pytest.mark.parametrize("path", ["docs.faiss", "docs.npy", "lc", "li"])
+def test_what_was_adopted_opens_with_a_warning_and_finds_the_same(path: str, here: Path) -> None:
+    from sealkit import open_index
+    from sealkit.index import NotWitnessed
+
+    wrote(Path("docs.faiss"))
+    np.save("docs.npy", VECTORS)
+    langchain("lc")
+    llama("li", NODES)
+    adopt(Path(path))
+    with pytest.warns(NotWitnessed, match="adopted, not witnessed"):
+        index = open_index(path, Encoder(SPACE, encode, encode))
+    hits = index.search(encode(["three", "one"]), 1)
+    assert hits.rows.tolist() == [[2], [0]]
+    assert hits.ids.tolist() == ([["node-c"], ["node-a"]] if path == "li" else [[2], [0]])
+
+
+def test_an_adopted_array_that_no_metric_is_known_for_is_not_searched(here: Path) -> None:
+    from sealkit import UsageError, open_index
+
+    np.save("docs.npy", VECTORS)
+    adopt(Path("docs.npy"))
+    with pytest.warns(UserWarning), pytest.raises(UsageError, match="an array cannot be searched by None"):
+        open_index("docs.npy", changed(SPACE, vectors_metric=ABSENT))
+
+
+def test_nothing_is_unpickled(here: Path) -> None:
+    langchain("lc")
+    adopt(Path("lc"))
+    assert sorted(os.listdir()) == ["lc"]
+    manifest_ = fit.read(Path("lc")).document
+    assert [one["name"] for one in manifest_["files"]["listing"]] == ["index.faiss", "index.pkl"]
+
+
+def test_a_companion_that_was_exchanged_is_noticed(here: Path) -> None:
+    from sealkit import Refused, open_index
+
+    langchain("lc")
+    adopt(Path("lc"))
+    Path("lc/index.pkl").write_bytes(b"another")
+    with pytest.warns(UserWarning), pytest.raises(Refused, match="index.pkl is not the file that was described"):
+        open_index("lc", SPACE)
+
+
+def test_a_list_that_could_not_be_recorded_is_taken_away_again(here: Path) -> None:
+    llama("li", {"0": "a"})
+    header = b"IxPQ" + struct.pack("<iqqqBi", 4, 1, 0, 0, 1, -7)
+    Path("li/default__vector_store.json").write_bytes(header)
+    with pytest.raises(SealkitError):
+        adopt(Path("li"))
+    assert sorted(os.listdir("li")) == ["default__vector_store.json", "docstore.json", "index_store.json"]
+
+
+def test_a_file_has_its_own_manifest_unless_that_of_its_folder_names_it(here: Path) -> None:
+    described("docs/a.faiss")
+    wrote(Path("docs/b.faiss"))
+    own, shared = Path("docs/a.faiss.index_manifest.json"), Path("docs/index_manifest.json")
+    assert manifest.place(Path("docs/a.faiss")) == own
+    own.rename(shared)
+    assert manifest.place(Path("docs/a.faiss")) == shared == manifest.place(Path("docs"))
+    assert manifest.place(Path("docs/b.faiss")) == Path("docs/b.faiss.index_manifest.json")
+    shared.write_text("{")  # it may be that of b: nothing is written beside it
+    assert manifest.place(Path("docs/b.faiss")) == shared
+
+
+# Whatever lies there
+
+
+def test_json_has_every_field_that_the_schema_has(here: Path) -> None:
+    with_index()
+    shown = json.loads(toolkit("show", "docs.faiss", "--format", "json")[0])
+    document = json.loads(Path(MANIFEST).read_text("utf-8"))
+    assert [one["name"] for one in shown["fields"]] == [field.name for field in manifest.fields()]
+    for one, field in zip(shown["fields"], manifest.fields(), strict=True):
+        said = value(document["fingerprint"], field)
+        assert ("value" in one) == (said is not ABSENT)
+        if said is not ABSENT and not isinstance(said, list):
+            assert one["value"] == said
+    assert not any(text in json.dumps(shown) for text in document["fingerprint"]["probe"]["vectors"])
+
+
+SHARED = [field for field in manifest.fields() if field.side == "both" and field.path[0] != "search"]
+
+
+@QUICK
+@given(st.dictionaries(st.sampled_from(SHARED), st.sampled_from(["changed", "absent"]), max_size=3))
+def test_the_verdict_is_that_of_the_binding_fields(changes: dict[Any, str]) -> None:
+    space = json.loads(json.dumps(SPACE))
+    for field, how in changes.items():
+        if how == "absent":
+            del space[field.path[0]][field.path[1]]
+        else:
+            space[field.path[0]][field.path[1]] = "another"
+    at = Path("space.json")
+    one, two = (fit.Stated(at, at, fit.Kind.SPACE, {**side, "search": SEARCH}) for side in (SPACE, space))
+    ways = {how for field, how in changes.items() if field.binding == "bind"}
+    expected = 1 if "changed" in ways else 3 if ways else 0
+    assert fit.compare(one, two).exit_code == fit.compare(two, one).exit_code == expected
+
+
+SEARCH = {"probes": None, "ef_search": None, "score": None, "ties": None}
+PLAIN = b"IxFI" + struct.pack("<iqqqBi", 4, 3, 0, 0, 1, 0) + struct.pack("<Q", 12) + VECTORS.tobytes()
+BYTES = st.one_of(
+    st.binary(max_size=200),
+    st.just(PLAIN),
+    st.builds(lambda at, with_: PLAIN[:at] + with_ + PLAIN[at + len(with_) :], st.integers(0, 60), st.binary(max_size=9)),
+    st.builds(lambda end: PLAIN[:end], st.integers(0, len(PLAIN))),
+    st.builds(lambda code, rest: code + rest, st.sampled_from([b"IwFl", b"IHNf", b"IxMp", b"\x93NUMPY\x01\x00"]), st.binary(max_size=200)),
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["nodes_dict", "__data__", "0", "1", "2"]), inner, max_size=3),
+    max_leaves=8,
+)
+STORES = st.one_of(
+    BYTES,
+    st.builds(lambda inner: json.dumps(inner).encode(), VALUES),
+    st.builds(lambda inner: json.dumps({"index_store/data": {"i": inner}}).encode(), VALUES),
+    st.builds(lambda inner: json.dumps({"index_store/data": {"i": {"__data__": json.dumps(inner)}}}).encode(), VALUES),
+)
+NAMES = st.sampled_from(["index.faiss", "index.pkl", "a.npy", "ids.txt", "..x", "a\nb", "größe", "\x1b[2J", "index_manifest.json"])
+
+
+@QUICK
+@given(st.dictionaries(NAMES, BYTES, max_size=3), st.none() | STORES, st.sampled_from(["", "index.faiss", "a.npy"]))
+def test_whatever_lies_there_is_adopted_or_told(files: dict[str, bytes], store: bytes | None, path: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in files.items():
+            Path(folder, name).write_bytes(data)
+        if store is not None:
+            Path(folder, "index_store.json").write_bytes(store)
+        before = sorted(os.listdir(folder))
+        out, err, code = toolkit("adopt", str(Path(folder, path)))
+        assert code in (0, 1, 2, 3), err
+        assert "\x1b" not in out + err
+        if code == 0:
+            stated = fit.read(Path(folder, path))
+            assert (stated.document["witness"], fit.compare(stated, stated).exit_code) == ("adopted", 3)
+            assert not manifest.fields() or digest.file(stated.at.parent / stated.document["file"]) == stated.document["digest"]
+        else:
+            assert sorted(os.listdir(folder)) == before
+
+
+@QUICK
+@given(BYTES | STORES)
+def test_whatever_is_given_is_compared_or_told(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "given")
+        path.write_bytes(data)
+        for arguments in (["show", str(path)], ["compare", str(path), str(path)]):
+            out, err, code = toolkit(*arguments)
+            assert code in (0, 1, 2, 3), err
+            assert "\x1b" not in out + err
+
+
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for name in CASES:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sealkit.fingerprint import State
     from sealkit.index import open_index
     from sealkit.manifest import compare, explain, identity
-    from sealkit.mask import declared as declared_mask
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
     from sealkit.recorder import Recorder, record
     from sealkit.stage import Context, Input, Out, Params, Stage
@@ -46,10 +46,10 @@ _HOME = {
     "View": "check",
     "callback": "trainers",
     "compare": "manifest",
-    "declared_mask": "mask",
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
+    "explain_masks": "mask_difference",
     "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
@@ -59,16 +59,16 @@ _HOME = {
 }
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
-    "declared_mask": "declared",
     "expectations_identity": "identity",
+    "explain_masks": "explain",
     "judge_expectations": "judge",
     "mask_faults": "faults",
 }
 
 __all__ = [
     "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "declared_mask", "describe_index",
-    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index", "record",
+    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "describe_index",
+    "expectations_identity", "explain", "explain_masks", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index", "record",
 ]  # fmt: skip
 
 

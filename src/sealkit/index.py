@@ -235,7 +235,7 @@ def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
     """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
 
     def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
-        scores, rows = vectors.search(queries, max(1, min(k, vectors.ntotal)))
+        scores, rows = vector_file.nearest(vectors, queries, max(1, min(k, vectors.ntotal)))
         names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
         return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
 

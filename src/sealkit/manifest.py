@@ -48,14 +48,17 @@ def _is_of(at: Path, file: str) -> bool:
 def read(path: Path) -> dict[str, Any]:
     """The manifest of an index (its folder, or its file), as it stands there.
 
-    Raises Refused where there is none or it breaks its contract, ReadError where it cannot be read, or is newer than this sealkit.
+    Raises Refused where there is none, or it cannot be read, is newer than this sealkit or breaks its contract.
     """
     at = place(path)
     if path.exists() and not at.exists():
         fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {path}"
         message = "holds no manifest: nobody says what its vectors are"
         raise Refused([Finding(message, Location(str(at)), Severity.ERROR, fix=fix)])
-    return document(at)
+    try:
+        return document(at)
+    except ReadError as error:
+        raise Refused([error.finding()]) from error
 
 
 def document(at: Path, kind: str = KIND) -> dict[str, Any]:
@@ -65,16 +68,14 @@ def document(at: Path, kind: str = KIND) -> dict[str, Any]:
     """
     told = json.read(at, follow=False)
     declared = told.get("schema") if isinstance(told, dict) else None
-    contract = BUILT_IN.contracts[f"{kind}/v{NEWEST}"]
-    if isinstance(declared, str) and declared.startswith(f"{kind}/"):
-        contract = BUILT_IN.contracts.get(declared, contract)
-    problems, judged = contract.problems(at, str(at))
-    if not judged:
-        raise ReadError(problems[0].message, problems[0].at, problems[0].fix, malformed=False)
-    if problems:
+    known = [f"{kind}/v{version}" for version in range(1, NEWEST + 1)]
+    contract = BUILT_IN.contracts[declared if declared in known else f"{kind}/v{NEWEST}"]
+    if declared != contract.id or contract.violations(told):
+        problems, judged = contract.problems(at, str(at))
+        if not judged:
+            raise ReadError(problems[0].message, problems[0].at, problems[0].fix, malformed=False)
         raise Refused(problems)
-    found: dict[str, Any] = told
-    return found
+    return dict(told)
 
 
 def upgraded(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

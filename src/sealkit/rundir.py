@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,9 +12,10 @@ from typing import Any
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Location, ReadError, UsageError
+from sealkit.finding import Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
+from sealkit.provenance import REFERENCE
 from sealkit.read import json, pickle, text, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
@@ -23,6 +25,7 @@ from sealkit.vector_file import Facts
 from sealkit.write import dumps
 
 QUOTE_LIMIT = 200
+LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
 SEAL = "seal"  # the folder of a seal
 
 
@@ -115,8 +118,7 @@ class Run:
 
     def promised(self, reference: str) -> str | None:
         """The file or folder that `stage.output` of the run's config stands for, whether it is there or not."""
-        promises = (self.document("resolved_config") or {}).get("artifacts", [])
-        named = (one["path"] for one in promises if f"{one['stage']}.{one['output']}" == reference)
+        named = (one["path"] for one in self._promises() if f"{one['stage']}.{one['output']}" == reference)
         return next(named, None)
 
     def produced(self, reference: str) -> Artifact | None:
@@ -130,6 +132,41 @@ class Run:
         for name, stage in config.get("config", {}).get("stages", {}).items():
             if isinstance(stage, dict) and set(inputs) <= set(stage.get("in", {})):
                 yield name, stage
+
+    def taken(self, stage: str, kind: str) -> dict[str, str]:
+        """`stage.output` → its file or folder, of what a stage of the run's config takes of a kind."""
+        made = {
+            f"{one['stage']}.{one['output']}": one for one in self._promises() if one["contract"].startswith(f"{kind}/")
+        }
+        wired = dict(self.wired()).get(stage, {}).get("in", {}).values()
+        return {one: made[one]["path"] for one in wired if isinstance(one, str) and one in made}
+
+    def maker(self, artifact: Artifact) -> str | None:
+        """The stage of the run's config that promised an artifact, or the folder that it lies in."""
+        found = (one["stage"] for one in self._promises() if f"{artifact.path}/".startswith(f"{one['path']}/"))
+        return next(found, None)
+
+    def origin(self, *path: str | int) -> Location:
+        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
+        where it stands in no file."""
+        seen: list[tuple[str | int, ...]] = []
+        while path not in seen:
+            seen.append(path)
+            told = (self.document("resolved_config") or {}).get("provenance", {}).get(pointer(*path), "")
+            place, _, via = told.partition(" via ")
+            reference = REFERENCE.fullmatch(via)
+            if reference is None:
+                line = LINE.fullmatch(place)
+                if line and line["name"] in self.files:
+                    return Location(line["name"], line=int(line["line"]))
+                break
+            path = tuple(reference[1].split("."))
+        return Location("resolved_config.json", pointer=pointer("config", *path))
+
+    def _promises(self) -> list[dict[str, str]]:
+        """What the stages of the run's config promise."""
+        found: list[dict[str, str]] = (self.document("resolved_config") or {}).get("artifacts", [])
+        return found
 
     def yaml(self, name: str) -> Any:
         """What a YAML file of the run says. Raises ReadError."""
