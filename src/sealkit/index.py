@@ -45,7 +45,7 @@ class OpenIndex:
     """An index that fits its query side.
 
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
-    at the newest version, `space` the query side with what the file sets for the search, `replay` how the probe came out (None
+    at the newest version, `space` the query side with what the file sets for the search, `shape` rows and dimension, `replay` how the probe came out (None
     where there is none), `unknown` the binding fields that nobody witnessed.
     """
 
@@ -53,6 +53,7 @@ class OpenIndex:
     ids: NDArray[Any] | None
     manifest: Mapping[str, Any]
     space: Mapping[str, Any]
+    shape: tuple[int, int]
     settings: Mapping[str, tuple[int, Callable[[], int]]]
     replay: Replay | None = None
     unknown: tuple[str, ...] = ()
@@ -66,9 +67,9 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
-        unfilled = rows < 0
-        if not unfilled.any():
+        if not rows.size or rows.min() >= 0:
             return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
+        unfilled = rows < 0
         if not partial:
             message = f"{int(unfilled.any(axis=1).sum())} of {len(rows)} queries find fewer than {k} rows: the index is not exact"
             fix = "search more of it (nprobe, efSearch), ask for fewer, or take what there is with partial=True"
@@ -78,26 +79,33 @@ class OpenIndex:
         return Hits(scores, ids, rows)
 
     def _hold(self, queries: NDArray[np.float32], k: int) -> None:
-        dimension, count = self.vectors.d, self.vectors.ntotal
+        count, dimension = self.shape
         if queries.ndim != 2 or queries.shape[1] != dimension:
             message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
             raise UsageError(message, "give one vector a row, from the encoder of the index")
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
         squares = np.einsum("ij,ij->i", queries, queries)
-        if not np.isfinite(squares).all():
-            raise UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
-        if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
-            length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
-            message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
-            raise Refused(
-                [Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")]
-            )
+        if self.space["vectors"].get("normalise"):
+            fine = np.abs(squares - 1).max(initial=0) <= _UNIT  # what is no number is never <=
+        else:
+            fine = np.isfinite(squares).all()
+        if not fine:
+            raise _no_query(squares, self.manifest["file"])
         for name, (opened, now) in self.settings.items():
             if now() != opened:
                 message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
                 fix = "set it back, or build and describe the index with the new value"
                 raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
+
+
+def _no_query(squares: NDArray[np.float32], file: str) -> Refused | UsageError:
+    """Why vectors of these squared lengths are not searched with."""
+    if not np.isfinite(squares).all():
+        return UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
+    length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
+    message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
+    return Refused([Finding(message, Location(file), Severity.ERROR, fix="normalise the queries")])
 
 
 def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode: Encode | None = None) -> OpenIndex:
@@ -127,7 +135,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
         )
     settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, metric, encode, at)
-    return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
+    return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
