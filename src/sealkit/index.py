@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
-        if not rows.size or rows.min() >= 0:
+        if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
             return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
         unfilled = rows < 0
         if not partial:
@@ -86,12 +87,10 @@ class OpenIndex:
             raise UsageError(message, "give one vector a row, from the encoder of the index")
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
-        squares = np.einsum("ij,ij->i", queries, queries)
-        if self.space["vectors"].get("normalise"):
-            fine = np.abs(squares - 1).max(initial=0) <= _UNIT  # what is no number is never <=
-        else:
-            fine = np.isfinite(squares).all()
-        if not fine:
+        # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
+        low, high = (1 - _UNIT, 1 + _UNIT) if self.space["vectors"].get("normalise") else (0.0, sys.float_info.max)
+        squares = np.vecdot(queries, queries)
+        if not all(low <= square <= high for square in squares.tolist()):
             raise _no_query(squares, self.manifest["file"])
         for name, (opened, now) in self.settings.items():
             if now() != opened:
