@@ -120,6 +120,7 @@ def test_a_layout_is_read_from_its_document() -> None:
         ("search_manifest/v2", "manifest", ("stages/s/manifest_search_manifest.json", False)),
         ("model_manifest/v1", "model", ("stages/s/model", True)),
         ("index_manifest/v2", "index", ("stages/s/index", True)),
+        ("index_manifest/v1", "index", ("stages/s/index", True)),  # of a stage that knows no newer one
     ],
 )
 def test_an_output_has_its_place(contract: str, output: str, expected: tuple[str, bool]) -> None:
@@ -148,7 +149,7 @@ def test_two_outputs_have_two_places(contract: str, outputs: list[str]) -> None:
     assert one != other or sorted(outputs, key=len)[0] + f"_{kind}" == sorted(outputs, key=len)[1]
 
 
-@pytest.mark.parametrize("contract", ["seal/v1", "run_metadata/v1", "corpus/v2", "index_manifest/v3", "nothing/v1"])
+@pytest.mark.parametrize("contract", ["seal/v1", "run_metadata/v1", "corpus/v2", "index_manifest/v3", "index_manifest/v0", "corpus", "nothing/v1"])
 def test_what_no_stage_may_write_has_no_place(contract: str) -> None:
     with pytest.raises(LookupError, match=f"^the layout native/v1 has no place for {contract}$"):
         NATIVE.place(contract, "s", "out")

@@ -159,7 +159,7 @@ def fields_of(fingerprint: Any) -> Iterator[dict[str, Any]]:
             yield from fields_of(inner)
 
 
-FINGERPRINTED = [path for path in SCHEMAS if "fingerprint" in contract_of(path).schema["properties"]]
+FINGERPRINTED = [path for path in SCHEMAS if "fingerprint" in contract_of(path).schema.get("properties", {})]
 
 
 def test_four_contracts_have_a_fingerprint() -> None:
@@ -183,28 +183,26 @@ def test_what_stands_inside_of_a_field_has_no_binding_of_its_own(path: Path) -> 
         assert [node for node in nodes(field) if node is not field and "x-binding" in node] == []
 
 
-@pytest.mark.parametrize("path", FINGERPRINTED[1::2], ids=named)
-def test_a_field_that_binds_says_which_failure_taught_it_and_how_it_is_read(path: Path) -> None:
-    for field in fields_of(contract_of(path).schema["properties"]["fingerprint"]):
+def test_a_field_that_binds_says_which_failure_taught_it_and_how_it_is_read() -> None:
+    for field in fields_of(BUILT_IN.contracts["index_manifest/v2"].schema["properties"]["fingerprint"]):
         assert field.get("x-since", 1) in (1, 2)
         if field["x-binding"] == "bind":
             assert field["x-because"].strip() and field["x-read"].strip(), field
 
 
 def test_a_search_has_just_the_fields_that_both_sides_have() -> None:
-    """Word for word: what one side says of a field, the other says too."""
+    """Word for word, but for what taught the field and how it is read, which stands with the index alone."""
     index, search = (
         BUILT_IN.contracts[f"{kind}_manifest/v2"].schema["properties"]["fingerprint"]["properties"]
         for kind in ("index", "search")
     )
-    shared = {
-        (group, key): field
+    shared = [
+        (group, key, {name: said for name, said in field.items() if name not in ("x-because", "x-read")})
         for group, inner in index.items()
         for key, field in inner["properties"].items()
         if field.get("x-side", "both") == "both"
-    }
-    assert {(group, key): field for group, inner in search.items() for key, field in inner["properties"].items()} == shared
-    assert list(dict.fromkeys(group for group, _ in shared)) == list(search)
+    ]
+    assert [(group, key, field) for group, inner in search.items() for key, field in inner["properties"].items()] == shared
 
 
 @every_schema
