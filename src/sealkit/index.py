@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sealkit import digest, manifest, probe, vector_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
-from sealkit.fingerprint import ABSENT, State
+from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.source import decode, read_bytes
 
@@ -149,7 +149,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     excused = [
         one
         for one in compared
-        if one.misfit and one.index is ABSENT and (stated.get("witness") == "adopted" or one.field.since > version)
+        if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
