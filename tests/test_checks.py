@@ -198,6 +198,7 @@ def test_a_check_explains_itself(check: Check) -> None:
 def test_a_check_reads_kinds_that_there_are(check: Check) -> None:
     known = set(BUILT_IN.contracts)
     assert {f"{kind}/v{version}" for kind, version in check.versions.items()} <= known
+    assert set(check.versions) == {kind.rstrip("?~") for kind in check.reads}
 
 
 def test_the_readme_is_made_from_the_checks() -> None:

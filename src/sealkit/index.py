@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from sealkit import digest, manifest, probe, vector_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
-from sealkit.fingerprint import ABSENT, State
+from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.source import decode, read_bytes
 
@@ -67,7 +68,7 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
-        if not rows.size or rows.min() >= 0:
+        if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
             return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
         unfilled = rows < 0
         if not partial:
@@ -85,12 +86,10 @@ class OpenIndex:
             raise UsageError(message, "give one vector a row, from the encoder of the index")
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
-        squares = np.einsum("ij,ij->i", queries, queries)
-        if self.space["vectors"].get("normalise"):
-            fine = np.abs(squares - 1).max(initial=0) <= _UNIT  # what is no number is never <=
-        else:
-            fine = np.isfinite(squares).all()
-        if not fine:
+        # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
+        low, high = (1 - _UNIT, 1 + _UNIT) if self.space["vectors"].get("normalise") else (0.0, sys.float_info.max)
+        squares = np.vecdot(queries, queries)
+        if not all(low <= square <= high for square in squares.tolist()):
             raise _no_query(squares, self.manifest["file"])
         for name, (opened, now) in self.settings.items():
             if now() != opened:
@@ -144,7 +143,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     excused = [
         one
         for one in compared
-        if one.misfit and one.index is ABSENT and (stated.get("witness") == "adopted" or one.field.since > version)
+        if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
