@@ -149,6 +149,8 @@ def _moved(probe: Mapping[str, Any], search: Search, metric: str, before: Vector
             wrong.append(f"the input {row + 1} of the probe finds other scores than when the index was described")
         elif gone := _gone(probe["neighbours"][row], old, ids, new, slack, metric):
             wrong.append(f"the input {row + 1} of the probe no longer finds {gone[0]!r}, but {ids[0]!r} first")
+        elif moved := _elsewhere(probe["neighbours"][row], old, ids, new, slack):
+            wrong.append(f"the input {row + 1} of the probe finds {moved[0]!r} at another score than when the index was described")
     return wrong
 
 
@@ -159,4 +161,16 @@ def _gone(old: list[Any], scores: Any, found: list[Any], values: Any, slack: flo
         one
         for one, score in zip(old, scores, strict=True)
         if one not in found and ((score - last) if metric == "inner_product" else (last - score)) > 2 * slack
+    ]
+
+
+def _elsewhere(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float) -> list[Any]:
+    """The stored neighbours that are found, and none of them at its score: ids that changed places with each other."""
+    near: dict[Any, list[float]] = {}
+    for one, value in zip(found, values, strict=True):
+        near.setdefault(one, []).append(value)
+    return [
+        one
+        for one, score in zip(old, scores, strict=True)
+        if one in near and min(abs(value - score) for value in near[one]) > slack
     ]
