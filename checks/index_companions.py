@@ -41,9 +41,9 @@ def as_listed(run: View, manifest: Artifact) -> Iterator[Finding]:
         message = "the digest of all files is not that of the listing: one of the two was changed"
         yield Finding(message, manifest.at("files", "digest"), also=(manifest.at("files", "listing"),))
     ids = said["ids"] or {"file": None, "digest": None}
-    for at, name, digest in (("file", said["file"], said["digest"]), ("ids", ids["file"], ids["digest"])):
+    for key, name, digest in (("file", said["file"], said["digest"]), ("ids", ids["file"], ids["digest"])):
         if name in digests and digests[name] != digest:
-            yield Finding(f"{name} has one digest in the manifest, and another in its listing", manifest.at(at))
+            yield Finding(f"{name} has one digest in the manifest, and another in its listing", manifest.at(key))
 
 
 def beside(run: View, manifest: Artifact) -> Iterator[Finding]:
@@ -52,11 +52,12 @@ def beside(run: View, manifest: Artifact) -> Iterator[Finding]:
     needed = {manifest.document["file"], (manifest.document["ids"] or {}).get("file")}
     for path in run.files:
         name = path.removeprefix(f"{folder}/")
-        if name == path or name == own or name in named or name.startswith("."):
+        if name in named or name in (path, own) or name.startswith("."):
             continue
         loaded = name in needed or PurePosixPath(name).suffix.lower() in LOADED
-        message = f"lies in the folder of the index, and is no file of it{': loaders open such files' if loaded else ''}"
-        yield Finding(message, Location(path), None if loaded else Severity.WARNING, also=(manifest.at("files", "listing"),))
+        soft, words = (None, ": loaders open such files") if loaded else (Severity.WARNING, "")
+        message = f"lies in the folder of the index, and is no file of it{words}"
+        yield Finding(message, Location(path), soft, also=(manifest.at("files", "listing"),))
 
 
 CHECK = Check(

@@ -30,7 +30,8 @@ def find(run: View) -> Iterator[Finding]:
     undated = [one for one in undated if one[0].contract.version > 1]  # the first version knew no time
     if undated:
         index, words, when = undated[0]
-        raise Blocked(f"{index.path} does not say when the index was built; {words} {when}", "describe it where it is built")
+        reason = f"{index.path} does not say when the index was built; {words} {when}"
+        raise Blocked(reason, "describe the index where it is built")
 
 
 def trainings(run: View, index: Artifact) -> Iterator[tuple[str, str, Location]]:
@@ -42,7 +43,8 @@ def trainings(run: View, index: Artifact) -> Iterator[tuple[str, str, Location]]
     records = {record["name"]: (i, record) for i, record in enumerate(summary.document["stages"])}
     if "cached" in records.get(index.path.split("/")[1], (0, {}))[1]:
         return  # it came by its key, which holds the weights: the same training done again does not age it
-    made = {name for name, stage in run.wired() if stage["uses"] != "record"}  # a script may begin to record when all is done
+    # A script may begin to record when all is done.
+    made = {name for name, stage in run.wired() if stage["uses"] != "record"}
     for model in run.all("model_manifest"):
         training, name = model.document["training"], model.path.split("/")[1]
         if training is None or name not in made or model.document["weights"] != said.get("encoder", {}).get("weights"):
@@ -90,6 +92,13 @@ CHECK = Check(
     why="A model was fine-tuned, and its corpus index still that of the base model ('do I need to re-embed?', haystack#2429, #135); an "
     "incremental index reported success and kept old vectors (jdocmunch#109); a change of model must delete the index (codeqai#26).",
     fix="build the index again with the encoder that it is searched with",
-    reads={"index_manifest": 2, "summary": 1, "run_metadata": 1, "resolved_config": 1, "search_manifest?": 2, "model_manifest?": 1},
+    reads={
+        "index_manifest": 2,
+        "search_manifest?": 2,
+        "model_manifest?": 1,
+        "summary": 1,
+        "run_metadata": 1,
+        "resolved_config": 1,
+    },
     find=find,
 )

@@ -41,8 +41,8 @@ def at_the_search(search: Artifact, index: Artifact) -> Iterator[Finding]:
         value = said.get(name)
         if value is None or not low <= value <= high:
             bound = f"at least {low:.6g}" if name == "cosine" else f"at most {high:.6g}"
-            found = f"the probe came out elsewhere: {name} {value}" if value is not None else f"does not say the {name} of the probe"
-            message = f"{found}, expected is {bound}"
+            found = "does not say" if value is None else f"the probe came out elsewhere: {value} is"
+            message = f"{found} its {name}, expected is {bound}"
             yield Finding(message, search.at("probe", name), also=(index.at("fingerprint", "probe", "tolerance"),))
 
 
@@ -62,11 +62,11 @@ def in_the_index(run: View, index: Artifact) -> Iterator[Finding]:
 
         def search(queries: Any, k: int) -> tuple[Any, list[list[Any]]]:
             scores, rows = run.nearest(vectors, queries, k, metric)
-            return scores, [[int(row) if ids is None else ids[row] for row in line if ids is None or row < len(ids)] for line in rows]
+            return scores, [[int(row) if ids is None else ids[row] for row in line] for line in rows]
 
         try:
             wrong += replay_probe(probe, search, metric, None).wrong
-        except ValueError as error:  # what is no base64 of floats, or of another dimension
+        except (ValueError, IndexError) as error:  # no base64 of floats, another dimension, an id that is not listed
             wrong.append(f"its vectors cannot be searched with: {error}")
     for message in wrong:
         yield Finding(message, at, also=(Location(vectors),))
@@ -77,6 +77,9 @@ def torn(probe: Any, ids: Any, count: int) -> Iterator[str]:
     lengths = {len(probe.get(part, ())) for part in PARTS}
     if len(lengths) > 1:
         yield "the probe is not whole: inputs, vectors, neighbours and scores differ in number"
+        return
+    if ids is not None and len(ids) != count:
+        yield f"{len(ids)} ids are listed for {count} rows"
         return
     names = None if ids is None else set(ids)
     for i, (near, scores) in enumerate(zip(probe.get("neighbours", ()), probe.get("scores", ()), strict=True), 1):

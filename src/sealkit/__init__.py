@@ -75,10 +75,10 @@ _NAMED = {
 }
 
 __all__ = [
-    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "PROBE_TOLERANCE", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "declared_mask", "describe_index",
-    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask_faults",
-    "open_index", "record", "replay_probe",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
+    "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
+    "declared_mask", "describe_index", "expectations_identity", "explain", "identity", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask_faults", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

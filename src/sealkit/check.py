@@ -72,7 +72,9 @@ class View:
         """What a file of vectors (.faiss, .npy) says of itself. Raises ReadError."""
         return self.run.vector_facts(name)
 
-    def nearest(self, name: str, queries: NDArray[np.float32], k: int, metric: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """The nearest k of each query (queries × dimension) in a file of vectors whose `vector_facts(name).rows` is not None, by
         exact search: scores and rows (or the index's own ids), of shape (queries, k). `metric` is inner_product or l2.
         Raises ReadError, and ValueError where the dimensions differ."""

@@ -150,7 +150,8 @@ def _moved(probe: Mapping[str, Any], search: Search, metric: str, before: Vector
         elif gone := _gone(probe["neighbours"][row], old, ids, new, slack, metric):
             wrong.append(f"the input {row + 1} of the probe no longer finds {gone[0]!r}, but {ids[0]!r} first")
         elif moved := _elsewhere(probe["neighbours"][row], old, ids, new, slack):
-            wrong.append(f"the input {row + 1} of the probe finds {moved[0]!r} at another score than when the index was described")
+            message = f"the input {row + 1} of the probe finds {moved[0]!r} at another score than when the index was described"
+            wrong.append(message)
     return wrong
 
 

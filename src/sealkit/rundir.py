@@ -144,7 +144,9 @@ class Run:
         """What a file of vectors of the run says of itself. Raises ReadError."""
         return vector_file.facts(self.place(name), name)
 
-    def nearest(self, name: str, queries: NDArray[np.float32], k: int, metric: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Exact search in a file of vectors of the run, as `vector_file.nearest`. Raises ReadError and ValueError."""
         return vector_file.nearest(self.place(name), name, queries, k, metric)
 

@@ -118,7 +118,8 @@ def _own_ids(path: Path, name: str | None, found: Facts, places: NDArray[np.int6
     """What a map of ids that lies behind the rows of a flat index says of some positions."""
     import numpy as np
 
-    known, ids = np.unique(places), []
+    known = np.unique(places)
+    ids: list[int] = []
     with open_bytes(path, name, follow=False) as file:
         for place in known:
             file.seek((found.rows or 0) + 4 * found.dimension * found.count + 8 + 8 * int(place))
