@@ -63,8 +63,8 @@ def beside(run: View, manifest: Artifact) -> Iterator[Finding]:
 CHECK = Check(
     since="0.2.0",
     title="The index is all of its files",
-    why="Only the .faiss file was hashed, and the pickled docstore beside it was exchanged (local-deep-research#4632); docstores went "
-    "out of step with their vectors (langchain#9019, haystack#3961).",
+    why="Only the .faiss file was hashed, and the pickled docstore beside it was exchanged (local-deep-research#4632); "
+    "docstores went out of step with their vectors (langchain#9019, haystack#3961).",
     fix="put the files of the index back as they were and others elsewhere, or build and describe it again",
     reads={"index_manifest": 2},
     find=find,

@@ -89,8 +89,9 @@ def called(run: View, weights: str | None) -> str:
 CHECK = Check(
     since="0.2.0",
     title="The index is as new as its encoder",
-    why="A model was fine-tuned, and its corpus index still that of the base model ('do I need to re-embed?', haystack#2429, #135); an "
-    "incremental index reported success and kept old vectors (jdocmunch#109); a change of model must delete the index (codeqai#26).",
+    why="A model was fine-tuned, and its corpus index still that of the base model ('do I need to re-embed?', haystack#2429, "
+    "#135); an incremental index reported success and kept old vectors (jdocmunch#109); a change of model must delete the "
+    "index (codeqai#26).",
     fix="build the index again with the encoder that it is searched with",
     reads={
         "index_manifest": 2,

@@ -41,8 +41,8 @@ def at_the_search(search: Artifact, index: Artifact) -> Iterator[Finding]:
         value = said.get(name)
         if value is None or not low <= value <= high:
             bound = f"at least {low:.6g}" if name == "cosine" else f"at most {high:.6g}"
-            found = "does not say" if value is None else f"the probe came out elsewhere: {value} is"
-            message = f"{found} its {name}, expected is {bound}"
+            found = "does not say how the probe came out" if value is None else f"the probe came out elsewhere: {value}"
+            message = f"{found}; expected is a {name} of {bound}"
             yield Finding(message, search.at("probe", name), also=(index.at("fingerprint", "probe", "tolerance"),))
 
 
@@ -93,8 +93,8 @@ def torn(probe: Any, ids: Any, count: int) -> Iterator[str]:
 CHECK = Check(
     since="0.2.0",
     title="The probe finds what it found",
-    why="A saved index was 'completely random' after it was loaded (faiss#2202); a model of the same dimension mixed two spaces without a "
-    "sound (open-ontologies#74), and the label named one that had not made the vectors (tobi/qmd#447).",
+    why="A saved index was 'completely random' after it was loaded (faiss#2202); a model of the same dimension mixed two "
+    "spaces without a sound (open-ontologies#74), and the label named one that had not made the vectors (tobi/qmd#447).",
     fix="put the files of the index back as they were, or build and describe it again, and search it with its encoder",
     reads={"index_manifest": 2, "search_manifest?": 2},
     find=find,

@@ -146,16 +146,4 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
         message = "the vectors are not those of this encoder and corpus: "
         raise Refused([Finding(message + one, Location(where), Severity.ERROR, fix=fix) for one in wrong])
     queries = np.ascontiguousarray(encoder.queries(inputs), dtype=np.float32)
-    return probe.take(inputs, queries, search, facts.count, own, _reach(vectors, facts, queries))
-
-
-def _reach(vectors: Any, facts: Facts, queries: probe.Vectors) -> float | None:
-    """The largest length among the rows that the probe finds; None where rows cannot be read back."""
-    _, found = vectors.search(queries, min(probe.NEIGHBOURS, facts.count))
-    if facts.mapped:
-        positions = {one: row for row, one in enumerate(own_ids(vectors, facts))}
-        wanted = [positions[int(one)] for one in np.unique(found) if one >= 0]
-    else:
-        wanted = [int(one) for one in np.unique(found) if one >= 0]
-    kept = vector_file.rows(vectors, wanted)
-    return None if kept is None else float(np.linalg.norm(kept, axis=1).max(initial=0.0))
+    return probe.take(inputs, queries, search, facts.count, own)

@@ -54,7 +54,6 @@ def take(
     search: Search,
     count: int,
     own: Sequence[Any] = (),
-    reach: float | None = None,
 ) -> dict[str, Any]:
     """The `probe` group of a fingerprint. `vectors` (inputs × dimension) are those of the query side's encoder, `own` the
     ids of the rows that the inputs are of, `count` the vectors in the index."""
@@ -66,7 +65,6 @@ def take(
         "vectors": [base64.b64encode(np.asarray(row, "<f4").tobytes()).decode() for row in vectors],
         "neighbours": neighbours,
         "scores": [[float(score) for score in row] for row in scores],
-        "reach": reach,
         "tolerance": dict(TOLERANCE),
         "self_retrieval": sum(found) / len(found) if found else None,
     }
@@ -80,7 +78,7 @@ def stored(probe: Mapping[str, Any]) -> Vectors:
 
 def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode | None) -> Replay:
     """Replay a probe. Without `encode` the index half alone: the stored vectors must find the stored neighbours. With it the
-    inputs are encoded again; their vectors must lie within the tolerance, and find the stored neighbours too.
+    inputs are encoded again, and their vectors must lie within the tolerance.
     """
     before = stored(probe)
     count = len(before)
@@ -88,7 +86,7 @@ def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode
         return Replay(
             count, False, wrong=("the probe is not whole: inputs, vectors, neighbours and scores differ in number",)
         )
-    after, cosine, norm, wrong = before, None, None, []
+    cosine, norm, wrong = None, None, []
     if encode is not None:
         after = np.ascontiguousarray(np.asarray(encode(probe["inputs"]), dtype=np.float32))
         if after.shape != before.shape:
@@ -99,7 +97,7 @@ def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode
         said = off(before, after, probe.get("tolerance", TOLERANCE))
         wrong += [f"the input {i} of the probe came out elsewhere: {one}" for i, one in enumerate(said, 1) if one]
     if not wrong:
-        wrong += _moved(probe, search, metric, before, after)
+        wrong += _moved(probe, before, search, metric)
     return Replay(count, encode is not None, cosine, norm, tuple(wrong))
 
 
@@ -125,48 +123,35 @@ def _deviation(before: Vectors, after: Vectors) -> tuple[NDArray[np.float64], ND
     return np.where(same, 1.0, np.nan_to_num(cosines, nan=0.0)), np.where(same, 0.0, np.nan_to_num(norms, nan=np.inf))
 
 
-def _moved(probe: Mapping[str, Any], search: Search, metric: str, before: Vectors, after: Vectors) -> list[str]:
-    """What the neighbours say: with the stored vectors they must be the stored ones, and with those of today too, but for
-    what the distance between the two explains."""
+def _moved(probe: Mapping[str, Any], vectors: Vectors, search: Search, metric: str) -> list[str]:
+    """What the stored vectors no longer find. Of vectors within the tolerance of them nothing more need be asked: a score moves by
+    no more than the tolerance times the length of a row."""
     k = max((len(row) for row in probe["neighbours"]), default=0)
-    both = before if after is before else np.concatenate([before, after])
-    scores, found = search(both, k)
+    scores, found = search(vectors, k)
+    sizes = np.square(vectors.astype(np.float64)).sum(axis=1)  # a distance is a difference of numbers of this size
     wrong = []
     for i, (ids, values) in enumerate(zip(found, scores, strict=True)):
-        row, old = i % len(before), np.asarray(probe["scores"][i % len(before)], np.float64)
-        shift = 0.0
-        if i >= len(before):
-            shift = float(np.linalg.norm(after[row].astype(np.float64) - before[row]))
-            if metric == "inner_product" and probe.get("reach") is None:
-                continue  # how far a score may move depends on the rows' lengths, and they cannot be read back
-            reach = (
-                probe["reach"] if metric == "inner_product" else 2 * float(np.sqrt(max(old.max(initial=0), 0))) + shift
-            )
-            shift *= reach
-        slack = shift + _ROUNDING * max(1.0, float(np.abs(old).max(initial=0)))
-        new = np.asarray(values, np.float64)
+        old, new = np.asarray(probe["scores"][i], np.float64), np.asarray(values, np.float64)
+        slack = _ROUNDING * max(1.0, float(sizes[i]), float(np.abs(old).max(initial=0)))
         if len(new) != len(old) or not np.all(np.abs(new - old) <= slack):
-            wrong.append(f"the input {row + 1} of the probe finds other scores than when the index was described")
-        elif gone := _gone(probe["neighbours"][row], old, ids, new, slack, metric):
-            wrong.append(f"the input {row + 1} of the probe no longer finds {gone[0]!r}, but {ids[0]!r} first")
-        elif moved := _elsewhere(probe["neighbours"][row], old, ids, new, slack):
-            message = f"the input {row + 1} of the probe finds {moved[0]!r} at another score than when the index was described"
-            wrong.append(message)
+            wrong.append(f"the input {i + 1} of the probe finds other scores than when the index was described")
+        elif gone := _gone(probe["neighbours"][i], old, ids, new, slack, metric):
+            wrong.append(f"the input {i + 1} of the probe no longer finds {gone[0]!r}")
+        elif moved := _elsewhere(probe["neighbours"][i], old, ids, new, slack):
+            wrong.append(
+                f"the input {i + 1} of the probe finds {moved[0]!r} at another score than when the index was described"
+            )
     return wrong
 
 
 def _gone(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float, metric: str) -> list[Any]:
     """The stored neighbours that are not found, and are no ties with the last one that is."""
-    last = values[-1]
-    return [
-        one
-        for one, score in zip(old, scores, strict=True)
-        if one not in found and ((score - last) if metric == "inner_product" else (last - score)) > 2 * slack
-    ]
+    ahead = (scores - values[-1]) if metric == "inner_product" else (values[-1] - scores)
+    return [one for one, lead in zip(old, ahead, strict=True) if one not in found and lead > 2 * slack]
 
 
 def _elsewhere(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float) -> list[Any]:
-    """The stored neighbours that are found, and none of them at its score: ids that changed places with each other."""
+    """The stored neighbours that are found, but not at their score: ids that changed places."""
     near: dict[Any, list[float]] = {}
     for one, value in zip(found, values, strict=True):
         near.setdefault(one, []).append(value)

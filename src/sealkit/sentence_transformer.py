@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sealkit import digest, fingerprint, tokenizer, weights
+from sealkit import architecture, fingerprint, tokenizer, weights
 from sealkit.finding import UsageError
 from sealkit.space import Encoder, Vectors, as_given, versions
 
 PROBES = ["a", "the red fox jumps over the lazy dog", "stock markets fell today", "7"]
-LIBRARIES = ("torch", "transformers", "sentence_transformers", "tokenizers", "peft", "optimum")
 METRICS = {
     "cosine": "inner_product",
     "dot": "inner_product",
@@ -38,33 +35,40 @@ def of_sentence_transformer(
     `prompts` (of `query` and `document`) take the place of the model's own; without them each role has the prompt that
     `encode_query` and `encode_document` put before it. `metric` is how the index compares; without it, it is the model's
     `similarity_fn_name`. Cosine is an inner product of vectors of length 1, so such a model's vectors are normalised
-    unless `normalise` says otherwise. `weights` and `tree` are digests that are known already.
+    unless `normalise` says otherwise. `weights` and `tree` are digests that are known already; under an
+    adapter, the weights are those in memory all the same.
 
-    Raises UsageError where cosine is to compare vectors that do not leave with length 1.
+    Raises UsageError where cosine is to compare vectors that do not leave with length 1, and for prompts of other roles.
     """
     similarity = str(model.similarity_fn_name)
     if normalise is None:
         normalise = metric is None and similarity == "cosine"
+    if strange := sorted(set(prompts or {}) - {"query", "document"}):
+        raise UsageError(f"prompts has {strange[0]!r}", "name the roles query and document")
     asked = {role: (prompts or {}).get(role, prompt(model, role)) for role in ("query", "document")}
 
     def encode(texts: Sequence[Any], role: str) -> Any:
         call = model.encode_query if role == "query" else model.encode_document
-        return call(list(texts), prompt=asked[role], normalize_embeddings=normalise, show_progress_bar=False)
+        options = {"normalize_embeddings": normalise, "show_progress_bar": False, "convert_to_tensor": True}
+        return call(list(texts), prompt=asked[role], **options)
 
-    vectors = {role: encode(PROBES, role) for role in asked}
-    norms = np.linalg.norm(np.concatenate(list(vectors.values())).astype(np.float64), axis=1)
-    unit = bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
+    probes = [encode(PROBES, role) for role in asked]
+    norms = np.concatenate([vectors.double().norm(dim=1).cpu().numpy() for vectors in probes])
+    norms = norms[norms > 0]  # a text without a known word has no direction
+    unit = len(norms) > 0 and bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
+    unit = unit or (normalise and not len(norms))
     if metric is None and similarity == "cosine" and not unit:
         raise UsageError(
-            "the model compares by cosine, and its vectors do not have length 1: "
-            "pass normalise=True, or metric='inner_product' if that is what the index computes"
+            "the model compares by cosine, and its vectors do not leave with length 1",
+            "pass normalise=True, or metric='inner_product' if that is what the index computes",
         )
-    dimension = vectors["document"].shape[1]
+    dimension = int(probes[0].shape[1])
 
     def encoded(role: str, texts: Sequence[Any]) -> Vectors:
         if not len(texts):
             return np.empty((0, dimension), dtype=np.float32)
-        return np.asarray(encode(texts, role), dtype=np.float32)
+        found: Vectors = encode(texts, role).float().cpu().numpy()
+        return found
 
     space = {
         **as_given(),
@@ -76,7 +80,7 @@ def of_sentence_transformer(
             "truncated_from": _truncated_from(model),
             "normalise": unit,
             "metric": metric or METRICS[similarity],
-            "dtype": str(vectors["document"].dtype),
+            "dtype": str(probes[0].dtype).removeprefix("torch."),
             "calibration": None,
             "transform": None,
             "backend": model.get_backend(),
@@ -95,13 +99,17 @@ def prompt(model: Any, role: str) -> str:
 
 def _tokenizer(model: Any) -> dict[str, Any]:
     def tokenize(text: str) -> list[int]:
-        ids = model.preprocess([text], task="document")["input_ids"]
-        found: list[int] = ids.reshape(-1).tolist()
+        ids = model.preprocess([text], task="document").get("input_ids")
+        found: list[int] = [] if ids is None else ids.reshape(-1).tolist()
         return found
 
     own = model.tokenizer
-    messages = "message" in getattr(model[0], "modality_config", {})
-    return tokenizer.group(own, tokenize, own.chat_template if messages else None)
+    return tokenizer.group(own, tokenize, own.chat_template if _chats(model) else None)
+
+
+def _chats(model: Any) -> bool:
+    """Whether texts go through the chat template; a prompt is then part of what is said, and always pooled."""
+    return "message" in getattr(model[0], "modality_config", {})
 
 
 def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) -> dict[str, Any]:
@@ -110,31 +118,22 @@ def _encoder(model: Any, name: str | None, known: str | None, tree: str | None) 
     pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
     mode = pooling.get_config_dict().get("pooling_mode", "none") if pooling is not None else "none"
     found: dict[str, Any] = {
-        "modules": fingerprint.of([architecture(modules[0]), *(_settings(m) for m in modules)]),
+        "modules": fingerprint.of(
+            [architecture.of(modules[0]), *(_settings(m) for m in modules), *weights.adapter_settings(model)]
+        ),
         "pooling": mode if isinstance(mode, str) else "+".join(mode),
         "layer": _layer(modules[0]),
         "function": None,
         "libraries": versions("sentence-transformers", "transformers", "torch", "tokenizers"),
-        **remote_code(model),
+        **architecture.remote_code(model),
+        **weights.adapters(model),
     }
-    if known is None and model.get_backend() == "torch":
-        known = weights.of(weights.parts(model))
-    told = {"weights": known, "name": name, "tree": tree}
-    found |= {key: value for key, value in told.items() if value is not None}
-    if not weights.adapted(model):
-        found["adapters"] = None
-    return found
-
-
-def architecture(model: Any) -> dict[str, Any]:
-    """What the weights are computed with (activation, epsilons, positions); what only a version or a place wrote is left out."""
-    config = getattr(model, "config", None)
-    found: dict[str, Any] = config.to_diff_dict() if config is not None else {}
-    return {
-        k: v
-        for k, v in found.items()
-        if k not in ("transformers_version", "_name_or_path", "architectures", "use_cache")
-    }
+    # A folder that holds an adapter alone does not say what it is put around.
+    if known is not None and found.get("adapters", "unknown") is None:
+        found["weights"] = known
+    elif model.get_backend() == "torch":
+        found |= weights.of(weights.parts(model))
+    return found | {key: value for key, value in (("name", name), ("tree", tree)) if value is not None}
 
 
 def _settings(module: Any) -> list[Any]:
@@ -142,7 +141,9 @@ def _settings(module: Any) -> list[Any]:
     settings = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
     if type(module).__name__ != "Router":
         return [type(module).__name__, settings]
-    routes = {name: [[architecture(m), *_settings(m)] for m in modules] for name, modules in module.sub_modules.items()}
+    routes = {
+        name: [[architecture.of(m), *_settings(m)] for m in modules] for name, modules in module.sub_modules.items()
+    }
     mappings = {str(key): value for key, value in module.route_mappings.items()}
     return ["Router", {**settings, "route_mappings": mappings}, routes]
 
@@ -155,27 +156,13 @@ def _layer(module: Any) -> int | None:
     return None
 
 
-def remote_code(model: Any) -> dict[str, str | None]:
-    """The digest of the code that is no library's and computes, by the names of its files; empty where it has none."""
-    foreign = {type(m).__module__ for m in model.modules() if type(m).__module__.partition(".")[0] not in LIBRARIES}
-    if not foreign:
-        return {"remote_code": None}
-    packages = {name.rpartition(".")[0] for name in foreign if name.startswith("transformers_modules.")}
-    foreign |= {name for name in sys.modules if name.rpartition(".")[0] in packages}
-    found = {name: getattr(sys.modules.get(name), "__file__", None) for name in foreign}
-    if any(path is None for path in found.values()):
-        return {}
-    files = {name.rpartition(".")[2]: Path(path) for name, path in found.items() if path is not None}
-    return {"remote_code": digest.listing({f"{stem}.py": digest.file(path) for stem, path in files.items()})}
-
-
 def _roles(model: Any, prompts: Mapping[str, str]) -> dict[str, Any]:
     modules = list(model.children())
     pooling = next((m for m in modules if type(m).__name__ == "Pooling"), None)
     found = {
         "query_prompt": prompts["query"],
         "document_prompt": prompts["document"],
-        "prompt_pooled": None if pooling is None else bool(pooling.include_prompt),
+        "prompt_pooled": None if pooling is None else bool(pooling.include_prompt or _chats(model)),
         "task": "query, document" if "task" in model.get_model_kwargs() else None,
         "query_encoder": None,
     }
@@ -185,7 +172,8 @@ def _roles(model: Any, prompts: Mapping[str, str]) -> dict[str, Any]:
         if [id(m) for m in query] != [id(m) for m in document]:
             del found["query_encoder"]
             known = weights.of({f"{i}_{type(m).__name__}": m for i, m in enumerate(query)})
-            found |= {} if known is None else {"query_encoder": known}
+            if "weights" in known:
+                found["query_encoder"] = known["weights"]
     return found
 
 

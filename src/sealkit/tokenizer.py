@@ -15,18 +15,18 @@ def group(tokenizer: Any, tokenize: Callable[[str], Sequence[int]], template: st
     """The group `tokenizer` of a fingerprint. `tokenize` gives the ids of one text as they reach the model.
 
     The length is measured, since the configurations of tokenizer and model disagree; it is None where a text is never
-    cut. `template` is the chat template, where texts go through it. What cannot be described is left out: unknown.
+    cut, and left out where the text has no token. `template` is the chat template, where texts go through it. What cannot be described is left out: unknown.
     """
     ids = tokenize("word " * WORDS)
     if len(ids) >= WORDS:
-        ids = tokenize("word " * WORDS * 20)
-    found = {
-        "max_length": len(ids) if len(ids) < 20 * WORDS else None,
+        ids = tokenize("word " * WORDS * 10)
+    found: dict[str, Any] = {
         "truncation_side": getattr(tokenizer, "truncation_side", "right"),
         "padding_side": getattr(tokenizer, "padding_side", "right"),
-        "ends": [int(ids[0]), int(ids[-1])],
         "chat_template": None if template is None else fingerprint.of(template),
     }
+    if len(ids):
+        found |= {"max_length": len(ids) if len(ids) < 10 * WORDS else None, "ends": [int(ids[0]), int(ids[-1])]}
     described = digest(tokenizer)
     if described is not None:
         found["digest"] = described

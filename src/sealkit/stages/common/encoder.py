@@ -43,15 +43,16 @@ class Encoder:
     source: Input
     normalise: bool = True
 
-    def encode(self, texts: Sequence[str], prompt: str, tell: Callable[[int], None] = lambda done: None) -> Vectors:
-        """Vectors of shape (len(texts), dimension), float32."""
+    def encode(self, texts: Sequence[str], role: str, tell: Callable[[int], None] = lambda done: None) -> Vectors:
+        """Vectors of shape (len(texts), dimension), float32, of texts in the role `query` or `document`."""
+        encode = self.model.encode_query if role == "query" else self.model.encode_document
         found = []
         # Sorted by length for the whole call, not a chunk: a text's neighbours in a batch decide its padding.
         order = sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i))
         for start in range(0, len(order), CHUNK):
             chunk = [texts[i] for i in order[start : start + CHUNK]]
-            vectors = self.model.encode(
-                chunk, prompt=prompt, normalize_embeddings=self.normalise, show_progress_bar=False
+            vectors = encode(
+                chunk, prompt=self.prompt(role), normalize_embeddings=self.normalise, show_progress_bar=False
             )
             found.append(vectors)
             tell(min(start + CHUNK, len(texts)))
@@ -81,8 +82,8 @@ class Encoder:
         ).space
         return encoders.Encoder(
             space,
-            lambda texts: self.encode(texts, self.prompt("query")),
-            lambda texts: self.encode(texts, self.prompt("document")),
+            lambda texts: self.encode(texts, "query"),
+            lambda texts: self.encode(texts, "document"),
         )
 
 

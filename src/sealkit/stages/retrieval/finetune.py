@@ -146,8 +146,8 @@ class _Dev:
 
     def score(self, model: Encoder) -> float:
         """The mean of the measure over the development queries."""
-        vectors = model.encode(self.documents, model.prompt("document"))
-        asked = model.encode([text for _, text in self.queries], model.prompt("query"))
+        vectors = model.encode(self.documents, "document")
+        asked = model.encode([text for _, text in self.queries], "query")
         found = ranking.ranked(ranking.exact(asked, vectors), self.ids, 100)
         lines = (
             (query, doc, rank)

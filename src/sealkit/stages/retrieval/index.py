@@ -26,9 +26,7 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     for row in corpus.rows():
         ids.append(row["doc_id"])
         texts.append(encoder.document(row))
-    vectors = model.encode(
-        texts, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(texts))
-    )
+    vectors = model.encode(texts, "document", lambda done: ctx.progress("encoding documents", done, len(texts)))
     index, said = structure.build(vectors, params, ctx.seed)
     folder = out["index"]
     faiss.write_index(index, str(folder / "index.faiss"))

@@ -84,10 +84,8 @@ def _scorer(
         index = Lexical(documents, params.bm25)
         return lambda i: index.scores(queries[i])
     model = encoder.load(inputs["model"], ctx, params)
-    vectors = model.encode(
-        documents, model.prompt("document"), lambda done: ctx.progress("encoding documents", done, len(documents))
-    )
-    asked = model.encode(queries, model.prompt("query"))
+    vectors = model.encode(documents, "document", lambda done: ctx.progress("encoding documents", done, len(documents)))
+    asked = model.encode(queries, "query")
     return lambda i: vectors @ asked[i]
 
 

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from sealkit.finding import Finding, Location, Refused, Severity, pointer
 from sealkit.index import open_index
-from sealkit.manifest import NAME
 from sealkit.stage import Context, Input, Out, Stage
 from sealkit.stages.common import encoder, ranking
 from sealkit.stages.common.bm25 import Bm25, Lexical
@@ -86,7 +85,7 @@ def _dense(
         _refuse_other_corpus(inputs, index.manifest)
     vectors = model.encode(
         [row["text"] for row in queries],
-        model.prompt("query"),
+        "query",
         lambda done: ctx.progress("encoding queries", done, len(queries)),
     )
 
@@ -113,7 +112,9 @@ def _dense(
 def _refuse_other_corpus(inputs: Mapping[str, Input], manifest: Mapping[str, Any]) -> None:
     indexed, searched = manifest["fingerprint"]["corpus"]["digest"], inputs["corpus"].digest
     if indexed != searched:
-        at = Location(str(inputs["index"].path / NAME), pointer=pointer("fingerprint", "corpus", "digest"))
+        at = Location(
+            str(inputs["index"].path / "index_manifest.json"), pointer=pointer("fingerprint", "corpus", "digest")
+        )
         message = f"the index holds the corpus {indexed}, BM25 is to search {searched}"
         raise Refused([Finding(message, at, Severity.ERROR, fix="wire the corpus that was indexed")])
 
