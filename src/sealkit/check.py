@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealkit.artifact import Artifact
 from sealkit.finding import Finding, Location, Severity
@@ -12,6 +12,10 @@ from sealkit.metric_keys import MetricKeys
 from sealkit.read.pickle import Pickle
 from sealkit.rundir import Run
 from sealkit.vector_file import Facts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,18 @@ class View:
     def vector_facts(self, name: str) -> Facts:
         """What a file of vectors (.faiss, .npy) says of itself. Raises ReadError."""
         return self.run.vector_facts(name)
+
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The nearest k of each query (queries × dimension) in a file of vectors whose `vector_facts(name).rows` is not None, by
+        exact search: scores and rows (or the index's own ids), of shape (queries, k). `metric` is inner_product or l2.
+        Raises ReadError, and ValueError where the dimensions differ."""
+        return self.run.nearest(name, queries, k, metric)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file. Raises ReadError."""
+        return self.run.size(name)
 
     def pickles(self, name: str) -> list[Pickle]:
         return self.run.pickles(name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
@@ -23,6 +24,10 @@ from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.redact import mask
 from sealkit.vector_file import Facts
 from sealkit.write import dumps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 QUOTE_LIMIT = 200
 LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
@@ -175,6 +180,17 @@ class Run:
     def vector_facts(self, name: str) -> Facts:
         """What a file of vectors of the run says of itself. Raises ReadError."""
         return vector_file.facts(self.place(name), name)
+
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Exact search in a file of vectors of the run, as `vector_file.nearest`. Raises ReadError and ValueError."""
+        return vector_file.nearest(self.place(name), name, queries, k, metric)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file of the run. Raises ReadError."""
+        with open_bytes(self.place(name), name, follow=False) as file:
+            return os.fstat(file.fileno()).st_size
 
     def pickles(self, name: str) -> list[Pickle]:
         """The pickles in a file of the run, found by content and never loaded. Raises ReadError."""
