@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sealkit import probe, vector_file
-from sealkit.index import searched
+from sealkit.opened import searched
 
 ROWS = np.linalg.qr(np.random.default_rng(3).standard_normal((6, 6)))[0].astype(np.float32)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealkit.finding import Location, ReadError, UsageError
+from sealkit.finding import Location, ReadError
 from sealkit.read import faiss, npy
 from sealkit.read.source import MEBIBYTE, open_bytes
 
@@ -130,73 +130,3 @@ def _own_ids(path: Path, name: str | None, found: Facts, places: NDArray[np.int6
             file.seek((found.rows or 0) + 4 * found.dimension * found.count + 8 + 8 * int(place))
             ids += struct.unpack("<q", file.read(8))
     return np.array(ids, np.int64)[np.searchsorted(known, places)]
-
-
-def load(path: Path, metric: str) -> Any:
-    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, and UsageError for a metric by
-    which no array is searched."""
-    import faiss as library
-    import numpy as np
-
-    with open_bytes(path, follow=False) as file:
-        magic = file.read(6)
-    if magic == b"\x93NUMPY":
-        kinds = {"inner_product": library.METRIC_INNER_PRODUCT, "l2": library.METRIC_L2}
-        if metric not in kinds:
-            raise UsageError(f"{path}: an array cannot be searched by {metric}", f"say {' or '.join(kinds)}")
-        rows = np.load(path, allow_pickle=False)
-        index = library.IndexFlat(rows.shape[1], kinds[metric])
-        index.add(np.ascontiguousarray(rows, dtype=np.float32))
-        return index
-    try:
-        return library.read_index(str(path))
-    except RuntimeError as error:
-        message = f"cannot be opened by faiss: {str(error).splitlines()[0]}"
-        raise ReadError(message, Location(str(path)), "build the index again") from error
-
-
-def settings(index: Any) -> dict[str, Callable[[], int]]:
-    """What of an opened index decides how much of it is searched: name → how to read it."""
-    import faiss as library
-
-    inner = index
-    while isinstance(inner, library.IndexIDMap | library.IndexPreTransform):
-        inner = library.downcast_index(inner.index)
-    if isinstance(inner, library.IndexIVF):
-        return {"probes": lambda: int(inner.nprobe)}
-    if isinstance(inner, library.IndexHNSW):
-        return {"ef_search": lambda: int(inner.hnsw.efSearch)}
-    return {}
-
-
-def nearest(index: Any, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Scores and rows of the nearest k of a few queries, as `index.search` gives them.
-
-    FAISS reads a flat index once for each of a few queries; by inner product one matrix product reads it once for all.
-    """
-    import faiss as library
-    import numpy as np
-
-    if not isinstance(index, library.IndexFlat) or index.metric_type != library.METRIC_INNER_PRODUCT:
-        found: tuple[NDArray[np.float32], NDArray[np.int64]] = index.search(queries, k)
-        return found
-    vectors = library.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
-    scores = np.ascontiguousarray((vectors @ queries.T).T)
-    rows = np.argpartition(scores, -k, axis=1)[:, -k:]
-    order = np.argsort(-np.take_along_axis(scores, rows, axis=1), axis=1, kind="stable")
-    rows = np.take_along_axis(rows, order, axis=1)
-    return np.take_along_axis(scores, rows, axis=1), rows
-
-
-def rows(index: Any, wanted: list[int]) -> NDArray[np.float32] | None:
-    """Some rows by position, as they were put in; None where the index cannot give them back."""
-    import faiss as library
-    import numpy as np
-
-    inner = library.downcast_index(index.index) if isinstance(index, library.IndexIDMap) else index
-    if isinstance(inner, library.IndexIVF):
-        inner.make_direct_map()
-    try:
-        return np.stack([inner.reconstruct(row) for row in wanted])
-    except RuntimeError:
-        return None
