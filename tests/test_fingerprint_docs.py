@@ -7,11 +7,14 @@ writes it.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, fingerprint, manifest, mask
+from sealkit import digest, encoders, fingerprint, manifest, mask
 from sealkit.pack import BUILT_IN
 
 PAGE = Path(__file__).parent.parent / "docs" / "fingerprint.md"
@@ -148,6 +151,15 @@ def test_the_digest_of_weights_is_the_one_that_the_page_describes() -> None:
     left_out = {"position_ids": digest.Tensor("I64", (1,), lambda: [b"00000000"])}
     whole = b'["1_Pooling/b","I64",[1]]\n87654321["a","F32",[2]]\n12345678'
     assert digest.of_tensors(parts | left_out).digest == "sha256:" + hashlib.sha256(whole).hexdigest()
+
+
+def test_the_describers_that_are_shown_take_what_is_shown() -> None:
+    shown = [ast.parse(call, mode="eval").body for call in re.findall(r"`(encoders\.of_[^`]*)`", page())]
+    assert len(shown) == 4
+    for call in shown:
+        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        names = {word.arg: None for word in call.keywords if word.arg}
+        inspect.signature(getattr(encoders, call.func.attr)).bind(*call.args, **names)
 
 
 if __name__ == "__main__":
