@@ -61,10 +61,10 @@ def compare(a: str, b: str, output_format: str) -> int:
 
 def _compare(a: Path, b: Path, json: bool) -> int:
     from sealkit import fit
-    from sealkit.render import fingerprint as render
+    from sealkit.render import fit as render
 
     found = fit.compare(fit.read(a), fit.read(b))
-    click.echo((render.compare_json if json else render.compare)(found), nl=False)
+    click.echo((render.json if json else render.text)(found), nl=False)
     return found.exit_code
 
 
