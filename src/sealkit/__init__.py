@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sealkit import encoders, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
@@ -63,6 +64,7 @@ _HOME = {
     "record": "recorder",
     "replay_probe": "probe",
 }
+_MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
@@ -111,6 +113,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"sealkit.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'sealkit' has no attribute {name!r}")
     return getattr(importlib.import_module(f"sealkit.{_HOME[name]}"), _NAMED.get(name, name))
