@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sealkit.fingerprint import State
     from sealkit.index import open_index
     from sealkit.manifest import compare, explain, identity
-    from sealkit.mask import declared as declared_mask
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
     from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
     from sealkit.probe import replay as replay_probe
@@ -50,10 +50,10 @@ _HOME = {
     "View": "check",
     "callback": "trainers",
     "compare": "manifest",
-    "declared_mask": "mask",
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
+    "explain_masks": "mask_difference",
     "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
@@ -66,8 +66,8 @@ _HOME = {
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
-    "declared_mask": "declared",
     "expectations_identity": "identity",
+    "explain_masks": "explain",
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_faults": "faults",
@@ -77,7 +77,7 @@ _NAMED = {
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
     "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
-    "declared_mask", "describe_index", "expectations_identity", "explain", "identity", "judge_expectations",
+    "describe_index", "expectations_identity", "explain", "explain_masks", "identity", "judge_expectations",
     "legacy_pairs", "listing_digest", "mask_faults", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from sealkit import digest, manifest, probe, vector_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
-from sealkit.fingerprint import ABSENT, State
+from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.source import decode, read_bytes
 
@@ -46,7 +47,7 @@ class OpenIndex:
     """An index that fits its query side.
 
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
-    at the newest version, `space` the query side with what the file sets for the search, `replay` how the probe came out (None
+    at the newest version, `space` the query side with what the file sets for the search, `shape` rows and dimension, `replay` how the probe came out (None
     where there is none), `unknown` the binding fields that nobody witnessed.
     """
 
@@ -54,6 +55,7 @@ class OpenIndex:
     ids: NDArray[Any] | None
     manifest: Mapping[str, Any]
     space: Mapping[str, Any]
+    shape: tuple[int, int]
     settings: Mapping[str, tuple[int, Callable[[], int]]]
     replay: Replay | None = None
     unknown: tuple[str, ...] = ()
@@ -67,9 +69,9 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
-        unfilled = rows < 0
-        if not unfilled.any():
+        if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
             return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
+        unfilled = rows < 0
         if not partial:
             message = f"{int(unfilled.any(axis=1).sum())} of {len(rows)} queries find fewer than {k} rows: the index is not exact"
             fix = "search more of it (nprobe, efSearch), ask for fewer, or take what there is with partial=True"
@@ -79,26 +81,31 @@ class OpenIndex:
         return Hits(scores, ids, rows)
 
     def _hold(self, queries: NDArray[np.float32], k: int) -> None:
-        dimension, count = self.vectors.d, self.vectors.ntotal
+        count, dimension = self.shape
         if queries.ndim != 2 or queries.shape[1] != dimension:
             message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
             raise UsageError(message, "give one vector a row, from the encoder of the index")
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
-        squares = np.einsum("ij,ij->i", queries, queries)
-        if not np.isfinite(squares).all():
-            raise UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
-        if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
-            length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
-            message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
-            raise Refused(
-                [Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")]
-            )
+        # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
+        low, high = (1 - _UNIT, 1 + _UNIT) if self.space["vectors"].get("normalise") else (0.0, sys.float_info.max)
+        squares = np.vecdot(queries, queries)
+        if not all(low <= square <= high for square in squares.tolist()):
+            raise _no_query(squares, self.manifest["file"])
         for name, (opened, now) in self.settings.items():
             if now() != opened:
                 message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
                 fix = "set it back, or build and describe the index with the new value"
                 raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
+
+
+def _no_query(squares: NDArray[np.float32], file: str) -> Refused | UsageError:
+    """Why vectors of these squared lengths are not searched with."""
+    if not np.isfinite(squares).all():
+        return UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
+    length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
+    message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
+    return Refused([Finding(message, Location(file), Severity.ERROR, fix="normalise the queries")])
 
 
 def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode: Encode | None = None) -> OpenIndex:
@@ -127,7 +134,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
         )
     settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, encode, at)
-    return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
+    return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
 def _completed(query_side: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     excused = [
         one
         for one in compared
-        if one.misfit and one.index is ABSENT and (stated.get("witness") == "adopted" or one.field.since > version)
+        if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
@@ -239,7 +246,7 @@ def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
     """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
 
     def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
-        scores, rows = vectors.search(queries, max(1, min(k, vectors.ntotal)))
+        scores, rows = vector_file.nearest(vectors, queries, max(1, min(k, vectors.ntotal)))
         names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
         return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
 

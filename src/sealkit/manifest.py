@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealkit import digest, fingerprint, write
-from sealkit.finding import Finding, Location, Refused, Severity, UsageError
+from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.fingerprint import ABSENT, Comparison, Field
 from sealkit.pack import BUILT_IN
+from sealkit.read import json
 
 NAME = "index_manifest.json"
 KIND = "index_manifest"
@@ -41,15 +42,16 @@ def read(path: Path) -> dict[str, Any]:
         raise Refused(
             [Finding("holds no manifest: nobody says what its vectors are", Location(str(at)), Severity.ERROR, fix=fix)]
         )
-    contract = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
-    problems, _ = contract.problems(at, str(at))
-    if problems:
-        older = BUILT_IN.contracts[f"{KIND}/v1"]
-        if older.problems(at, str(at))[0]:
-            raise Refused(problems)
-        contract = older
-    document: dict[str, Any] = contract.read(at, str(at))
-    return document
+    try:
+        document = json.read(at, str(at), follow=False)
+    except ReadError as error:
+        raise Refused([error.finding()]) from error
+    declared = document.get("schema") if isinstance(document, dict) else None
+    known = {f"{KIND}/v{version}" for version in range(1, NEWEST + 1)}
+    contract = BUILT_IN.contracts[declared if declared in known else f"{KIND}/v{NEWEST}"]
+    if declared != contract.id or contract.violations(document):
+        raise Refused(contract.problems(at, str(at))[0])
+    return dict(document)
 
 
 def upgraded(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
