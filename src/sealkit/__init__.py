@@ -75,7 +75,7 @@ _NAMED = {
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
+    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "PROBE_TOLERANCE", "Params",
     "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
     "describe_index", "expectations_identity", "explain", "explain_masks", "identity", "judge_expectations",
     "legacy_pairs", "listing_digest", "mask_faults", "open_index", "record", "replay_probe",

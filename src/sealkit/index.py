@@ -20,7 +20,6 @@ from sealkit.probe import Encode, Replay
 from sealkit.read.source import decode, read_bytes
 
 IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
-_LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
 _UNIT = 2e-3  # how far the squared length of a query may be from 1 where queries are said to be normalised
 REBUILD = "build the index again with the model and settings of the query side"
 RESTORE = "put the files of the index back as they were, or build and describe it again"
@@ -122,9 +121,10 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     path = Path(path)
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
-    space = _completed(side, told)
+    space = manifest.completed(side, told)
     unknown = _fit(stated, space, at)
-    file, metric = at.parent / Path(told["file"]).name, told["fingerprint"]["vectors"]["metric"]
+    file = at.parent / Path(told["file"]).name
+    metric = str(told["fingerprint"]["vectors"].get("metric", space["vectors"].get("metric")))
     before = _stamp(file)
     ids = _held(stated, told, at, file)
     vectors = vector_file.load(file, metric)
@@ -133,14 +133,8 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
             [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
         )
     settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
-    replayed = _replay(told, vectors, ids, encode, at)
+    replayed = _replay(told, vectors, ids, metric, encode, at)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
-
-
-def _completed(query_side: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
-    search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
-    return {**query_side, "search": {**search, **query_side.get("search", {})}}
 
 
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
@@ -171,7 +165,9 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
 def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
     """The list of ids, once every file is what the manifest says. Raises Refused and ReadError."""
     said, facts = told["fingerprint"], vector_file.facts(file, str(file))
-    ids, listed = (None, None) if told["ids"] is None else _ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    ids, listed = (
+        (None, None) if told["ids"] is None else read_ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    )
     names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
     sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
     seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
@@ -213,8 +209,8 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     return ids
 
 
-def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
-    """The ids of the rows, and the digest of their list. CRLF reads like LF. Raises ReadError."""
+def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
+    """The ids of `count` rows, as many as the list holds, and its digest. CRLF reads like LF. Raises ReadError."""
     data = read_bytes(listing, str(listing), limit=IDS_LIMIT + ID_LIMIT * count, follow=False)
     lines = decode(data, str(listing)).split("\n")
     if lines[-1] == "":
@@ -225,13 +221,13 @@ def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
 
 
 def _replay(
-    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, encode: Encode | None, at: Path
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str, encode: Encode | None, at: Path
 ) -> Replay | None:
     """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, searched(vectors, ids), told["fingerprint"]["vectors"]["metric"], encode)
+    replayed = probe.replay(group, searched(vectors, ids), metric, encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealkit.finding import Location, ReadError
+from sealkit.finding import Location, ReadError, UsageError
 from sealkit.read import faiss, npy
 from sealkit.read.source import open_bytes
 
@@ -38,6 +38,11 @@ class Facts:
         """Whether its rows can be read back as they were put in."""
         return self.kind in _EXACT
 
+    @property
+    def read_through(self) -> bool:
+        """Whether the header tells all settings of its kind; else what it does not tell may still be set."""
+        return self.kind in _EXACT or bool(self.settings)
+
     def structure(self) -> dict[str, Any]:
         """The `structure` group of a fingerprint, as far as the file tells it; null is what this kind has not."""
         found = {key: self.settings.get(key) for key in ("m", "ef_construction", "lists")}
@@ -67,15 +72,18 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
 
 
 def load(path: Path, metric: str) -> Any:
-    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError."""
+    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, and UsageError for a metric by
+    which no array is searched."""
     import faiss as library
     import numpy as np
 
     with open_bytes(path, follow=False) as file:
         magic = file.read(6)
     if magic == b"\x93NUMPY":
-        rows = np.load(path, allow_pickle=False)
         kinds = {"inner_product": library.METRIC_INNER_PRODUCT, "l2": library.METRIC_L2}
+        if metric not in kinds:
+            raise UsageError(f"{path}: an array cannot be searched by {metric}", f"say {' or '.join(kinds)}")
+        rows = np.load(path, allow_pickle=False)
         index = library.IndexFlat(rows.shape[1], kinds[metric])
         index.add(np.ascontiguousarray(rows, dtype=np.float32))
         return index
