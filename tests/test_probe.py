@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sealkit import exact_search, probe
-from sealkit.index import searched
+from sealkit import probe, vector_file
+from sealkit.opened import searched
 
 ROWS = np.linalg.qr(np.random.default_rng(3).standard_normal((6, 6)))[0].astype(np.float32)
 
@@ -61,7 +61,7 @@ def test_what_faiss_found_is_found_again_without_it(metric: str, scale: float, a
     stored = probe.take([str(i) for i in range(8)], rows[:8] * np.float32(1.01), searched(index, None), 500)
 
     def search(queries: Any, k: int) -> tuple[Any, list[list[Any]]]:
-        scores, found = exact_search.nearest(tmp_path / "i", None, queries, k, metric)
+        scores, found = vector_file.nearest(tmp_path / "i", None, queries, k, metric)
         return scores, found.tolist()
 
     assert probe.replay(stored, search, metric, None).wrong == ()

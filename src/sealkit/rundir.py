@@ -184,10 +184,8 @@ class Run:
     def nearest(
         self, name: str, queries: NDArray[np.float32], k: int, metric: str
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Exact search in a file of vectors of the run, as `exact_search.nearest`. Raises ReadError and ValueError."""
-        from sealkit import exact_search  # with it comes numpy, which few runs need
-
-        return exact_search.nearest(self.place(name), name, queries, k, metric)
+        """Exact search in a file of vectors of the run, as `vector_file.nearest`. Raises ReadError and ValueError."""
+        return vector_file.nearest(self.place(name), name, queries, k, metric)
 
     def size(self, name: str) -> int:
         """The bytes of a file of the run. Raises ReadError."""
