@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import digest, manifest, probe, vector_file
+from sealkit import digest, manifest, opened, probe, vector_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
 from sealkit.fingerprint import State
@@ -91,9 +91,9 @@ class OpenIndex:
         squares = np.vecdot(queries, queries)
         if not all(low <= square <= high for square in squares.tolist()):
             raise _no_query(squares, self.manifest["file"])
-        for name, (opened, now) in self.settings.items():
-            if now() != opened:
-                message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
+        for name, (before, now) in self.settings.items():
+            if now() != before:
+                message = f"search.{name}: the index was opened with {before}, it is set to {now()} now"
                 fix = "set it back, or build and describe the index with the new value"
                 raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
 
@@ -127,12 +127,12 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     metric = str(told["fingerprint"]["vectors"].get("metric", space["vectors"].get("metric")))
     before = _stamp(file)
     ids = _held(stated, told, at, file)
-    vectors = vector_file.load(file, metric)
+    vectors = opened.load(file, metric)
     if _stamp(file) != before:
         raise Refused(
             [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
         )
-    settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
+    settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, metric, encode, at)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
@@ -141,9 +141,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
     compared, version = manifest.compare(stated, space), manifest.side(stated).version
     excused = [
-        one
-        for one in compared
-        if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
+        one for one in compared if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
@@ -227,7 +225,7 @@ def _replay(
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, searched(vectors, ids), metric, encode)
+    replayed = probe.replay(group, opened.searched(vectors, ids), metric, encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
@@ -236,17 +234,6 @@ def _replay(
             [Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong]
         )
     return replayed
-
-
-def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
-    """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
-
-    def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
-        scores, rows = vector_file.nearest(vectors, queries, max(1, min(k, vectors.ntotal)))
-        names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
-        return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
-
-    return search
 
 
 def _at(place: Path, *parts: str) -> Location:
