@@ -87,7 +87,11 @@ def settings_of(library: Any, index: Any) -> dict[str, int]:
 
 
 SET = [("Flat", {}), ("IDMap,Flat", {}), ("IDMap2,Flat", {}), ("PCA4,Flat", {}), ("PQ2x4", {}), ("SQ8", {})]
-SET += [(f"{front}{kind}", {"nprobe": 3}) for front in ("", "IDMap,", "IDMap2,") for kind in ("IVF4,Flat", "IVF4,PQ2x4", "IVF4,SQ8")]
+SET += [
+    (f"{front}{kind}", {"nprobe": 3})
+    for front in ("", "IDMap,", "IDMap2,")
+    for kind in ("IVF4,Flat", "IVF4,PQ2x4", "IVF4,SQ8")
+]
 SET += [
     (f"{front}{kind}", {"efSearch": 77, "efConstruction": 55})
     for front in ("", "IDMap,", "IDMap2,")

@@ -69,7 +69,9 @@ def artifact(path: Path, kind: str, name: str | None = None) -> Input:
 
 def newest(kind: str) -> str:
     """The contract that stages of today write."""
-    return max((contract for contract in BUILT_IN.contracts.values() if contract.kind == kind), key=lambda c: c.version).id
+    return max(
+        (contract for contract in BUILT_IN.contracts.values() if contract.kind == kind), key=lambda c: c.version
+    ).id
 
 
 def a_model(path: Path, name: str = "package:tiny") -> Input:
