@@ -1,0 +1,117 @@
+"""LlamaIndex's FAISS store: described where it was built, and loaded only for an encoder from its own space.
+
+LlamaIndex keeps vectors, nodes, and which node is at which row, in files that load one without the others; not the model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sealkit import manifest
+from sealkit.adapters import store as stored
+from sealkit.describe import describe_index
+from sealkit.encoders import Encoder
+from sealkit.finding import UsageError
+
+if TYPE_CHECKING:
+    from llama_index.core import VectorStoreIndex
+    from llama_index.core.embeddings import BaseEmbedding
+
+NEEDED = ("docstore.json", "index_store.json")
+
+
+def of_embedding(embedding: BaseEmbedding, *, name: str, version: str, metric: str = "l2") -> Encoder:
+    """Describe an embedding, of which name and version say everything: change the version with whatever it does to a text.
+
+    `metric` is how the FAISS index compares: `l2` or `inner_product`. For a SentenceTransformer,
+    `sealkit.encoders.of_sentence_transformer` sees more. Raises UsageError.
+    """
+    if embedding.embeddings_cache is not None:
+        message = "the embeddings_cache gives a query the vector of a document with the same text"
+        raise UsageError(message, "take it away: embeddings_cache=None")
+
+    def queries(texts: Any) -> Any:
+        return [embedding.get_query_embedding(text) for text in texts]
+
+    def documents(texts: Any) -> Any:
+        return embedding.get_text_embedding_batch(list(texts))
+
+    return stored.encoder(queries, documents, name=name, version=version, metric=metric)
+
+
+def as_embedding(encoder: Encoder) -> BaseEmbedding:
+    """An encoder as LlamaIndex calls it."""
+    from llama_index.core.embeddings import BaseEmbedding
+
+    class Encoded(BaseEmbedding):  # type: ignore[misc]
+        def _get_query_embedding(self, query: str) -> list[float]:
+            found: list[float] = encoder.queries([query])[0].tolist()
+            return found
+
+        async def _aget_query_embedding(self, query: str) -> list[float]:
+            return self._get_query_embedding(query)
+
+        def _get_text_embedding(self, text: str) -> list[float]:
+            return self._get_text_embeddings([text])[0]
+
+        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            found: list[list[float]] = encoder.documents(texts).tolist()
+            return found
+
+    return Encoded()
+
+
+def describe(
+    folder: str | Path,
+    index: VectorStoreIndex,
+    encoder: Encoder,
+    *,
+    about: Mapping[str, Mapping[str, Any]] | None = None,
+    invariant: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write the manifest of an index that was just persisted to `folder`, and return it; see `describe_index`.
+
+    Node ids, and texts with the metadata that is embedded, are those of `index`, the object that was persisted. Raises Refused,
+    UsageError, ReadError.
+    """
+    ids, texts = _rows(index)
+    return describe_index(folder, encoder, texts, ids=ids, about=about, invariant=invariant)
+
+
+def load(folder: str | Path, encoder: Encoder) -> VectorStoreIndex:
+    """Load a described index for queries of an encoder, by `load_index_from_storage` over the FAISS index that was replayed.
+
+    Raises Refused with every field that differs, UsageError, ReadError.
+    """
+    from llama_index.core import StorageContext, load_index_from_storage
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    folder = Path(folder)
+    told = manifest.upgraded(manifest.read(folder))
+    opened = stored.opened(folder, encoder, encoder.space, [told["file"], *NEEDED])
+    vectors = FaissVectorStore(faiss_index=opened.vectors)
+    context = StorageContext.from_defaults(persist_dir=str(folder), vector_store=vectors)
+    index = load_index_from_storage(context, embed_model=as_embedding(encoder))
+    stored.hold(folder, opened, stored.Rows(*_rows(index)))
+    return index
+
+
+def _rows(index: VectorStoreIndex) -> tuple[list[str], list[str]]:
+    """The id and the text of each row. Raises UsageError where a row has no node, or a node more than one."""
+    from llama_index.core.schema import MetadataMode
+
+    count, nodes = index.vector_store.client.ntotal, index.index_struct.nodes_dict
+    if sorted(nodes) != sorted(map(str, range(count))):
+        message = f"the index names {len(nodes)} nodes for {count} rows, or not by their positions"
+        raise UsageError(message, "build it again, in a FaissVectorStore whose index returns positions")
+    ids = [nodes[str(row)] for row in range(count)]
+    if twice := [one for one, rows in Counter(ids).items() if rows > 1]:
+        message = f"node {twice[0]!r} has more than one row: it was put in again, and its older vectors are still there"
+        raise UsageError(message, "build the index again, each node once")
+    found = [index.docstore.get_document(one, raise_error=False) for one in ids]
+    if lost := [one for one, node in zip(ids, found, strict=True) if node is None]:
+        raise UsageError(f"the docstore holds no node {lost[0]!r}, and the index does", "build the index again")
+    return ids, [node.get_content(metadata_mode=MetadataMode.EMBED) for node in found]
