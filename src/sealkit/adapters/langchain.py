@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealkit import digest, manifest
+from sealkit import digest, manifest, vector_file
 from sealkit.adapters import store as stored
-from sealkit.describe import describe_index
+from sealkit.describe import describe_index, the_file
 from sealkit.encoders import Encoder
-from sealkit.finding import Location, Refused, UsageError
+from sealkit.finding import Location, UsageError
 from sealkit.index import RESTORE
 from sealkit.read import pickle
 
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
 Relevance = Callable[[float], float]
-METRICS = {"MAX_INNER_PRODUCT": "inner_product", "EUCLIDEAN_DISTANCE": "l2", "COSINE": "l2"}  # as FAISS.from_texts builds
-OWN = {"langchain_community.docstore.in_memory.InMemoryDocstore", "langchain_core.documents.base.Document", "builtins.set"}
+METRICS = {
+    "MAX_INNER_PRODUCT": "inner_product",
+    "EUCLIDEAN_DISTANCE": "l2",
+    "COSINE": "l2",
+}  # as FAISS.from_texts builds
+DIVIDED = "x-normalize_L2"  # in the manifest: whether the store itself divides vectors by their length
+OWN = {
+    "langchain_community.docstore.in_memory.InMemoryDocstore",
+    "langchain_core.documents.base.Document",
+    "builtins.set",
+}
 
 
 def of_embeddings(
@@ -76,14 +85,15 @@ def describe(
 
     Ids and texts are those of `store`, the object that was saved: nothing is unpickled. Raises Refused, UsageError, ReadError.
     """
-    _agree(str(folder), store.distance_strategy.value, encoder.space["vectors"]["metric"])
+    _agree(str(folder), store.distance_strategy.value, vector_file.facts(the_file(Path(folder))).metric)
     if store._normalize_L2 and not encoder.space["vectors"]["normalise"]:
         message = "vectors.normalise: the store divides vectors by their length (normalize_L2), the encoder does not"
         raise stored.refused([(Location(str(folder)), message)], "say normalise=True of the encoder")
-    rule = {"score": _rule(store.distance_strategy.value, store.override_relevance_score_fn)}
-    search = {"search": {**rule, **(about or {}).get("search", {})}}
-    ids, texts = _rows(store)
-    return describe_index(folder, encoder, texts, ids=ids, about={**(about or {}), **search}, invariant=invariant)
+    told = {name: dict(group) for name, group in (about or {}).items()}
+    told.setdefault("search", {})["score"] = _rule(store.distance_strategy.value, store.override_relevance_score_fn)
+    told.setdefault("vectors", {})[DIVIDED] = store._normalize_L2
+    ids, texts = _rows(Path(folder), store)
+    return describe_index(folder, encoder, texts, ids=ids, about=told, invariant=invariant)
 
 
 def load(
@@ -128,23 +138,25 @@ def load(
             stem,
             allow_dangerous_deserialization=True,
             distance_strategy=strategy,
-            normalize_L2=strategy.value == "EUCLIDEAN_DISTANCE" and encoder.space["vectors"]["normalise"],
+            normalize_L2=told["fingerprint"]["vectors"].get(DIVIDED, False),
             relevance_score_fn=relevance_score_fn,
         )
     store.index = index.vectors
-    stored.hold(folder, index, stored.Rows(*_rows(store)))
+    stored.hold(folder, index, stored.Rows(*_rows(folder, store)))
     return store
 
 
-def _rows(store: FAISS) -> tuple[list[str], list[str]]:
-    """The id and the text of each row. Raises UsageError where the docstore knows nothing of one."""
+def _rows(folder: Path, store: FAISS) -> tuple[list[str], list[str]]:
+    """The id and the text of each row. Raises Refused where the docstore knows nothing of one."""
     count, places = store.index.ntotal, store.index_to_docstore_id
-    if sorted(places) != list(range(count)):
-        raise UsageError(f"the store names {len(places)} ids for {count} rows", "build it again")
-    ids = [places[row] for row in range(count)]
-    found = [store.docstore.search(one) for one in ids]
-    if lost := [one for one, document in zip(ids, found, strict=True) if isinstance(document, str)]:
-        raise UsageError(f"the docstore holds no document {lost[0]!r}, and the index does", "build the store again")
+    ids = [places.get(row) for row in range(count)]
+    found = [None if one is None else store.docstore.search(one) for one in ids]
+    lost = [row for row, document in enumerate(found) if document is None or isinstance(document, str)]
+    if lost or len(places) != count:
+        message = f"row {lost[0]} has no document" if lost else f"{len(places)} ids stand for {count} rows"
+        raise stored.refused(
+            [(Location(str(folder)), f"vectors and docstore do not belong together: {message}")], stored.REBUILD
+        )
     return ids, [document.page_content for document in found]
 
 
@@ -154,14 +166,18 @@ def _rule(strategy: str, relevance: Relevance | None) -> str:
         return strategy
     name = getattr(relevance, "__qualname__", "<unnamed>")
     if "<" in name:
-        raise UsageError(f"a relevance_score_fn is known by its name, and this one is {name}", "define it by def in a module")
+        raise UsageError(
+            f"a relevance_score_fn is known by its name, and this one is {name}", "define it by def in a module"
+        )
     return f"{strategy} {relevance.__module__}.{name}"
 
 
-def _agree(at: str, strategy: str, metric: str) -> None:
+def _agree(at: str, strategy: str, metric: str | None) -> None:
     """Raises Refused where a strategy takes the far for the near."""
     if METRICS.get(strategy, metric) != metric:
-        message = f"search.score: the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
+        message = (
+            f"search.score: the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
+        )
         raise stored.refused([(Location(at), message)], "give the store the strategy of its index")
 
 

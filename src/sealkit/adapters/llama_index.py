@@ -14,7 +14,7 @@ from sealkit import manifest
 from sealkit.adapters import store as stored
 from sealkit.describe import describe_index
 from sealkit.encoders import Encoder
-from sealkit.finding import UsageError
+from sealkit.finding import Location, UsageError
 
 if TYPE_CHECKING:
     from llama_index.core import VectorStoreIndex
@@ -77,7 +77,7 @@ def describe(
     Node ids, and texts with the metadata that is embedded, are those of `index`, the object that was persisted. Raises Refused,
     UsageError, ReadError.
     """
-    ids, texts = _rows(index)
+    ids, texts = _rows(Path(folder), index)
     return describe_index(folder, encoder, texts, ids=ids, about=about, invariant=invariant)
 
 
@@ -95,23 +95,26 @@ def load(folder: str | Path, encoder: Encoder) -> VectorStoreIndex:
     vectors = FaissVectorStore(faiss_index=opened.vectors)
     context = StorageContext.from_defaults(persist_dir=str(folder), vector_store=vectors)
     index = load_index_from_storage(context, embed_model=as_embedding(encoder))
-    stored.hold(folder, opened, stored.Rows(*_rows(index)))
+    stored.hold(folder, opened, stored.Rows(*_rows(folder, index)))
     return index
 
 
-def _rows(index: VectorStoreIndex) -> tuple[list[str], list[str]]:
-    """The id and the text of each row. Raises UsageError where a row has no node, or a node more than one."""
+def _rows(folder: Path, index: VectorStoreIndex) -> tuple[list[str], list[str]]:
+    """The id and the text of each row. Raises Refused where a row has no node, or a node more than one."""
     from llama_index.core.schema import MetadataMode
 
     count, nodes = index.vector_store.client.ntotal, index.index_struct.nodes_dict
-    if sorted(nodes) != sorted(map(str, range(count))):
-        message = f"the index names {len(nodes)} nodes for {count} rows, or not by their positions"
-        raise UsageError(message, "build it again, in a FaissVectorStore whose index returns positions")
-    ids = [nodes[str(row)] for row in range(count)]
-    if twice := [one for one, rows in Counter(ids).items() if rows > 1]:
-        message = f"node {twice[0]!r} has more than one row: it was put in again, and its older vectors are still there"
-        raise UsageError(message, "build the index again, each node once")
-    found = [index.docstore.get_document(one, raise_error=False) for one in ids]
-    if lost := [one for one, node in zip(ids, found, strict=True) if node is None]:
-        raise UsageError(f"the docstore holds no node {lost[0]!r}, and the index does", "build the index again")
+    ids = [nodes.get(str(row)) for row in range(count)]
+    found = [None if one is None else index.docstore.get_document(one, raise_error=False) for one in ids]
+    lost = [row for row, node in enumerate(found) if node is None]
+    twice = [one for one, rows in Counter(ids).items() if rows > 1]
+    if lost or twice or len(nodes) != count:
+        message = f"{len(nodes)} nodes stand for {count} rows"
+        if lost:
+            message = f"row {lost[0]} has no node, and nodes are known by their rows alone"
+        elif twice:
+            message = f"node {twice[0]!r} was put in more than once, and its older vectors find its newest text"
+        raise stored.refused(
+            [(Location(str(folder)), f"vectors and nodes do not belong together: {message}")], stored.REBUILD
+        )
     return ids, [node.get_content(metadata_mode=MetadataMode.EMBED) for node in found]

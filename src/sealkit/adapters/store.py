@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sealkit import digest, fingerprint, manifest
+from sealkit import fingerprint, manifest
 from sealkit.encoders import UNIT, Encoder, of_function
 from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.index import RESTORE, OpenIndex, open_index
 from sealkit.sentence_transformer import PROBES
 from sealkit.space import Vectors
 
+REBUILD = "build the store again, and describe it there"
 Embed = Callable[[Sequence[str]], Any]
 
 
@@ -86,7 +87,7 @@ def hold(folder: Path, index: OpenIndex, rows: Rows) -> None:
         message = f"corpus.count: the index holds {index.vectors.ntotal} vectors, the store {len(rows.ids)} ids"
         wrong.append((Location(at, pointer="/fingerprint/corpus/count"), message))
     if wrong:
-        raise refused(wrong, "build the store again, or describe it where it was built")
+        raise refused(wrong, REBUILD)
 
 
 def of_file(document: Mapping[str, Any], name: str) -> str | None:
