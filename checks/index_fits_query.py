@@ -44,7 +44,7 @@ def find(run: View) -> Iterator[Finding]:
             )
         adopted = index.document["witness"] == "adopted"
         for one in compare(index.stated, search.stated):
-            if one.misfit and one.state is State.UNKNOWN and adopted:
+            if one.unwitnessed and adopted:
                 unknown.append(one.field.name)
             elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
                 path = ("fingerprint", *one.field.path)

@@ -476,6 +476,14 @@ class TestLangChain:
             chain.load(folder, chain.encoder(WORDS), allow_dangerous_deserialization=True)
         assert Path("ran").exists()
 
+    def test_a_pickle_that_cannot_be_followed_is_not_opened(self, chain: Library, folder: Path) -> None:
+        described(chain, folder)
+        for data, message in ((b"", "is no pickle that can be followed"), (b"\x80\x04]", "cannot be followed: from byte 0 on")):
+            (folder / "index.pkl").write_bytes(data)
+            again(folder)
+            (found,) = refusal(chain, folder, chain.encoder(WORDS))
+            assert found.startswith(message)
+
     def test_a_pickle_that_is_exchanged_after_it_was_looked_at(
         self, chain: Library, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -109,13 +109,13 @@ def test_what_the_config_promised_and_is_absent_blocks(root: Path, optional: boo
     shutil.rmtree(root / "stages/index/index")
     report = audited(root)
     missing = artifact(report, "stages/index/index")
-    assert (missing.title, missing.status) == ("index_manifest/v1", Status.BLOCKED)
+    assert (missing.title, missing.status) == ("index_manifest/v2", Status.BLOCKED)
     assert missing.reason == "promised by the stage index, and absent"
     assert missing.fix
     assert checked(report, "index-counts").status is Status.BLOCKED
     assert checked(report, "index-fits-query").status is Status.BLOCKED
     assert (report.verdict, report.exit_code()) == (Verdict.INCONCLUSIVE, 3)
-    reads = {"metrics": 1, "index_manifest?" if optional else "index_manifest": 1}
+    reads = {"metrics": 1, "index_manifest?" if optional else "index_manifest": 2}
     outcome = judge(opened(root), a_check(nothing, reads))
     assert outcome.status is Status.BLOCKED
     assert re.search("index.* is promised.*, and absent", outcome.reason or "")
@@ -473,9 +473,11 @@ def test_a_place_outside_of_the_files_of_the_run_stays_as_it_is(root: Path, loca
     assert found(root, lambda run: location).at == location
 
 
-def test_a_pointer_that_leads_nowhere_gets_no_line(root: Path) -> None:
+def test_a_pointer_that_leads_nowhere_is_told_by_the_object_around_it(root: Path) -> None:
     at = found(root, lambda run: run.one("metrics").at("nowhere")).at
-    assert (at.line, at.quote, at.digest) == (None, None, digest.file(root / "metrics.json"))
+    assert (at.line, at.quote, at.digest) == (1, "{", digest.file(root / "metrics.json"))
+    at = found(root, lambda run: run.one("metrics").at("nowhere", "at", "all")).at
+    assert (at.line, at.quote) == (1, "{")
 
 
 def test_a_line_is_the_same_in_a_file_from_windows(root: Path) -> None:

@@ -197,7 +197,8 @@ def test_a_check_explains_itself(check: Check) -> None:
 @pytest.mark.parametrize("check", BUILT_IN.checks.values(), ids=lambda check: check.id)
 def test_a_check_reads_kinds_that_there_are(check: Check) -> None:
     known = set(BUILT_IN.contracts)
-    assert {f"{kind.rstrip('?')}/v{version}" for kind, version in check.reads.items()} <= known
+    assert {f"{kind}/v{version}" for kind, version in check.versions.items()} <= known
+    assert set(check.versions) == {kind.rstrip("?~") for kind in check.reads}
 
 
 def test_the_readme_is_made_from_the_checks() -> None:

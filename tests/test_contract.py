@@ -66,6 +66,7 @@ def problems(kept: Contract, content: str | Any, folder: Path) -> tuple[list[str
         ({"pattern": "^[a-z]+$", "x-says": "small letters"}, "a\n", [': expected small letters, found "a\\n"']),
         ({"minLength": 1}, "", [": is empty; expected at least 1 character"]),
         ({"minItems": 1}, [], [": is empty; expected at least 1 item"]),
+        ({"minItems": 2}, [1], [": has 1; expected at least 2 items"]),
         ({"minProperties": 1}, {}, [": is empty; expected at least 1 entry"]),
         ({"required": ["a", "b"]}, {}, [": `a` is missing", ": `b` is missing"]),
         ({"properties": {"seed": {}}, "additionalProperties": False}, {"sede": 1}, ["/sede: unknown key `sede`; did you mean `seed`?"]),

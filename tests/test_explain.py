@@ -16,7 +16,7 @@ index-counts: The index holds every document once
 The index holds one vector for each document: file, ids, manifest and corpus agree.
 
 severity  error
-reads     index_manifest/v1, corpus/v1
+reads     index_manifest/v2, corpus/v1
 since     0.1.0
 why       Ids shifted after a delete on a flat index, docstores went out of step (haystack#6228, #3961, langchain#9019).
 fix       build the index again from the corpus
@@ -47,8 +47,13 @@ def test_an_optional_kind_is_marked() -> None:
     optional = [check for check in BUILT_IN.checks.values() if any(kind.endswith("?") for kind in check.reads)]
     assert optional
     for check in optional:
-        kind = next(kind for kind in check.reads if kind.endswith("?")).rstrip("?")
-        assert f"{kind}/v1 if there" in explain.text(check)
+        kind, version = next((kind.rstrip("?"), version) for kind, version in check.reads.items() if kind.endswith("?"))
+        assert f"{kind}/v{version} if there" in explain.text(check)
+
+
+def test_a_kind_that_is_not_waited_for_is_told_as_one_that_is_needed() -> None:
+    told = toolkit("index-fits-query").output
+    assert "reads     resolved_config/v1, index_manifest/v2, search_manifest/v2\n" in told
 
 
 def test_an_unknown_check_is_a_slip_of_the_hand() -> None:

@@ -100,7 +100,7 @@ def test_the_model_mines_what_it_ranks_below_the_positive(inputs: dict[str, Inpu
 
     found = rows(by_model(tmp_path / "mine", inputs, per_query=2, margin=0.01).path)
     assert found
-    model = encoder.load(inputs["base"], context(tmp_path), None)
+    model = encoder.load(inputs["base"], context(tmp_path), encoder.Encoding())
     texts = {row["doc_id"]: row["text"] for row in inputs["train_corpus"].rows()}
     asked = {row["query_id"]: row["text"] for row in inputs["train_queries"].rows()}
     for row in found:

@@ -45,8 +45,10 @@ def test_a_layout_names_contracts_that_there_are(path: Path) -> None:
         ("stages/search/rankings.jsonl", "rankings/v1"),
         ("stages/evaluate/per_query_metrics.jsonl", "per_query_metrics/v1"),
         ("stages/train/metric_history.jsonl", "metric_history/v1"),
-        ("stages/search/search_manifest.json", "search_manifest/v1"),
-        ("stages/index/index/index_manifest.json", "index_manifest/v1"),
+        ("stages/search/search_manifest.json", "search_manifest/v2"),
+        ("stages/index/index/index_manifest.json", "index_manifest/v2"),
+        ("stages/data/mask.json", "mask/v1"),
+        ("stages/data/train_mask.json", "mask/v1"),
         ("stages/train/model/model_manifest.json", "model_manifest/v1"),
         ("stages/train/checkpoints/step_40/model_manifest.json", "model_manifest/v1"),
         ("seal/observed.json", "observed/v1"),
@@ -115,9 +117,10 @@ def test_a_layout_is_read_from_its_document() -> None:
         ("corpus/v1", "test_corpus", ("stages/s/test_corpus.jsonl", False)),
         ("qrels/v1", "train", ("stages/s/train_qrels.jsonl", False)),
         ("rankings/v1", "rankings", ("stages/s/rankings.jsonl", False)),
-        ("search_manifest/v1", "manifest", ("stages/s/manifest_search_manifest.json", False)),
+        ("search_manifest/v2", "manifest", ("stages/s/manifest_search_manifest.json", False)),
         ("model_manifest/v1", "model", ("stages/s/model", True)),
-        ("index_manifest/v1", "index", ("stages/s/index", True)),
+        ("index_manifest/v2", "index", ("stages/s/index", True)),
+        ("index_manifest/v1", "index", ("stages/s/index", True)),  # of a stage that knows no newer one
     ],
 )
 def test_an_output_has_its_place(contract: str, output: str, expected: tuple[str, bool]) -> None:
@@ -146,7 +149,10 @@ def test_two_outputs_have_two_places(contract: str, outputs: list[str]) -> None:
     assert one != other or sorted(outputs, key=len)[0] + f"_{kind}" == sorted(outputs, key=len)[1]
 
 
-@pytest.mark.parametrize("contract", ["seal/v1", "run_metadata/v1", "corpus/v2", "nothing/v1"])
+@pytest.mark.parametrize(
+    "contract",
+    ["seal/v1", "run_metadata/v1", "corpus/v2", "index_manifest/v3", "index_manifest/v0", "corpus", "nothing/v1"],
+)
 def test_what_no_stage_may_write_has_no_place(contract: str) -> None:
     with pytest.raises(LookupError, match=f"^the layout native/v1 has no place for {contract}$"):
         NATIVE.place(contract, "s", "out")

@@ -380,12 +380,11 @@ def index_file(path: Path, count: int) -> Path:
     return path
 
 
-SPACE = {
+SPACE: dict[str, dict[str, Any]] = {
     "tokenizer": {"digest": "sha256:" + "1" * 64, "max_length": 128},
-    "prompts": {"query": "", "document": ""},
-    "pooling": "mean",
-    "modules": "sha256:" + "2" * 64,
-    "normalise": True,
+    "encoder": {"pooling": "mean", "modules": "sha256:" + "2" * 64},
+    "roles": {"query_prompt": "", "document_prompt": ""},
+    "vectors": {"normalise": True},
 }
 
 
@@ -397,14 +396,49 @@ def test_an_index_is_kept_with_its_space(here: Path) -> None:
     report = observe.check(run.path)
     for check in ("index-counts", "stages-wired"):
         assert outcome(report, check).status is Status.PASSED, messages(report)
+    said = json.loads((run.path / "stages/index/index/index_manifest.json").read_text("utf-8"))
+    for group, fields in SPACE.items():
+        assert said["fingerprint"][group].items() >= fields.items()
+    assert said["fingerprint"]["encoder"]["weights"] == digest.weights(encoder).digest
+    assert said["fingerprint"]["structure"]["count"] == 2
 
 
-def test_an_index_whose_space_is_not_known_is_refused(here: Path) -> None:
+def test_what_a_space_leaves_out_is_unknown_and_fits_no_query(here: Path) -> None:
     with sealkit.record("outputs/x") as run:
         run.artifact("corpus", CORPUS)
         encoder = model(here / "encoder", 1.0)
-        space = {key: value for key, value in SPACE.items() if key != "pooling"}
-        with pytest.raises(Refused, match="/fingerprint: `pooling` is missing"):
+        run.index(index_file(here / "own.faiss", 2), ids=["d1", "d2"], encoder=encoder, space=SPACE)
+    said = json.loads((run.path / "stages/index/index/index_manifest.json").read_text("utf-8"))
+    with pytest.raises(Refused) as caught:
+        sealkit.open_index(run.path / "stages/index/index", said["fingerprint"])
+    told = {finding.at.pointer for finding in caught.value.findings}
+    assert {"/fingerprint/encoder/adapters", "/fingerprint/mask/kind", "/fingerprint/vectors/dtype"} <= told
+    assert told.isdisjoint(
+        {"/fingerprint/encoder/pooling", "/fingerprint/encoder/weights", "/fingerprint/vectors/normalise"}
+    )
+
+
+def test_a_space_that_holds_no_groups_is_refused_before_anything_is_copied(here: Path) -> None:
+    with sealkit.record("outputs/x") as run:
+        run.artifact("corpus", CORPUS)
+        encoder = model(here / "encoder", 1.0)
+        with pytest.raises(UsageError) as caught:
+            run.index(
+                index_file(here / "own.faiss", 2), ids=["d1", "d2"], encoder=encoder, space={"pooling": "mean", **SPACE}
+            )
+    assert str(caught.value) == (
+        "index: `pooling` of the space is no group; expected {group: {field: value}} as in index_manifest/v2\n"
+        '  fix: write {"encoder": {"pooling": …}, …}, or give the Encoder itself (sealkit.encoders)'
+    )
+    assert not (run.path / "stages/index").exists()
+
+
+def test_a_group_that_the_contract_does_not_know_is_refused(here: Path) -> None:
+    with sealkit.record("outputs/x") as run:
+        run.artifact("corpus", CORPUS)
+        encoder = model(here / "encoder", 1.0)
+        space = {**SPACE, "prompts": {"query": ""}}
+        with pytest.raises(Refused, match="/fingerprint/prompts: unknown key `prompts`"):
             run.index(index_file(here / "own.faiss", 2), ids=["d1", "d2"], encoder=encoder, space=space)
 
 

@@ -31,7 +31,7 @@ SCHEMAS = sorted(SPEC.glob("*/v*.schema.json"))
 EXAMPLES = sorted(path for path in SPEC.glob("*/examples/v*/*") if path.suffix != ".txt")
 VALID = [path for path in EXAMPLES if path.name.startswith("valid-")]
 INVALID = [path for path in EXAMPLES if path.name.startswith("invalid-")]
-KEYWORDS = {"x-media", "x-rows", "x-says", "x-binding", "x-side"}
+KEYWORDS = {"x-media", "x-rows", "x-says", "x-binding", "x-side", "x-since", "x-because", "x-read"}
 
 
 def kind_of(path: Path) -> str:
@@ -150,14 +150,61 @@ def test_only_our_own_keywords_begin_with_x(path: Path) -> None:
     assert {node.get("x-binding") for node in nodes(contract_of(path).schema)} <= {"bind", "warn", "info", None}
 
 
-@every_schema
+def fields_of(fingerprint: Any) -> Iterator[dict[str, Any]]:
+    """The fields of a fingerprint: a node that carries x-binding is compared whole, and what is inside it needs none."""
+    for inner in fingerprint["properties"].values():
+        if "x-binding" in inner or "properties" not in inner:
+            yield inner
+        else:
+            yield from fields_of(inner)
+
+
+FINGERPRINTED = [path for path in SCHEMAS if "fingerprint" in contract_of(path).schema.get("properties", {})]
+
+
+def test_four_contracts_have_a_fingerprint() -> None:
+    kinds = ["index_manifest/v1", "index_manifest/v2", "search_manifest/v1", "search_manifest/v2"]
+    assert [contract_of(path).id for path in FINGERPRINTED] == kinds
+
+
+@pytest.mark.parametrize("path", FINGERPRINTED, ids=named)
 def test_every_field_of_a_fingerprint_has_its_binding(path: Path) -> None:
-    fingerprint = (
-        contract_of(path).schema["properties"].get("fingerprint") if path.parent.name.endswith("_manifest") else None
+    found = list(fields_of(contract_of(path).schema["properties"]["fingerprint"]))
+    assert len(found) >= 10
+    for node in found:
+        assert node.get("x-binding") in ("bind", "warn", "info"), node
+        assert node.get("x-side", "index") == "index", node
+        assert node["description"].endswith((".", "…"))
+
+
+@pytest.mark.parametrize("path", FINGERPRINTED, ids=named)
+def test_what_stands_inside_of_a_field_has_no_binding_of_its_own(path: Path) -> None:
+    for field in fields_of(contract_of(path).schema["properties"]["fingerprint"]):
+        assert [node for node in nodes(field) if node is not field and "x-binding" in node] == []
+
+
+def test_a_field_that_binds_says_which_failure_taught_it_and_how_it_is_read() -> None:
+    for field in fields_of(BUILT_IN.contracts["index_manifest/v2"].schema["properties"]["fingerprint"]):
+        assert field.get("x-since", 1) in (1, 2)
+        if field["x-binding"] == "bind":
+            assert field["x-because"].strip() and field["x-read"].strip(), field
+
+
+def test_a_search_has_just_the_fields_that_both_sides_have() -> None:
+    """Word for word, but for what taught the field and how it is read, which stands with the index alone."""
+    index, search = (
+        BUILT_IN.contracts[f"{kind}_manifest/v2"].schema["properties"]["fingerprint"]["properties"]
+        for kind in ("index", "search")
     )
-    for node in nodes(fingerprint):
-        if "properties" not in node and node:
-            assert "x-binding" in node and node["description"].endswith((".", "…"))
+    shared = [
+        (group, key, {name: said for name, said in field.items() if name not in ("x-because", "x-read")})
+        for group, inner in index.items()
+        for key, field in inner["properties"].items()
+        if field.get("x-side", "both") == "both"
+    ]
+    assert [
+        (group, key, field) for group, inner in search.items() for key, field in inner["properties"].items()
+    ] == shared
 
 
 @every_schema

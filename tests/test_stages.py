@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from sealkit import digest, index, measures
+from sealkit import digest, manifest, measures
 from sealkit.finding import Refused, UsageError
+from sealkit.fingerprint import ABSENT, State, of_inputs, value
 from sealkit.pack import BUILT_IN
 from sealkit.stage import Context, Input, Out, Ready
 from sealkit.stages.common import ranking
@@ -94,18 +95,17 @@ def completed(folder: Path) -> None:
     """Put the digests into every manifest below a folder: the part that the engine does."""
     for path in sorted(folder.rglob("model_manifest.json")):
         found = digest.weights(path.parent)
-        manifest = json.loads(path.read_text("utf-8")) | {
+        said = json.loads(path.read_text("utf-8")) | {
             "tree": digest.tree(path.parent, without=[path.name]),
             "weights": found.digest,
             "tensors": found.tensors,
             "excluded": list(found.excluded),
         }
-        path.write_text(json.dumps(manifest), "utf-8")
+        path.write_text(json.dumps(said), "utf-8")
     for path in sorted(folder.rglob("index_manifest.json")):
-        manifest = json.loads(path.read_text("utf-8"))
-        manifest["digest"] = digest.file(path.parent / manifest["file"])
-        manifest["ids"] = {"file": manifest["ids"], "digest": digest.file(path.parent / manifest["ids"])}
-        path.write_text(json.dumps(manifest), "utf-8")
+        said = json.loads(path.read_text("utf-8"))
+        whole = manifest.whole(said, path.parent, manifest.companions(path.parent))
+        path.write_text(json.dumps(whole), "utf-8")
 
 
 # Ranking: the tie rule
@@ -901,10 +901,10 @@ def test_of_steps_with_one_value_the_first_is_the_best(
     from sealkit.stages.retrieval import _training
 
     def history(model: Any, columns: Any, score: Any, key: str, params: Any, progress: Any, ctx: Any) -> None:
-        for step, value in enumerate(values, 1):
+        for step, seen in enumerate(values, 1):
             (progress.steps / f"step_{step}").mkdir()
             (progress.steps / f"step_{step}" / "which").write_text(str(step))
-            progress.history.append({"step": step, "epoch": float(step), "key": key, "value": value})
+            progress.history.append({"step": step, "epoch": float(step), "key": key, "value": seen})
 
     monkeypatch.setattr(_training, "train", history)
     out = run("retrieval.finetune", trained.inputs, PARAMS, tmp_path / "out", context(tmp_path))
@@ -1033,12 +1033,40 @@ def test_an_index_keeps_its_contract_and_holds_the_corpus_in_its_order(trained: 
     assert problems(held.path / "index_manifest.json", "index_manifest") == []
     ids = [row["doc_id"] for row in rows(trained.inputs["dev_corpus"].path)]
     assert (held.path / "ids.txt").read_text().splitlines() == ids
-    manifest = json.loads((held.path / "index_manifest.json").read_text())
-    fingerprint = manifest["fingerprint"]
-    assert manifest["identity"] == index.identity(fingerprint)
-    assert (fingerprint["count"], fingerprint["dimension"], fingerprint["pooling"]) == (8, 32, "mean")
-    assert fingerprint["corpus"] == {"digest": trained.inputs["dev_corpus"].digest, "count": 8}
+    said = json.loads((held.path / "index_manifest.json").read_text())
+    fingerprint = said["fingerprint"]
+    assert said["witness"] == "built"
+    assert said["identity"] == manifest.identity(said)
+    assert [entry["name"] for entry in said["files"]["listing"]] == ["ids.txt", "index.faiss"]
+    assert (fingerprint["structure"]["count"], fingerprint["vectors"]["dimension"]) == (8, 32)
+    assert fingerprint["encoder"]["pooling"] == "mean"
     assert fingerprint["tokenizer"]["max_length"] == 32
+    texts = [
+        f"{row['title']} {row['text']}" if row.get("title") else row["text"]
+        for row in rows(trained.inputs["dev_corpus"].path)
+    ]
+    assert fingerprint["corpus"] == {
+        "digest": trained.inputs["dev_corpus"].digest,
+        "inputs": of_inputs(texts),
+        "ids": digest.file(held.path / "ids.txt"),
+        "count": 8,
+        "duplicates": 8 - len(set(texts)),
+        "name": "dev_corpus",
+    }
+    probe = fingerprint["probe"]
+    assert len(probe["inputs"]) == len(probe["vectors"]) == len(probe["neighbours"]) == 8
+    assert set(probe["inputs"]) <= set(texts)
+
+
+def test_nothing_that_binds_is_unknown_of_an_index_that_a_stage_built(trained: Trained, tmp_path: Path) -> None:
+    held = built(tmp_path / "index", trained.inputs["base"], trained.inputs["dev_corpus"])
+    fingerprint = json.loads((held.path / "index_manifest.json").read_text())["fingerprint"]
+    binding = [field for field in manifest.fields() if field.binding == "bind"]
+    assert [field.name for field in binding if value(fingerprint, field) is ABSENT] == []
+
+
+def test_the_vectors_of_an_index_have_length_1(trained: Trained, tmp_path: Path) -> None:
+    held = built(tmp_path / "index", a_model(trained.model / "best"), trained.inputs["dev_corpus"])
     import faiss
 
     vectors = faiss.read_index(str(held.path / "index.faiss")).reconstruct_n(0, 8)
@@ -1046,8 +1074,15 @@ def test_an_index_keeps_its_contract_and_holds_the_corpus_in_its_order(trained: 
 
 
 def test_an_index_is_the_same_twice(trained: Trained, tmp_path: Path) -> None:
+    """But for the time at which it was built."""
     one, two = (built(tmp_path / name, a_model(trained.base), trained.inputs["dev_corpus"]) for name in ("one", "two"))
-    assert one.digest == two.digest
+    said = [json.loads((held.path / "index_manifest.json").read_text()) for held in (one, two)]
+    for manifest_of in said:
+        del manifest_of["fingerprint"]["time"]["built_at"]
+    assert said[0] == said[1]
+    assert [(one.path / name).read_bytes() for name in ("ids.txt", "index.faiss")] == [
+        (two.path / name).read_bytes() for name in ("ids.txt", "index.faiss")
+    ]
 
 
 def test_search_keeps_its_contracts_and_finds_what_brute_force_finds(trained: Trained, tmp_path: Path) -> None:
@@ -1058,7 +1093,7 @@ def test_search_keeps_its_contracts_and_finds_what_brute_force_finds(trained: Tr
     found = searched(tmp_path, model, model, inputs["train_corpus"], inputs["train_queries"], top_k=5)
     assert problems(found / "rankings.jsonl", "rankings") == []
     assert problems(found / "search_manifest.jsonl", "search_manifest") == []
-    loaded = encoder.load(model, context(tmp_path), None)
+    loaded = encoder.load(model, context(tmp_path), encoder.Space())
     vectors = loaded.encode([row["text"] for row in rows(inputs["train_corpus"].path)], "")
     asked = loaded.encode([row["text"] for row in rows(inputs["train_queries"].path)], "")
     ids = [row["doc_id"] for row in rows(inputs["train_corpus"].path)]
@@ -1071,11 +1106,14 @@ def test_search_keeps_its_contracts_and_finds_what_brute_force_finds(trained: Tr
     )
     ranked = dict(measures.by_query(rows(found / "rankings.jsonl")))
     assert ranked == {query: [doc for doc, _ in pairs] for query, pairs in by_hand.items()}
-    manifest = json.loads((found / "search_manifest.jsonl").read_text())
+    said = json.loads((found / "search_manifest.jsonl").read_text())
     held = json.loads((tmp_path / "index" / "index" / "index_manifest.json").read_text())
-    assert manifest["index"] == {"digest": held["digest"], "identity": held["identity"]}
-    assert manifest["queries"] == {"digest": inputs["train_queries"].digest, "count": 24}
-    assert index.differences(held["fingerprint"], manifest["fingerprint"]) == []
+    files = held["files"]["digest"]
+    assert said["index"] == {**{key: held[key] for key in ("digest", "identity", "witness")}, "files": files}
+    assert said["queries"] == {"digest": inputs["train_queries"].digest, "count": 24}
+    assert {one.state for one in manifest.compare(held, said)} == {State.SAME}
+    assert said["probe"]["inputs"] == 8 and said["probe"]["encoded"]
+    assert said["probe"]["cosine"] == pytest.approx(1, abs=1e-4)
 
 
 def test_fine_tuning_helps_on_what_it_was_tuned_on(trained: Trained, tmp_path: Path) -> None:
@@ -1133,9 +1171,13 @@ def edited(trained: Trained, folder: Path, file: str, **changes: Any) -> Input:
 @pytest.mark.parametrize(
     ("file", "changes", "field"),
     [
-        ("1_Pooling/config.json", {"pooling_mode": "cls"}, "pooling"),
-        ("config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}}, "prompts.query"),
-        ("config_sentence_transformers.json", {"prompts": {"query": "", "document": "passage: "}}, "prompts.document"),
+        ("1_Pooling/config.json", {"pooling_mode": "cls"}, "encoder.pooling"),
+        ("config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}}, "roles.query_prompt"),
+        (
+            "config_sentence_transformers.json",
+            {"prompts": {"query": "", "document": "passage: "}},
+            "roles.document_prompt",
+        ),
         ("config.json", {"hidden_act": "relu"}, None),
         ("config.json", {"layer_norm_eps": 0.5}, None),
     ],
@@ -1192,7 +1234,7 @@ def test_a_document_is_the_same_text_when_it_is_chosen_by_and_when_it_is_indexed
     seen = texts_encoded(monkeypatch)
     titled = corpus(tmp_path, "dev", 8, 100, title="A title")
     built(tmp_path / "index", trained.inputs["base"], titled["dev_corpus"])
-    indexed = sorted(seen)
+    indexed = set(seen)
     assert all("A title" in text for _, text in indexed)
     seen.clear()
     run(
@@ -1203,7 +1245,7 @@ def test_a_document_is_the_same_text_when_it_is_chosen_by_and_when_it_is_indexed
         context(tmp_path),
     )
     queries = {row["text"] for row in rows(titled["dev_queries"].path)}
-    assert sorted(pair for pair in seen if pair[1] not in queries) == indexed
+    assert {pair for pair in seen if pair[1] not in queries} == indexed
 
 
 def test_a_model_is_trained_with_the_prompts_that_it_is_searched_with(trained: Trained, tmp_path: Path) -> None:
@@ -1220,7 +1262,7 @@ def test_a_model_is_trained_with_the_prompts_that_it_is_searched_with(trained: T
 def loaded(trained: Trained, tmp_path: Path) -> Any:
     from sealkit.stages.common import encoder
 
-    return encoder.load(trained.inputs["base"], context(tmp_path), None)
+    return encoder.load(trained.inputs["base"], context(tmp_path), encoder.Space())
 
 
 def test_vectors_stand_in_the_order_of_their_texts(loaded: Any) -> None:
@@ -1247,8 +1289,11 @@ def test_without_a_prompt_for_a_role_none_is_put_before_it(trained: Trained, tmp
 
     changes = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
     other = edited(trained, tmp_path / "other", "config_sentence_transformers.json", **changes)
-    model, plain = (encoder.load(source, context(tmp_path), None) for source in (other, trained.inputs["base"]))
-    assert model.space()["roles"]["query_prompt"] == "query: " and model.space()["roles"]["document_prompt"] == ""
+    model, plain = (
+        encoder.load(source, context(tmp_path), encoder.Space()) for source in (other, trained.inputs["base"])
+    )
+    roles = model.described().space["roles"]
+    assert (roles["query_prompt"], roles["document_prompt"]) == ("query: ", "")
     assert model.encode(["stone"], model.prompt("document")) == pytest.approx(plain.encode(["stone"], ""), abs=1e-6)
     assert model.encode(["stone"], model.prompt("query")) == pytest.approx(plain.encode(["query: stone"], ""), abs=1e-6)
 
@@ -1257,16 +1302,18 @@ def test_the_length_of_a_fingerprint_is_what_really_arrives(trained: Trained, tm
     from sealkit.stages.common import encoder
 
     lengths = [
-        encoder.load(trained.inputs["base"], context(tmp_path), asked).space()["tokenizer"]["max_length"]
+        encoder.load(trained.inputs["base"], context(tmp_path), encoder.Space(max_seq_length=asked))
+        .described()
+        .space["tokenizer"]["max_length"]
         for asked in (None, 16, 4)
     ]
     assert lengths == [64, 16, 4]
 
 
 def test_looking_at_a_model_changes_nothing_of_it(loaded: Any) -> None:
-    before = loaded.space()
+    before = loaded.described().space
     loaded.encode(["stone", "a much longer text than that one"], "")
-    assert loaded.space() == before
+    assert loaded.described().space == before
 
 
 def test_a_folder_of_checkpoints_is_no_model(trained: Trained, tmp_path: Path) -> None:
@@ -1303,7 +1350,7 @@ def test_the_device_that_was_used_is_told(trained: Trained, tmp_path: Path) -> N
     told: list[tuple[str, int]] = []
     ctx = context(tmp_path)
     ctx.used_device = lambda device, threads: told.append((device, threads))
-    encoder.load(trained.inputs["base"], ctx, None)
+    encoder.load(trained.inputs["base"], ctx, encoder.Space())
     assert len(told) == 1
     assert told[0][0] == "cpu" and told[0][1] >= 1
     assert encoder.pick("cpu") == "cpu"

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
     from sealkit.describe import describe_index
+    from sealkit.digest import listing as listing_digest
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import open_index
     from sealkit.manifest import compare, explain, identity
-    from sealkit.mask import declared as declared_mask
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
+    from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
+    from sealkit.probe import replay as replay_probe
     from sealkit.recorder import Recorder, record
     from sealkit.stage import Context, Input, Out, Params, Stage
     from sealkit.trainers import callback
@@ -34,6 +37,7 @@ _HOME = {
     "Finding": "finding",
     "Input": "stage",
     "Location": "finding",
+    "PROBE_TOLERANCE": "probe",
     "Out": "stage",
     "Params": "stage",
     "ReadError": "finding",
@@ -46,29 +50,63 @@ _HOME = {
     "View": "check",
     "callback": "trainers",
     "compare": "manifest",
-    "declared_mask": "mask",
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
+    "explain_masks": "mask_difference",
     "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
+    "listing_digest": "digest",
     "mask_faults": "mask",
     "open_index": "index",
     "record": "recorder",
+    "replay_probe": "probe",
 }
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
-    "declared_mask": "declared",
+    "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
+    "explain_masks": "explain",
     "judge_expectations": "judge",
+    "listing_digest": "listing",
     "mask_faults": "faults",
+    "replay_probe": "replay",
 }
 
 __all__ = [
-    "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params", "ReadError", "Recorder",
-    "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare", "declared_mask", "describe_index",
-    "expectations_identity", "explain", "identity", "judge_expectations", "legacy_pairs", "mask_faults", "open_index", "record",
+    "PROBE_TOLERANCE",
+    "Artifact",
+    "Blocked",
+    "Check",
+    "Context",
+    "Finding",
+    "Input",
+    "Location",
+    "Out",
+    "Params",
+    "ReadError",
+    "Recorder",
+    "Refused",
+    "Severity",
+    "Stage",
+    "State",
+    "UsageError",
+    "View",
+    "callback",
+    "compare",
+    "describe_index",
+    "expectations_identity",
+    "explain",
+    "explain_masks",
+    "identity",
+    "judge_expectations",
+    "legacy_pairs",
+    "listing_digest",
+    "mask_faults",
+    "open_index",
+    "record",
+    "replay_probe",
 ]  # fmt: skip
 
 

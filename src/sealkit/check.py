@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealkit.artifact import Artifact
-from sealkit.finding import Finding, Severity
+from sealkit.finding import Finding, Location, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.pickle import Pickle
 from sealkit.rundir import Run
 from sealkit.vector_file import Facts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,21 @@ class View:
         self._allow("resolved_config")
         return self.run.wired(*inputs)
 
+    def taken(self, stage: str, kind: str) -> dict[str, str]:
+        """`stage.output` → its file or folder, of what a stage of the config takes of a kind."""
+        self._allow("resolved_config")
+        return self.run.taken(stage, kind)
+
+    def maker(self, artifact: Artifact) -> str | None:
+        """The stage of the config that made an artifact; None where it promises none such."""
+        self._allow("resolved_config")
+        return self.run.maker(artifact)
+
+    def origin(self, *path: str | int) -> Location:
+        """The line on which a value of the config was written; its place in resolved_config.json where it stands in no file."""
+        self._allow("resolved_config")
+        return self.run.origin(*path)
+
     @property
     def reference(self) -> View | None:
         """The run that this one is compared with, where one is at hand."""
@@ -67,6 +86,18 @@ class View:
     def vector_facts(self, name: str) -> Facts:
         """What a file of vectors (.faiss, .npy) says of itself. Raises ReadError."""
         return self.run.vector_facts(name)
+
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The nearest k of each query (queries × dimension) in a file of vectors whose `vector_facts(name).rows` is not None, by
+        exact search: scores and rows (or the index's own ids), of shape (queries, k). `metric` is inner_product or l2.
+        Raises ReadError, and ValueError where the dimensions differ."""
+        return self.run.nearest(name, queries, k, metric)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file. Raises ReadError."""
+        return self.run.size(name)
 
     def pickles(self, name: str) -> list[Pickle]:
         return self.run.pickles(name)
@@ -94,7 +125,7 @@ class View:
 class Check:
     """`reads` maps kinds to the major version that the check understands; older ones are upgraded. `kind?` is optional.
     `kind~` is required too, but while a run goes on the check is run without waiting for it, and again when there is more of it:
-    what the config alone tells stops a run before its first stage.
+    what the config alone tells stops a run before its first stage. `kind?~` is optional, and not waited for either.
 
     `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
     it: a seal by that version or a later one must name it. `id` and `summary` are set by the pack, from the file's name and
@@ -113,12 +144,12 @@ class Check:
 
     @property
     def required(self) -> list[str]:
-        return [kind.rstrip("~") for kind in self.reads if not kind.endswith("?")]
+        return [kind.rstrip("~") for kind in self.reads if "?" not in kind]
 
     @property
     def growing(self) -> frozenset[str]:
         """The kinds that the check does not wait for."""
-        return frozenset(kind.rstrip("~") for kind in self.reads if kind.endswith("~"))
+        return frozenset(kind.rstrip("?~") for kind in self.reads if "~" in kind)
 
     @property
     def versions(self) -> dict[str, int]:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sealkit import fingerprint, manifest, probe, vector_file, write
+from sealkit import fingerprint, manifest, opened, probe, vector_file, write
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
-from sealkit.index import searched
 from sealkit.vector_file import Facts
 
 HIT = 0.5  # the share of a probe's documents that an index which keeps no exact rows must find among the first
@@ -53,7 +52,7 @@ def describe_index(
         message = f"vectors.metric: the file compares by {facts.metric}, the encoder says {metric}: its queries would never fit"
         fix = f"describe the encoder with metric={facts.metric!r}, or build the index by {metric}"
         raise Refused([Finding(message, Location(str(file)), Severity.ERROR, fix=fix)])
-    vectors = vector_file.load(file, metric)
+    vectors = opened.load(file, facts.metric or metric)
     found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
     document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
     if ids is not None:
@@ -138,9 +137,9 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
     rows = probe.chosen([len(one) for one in corpus])
     inputs = [corpus[row] for row in rows]
     documents = np.asarray(encoder.documents(inputs), dtype=np.float32)
-    search = searched(vectors, ids)
+    search = opened.searched(vectors, ids)
     own = [int(one) for one in np.asarray(own_ids(vectors, facts))[rows]] if ids is None else [ids[row] for row in rows]
-    kept = vector_file.rows(vectors, rows) if facts.exact else None
+    kept = opened.rows(vectors, rows) if facts.exact else None
     if kept is not None:
         wrong = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
     else:

@@ -64,6 +64,11 @@ class Comparison:
         """Whether it keeps the two sides from fitting: a binding field that differs, or that a side does not know."""
         return self.field.binding == "bind" and self.state in (State.DIFFERS, State.UNKNOWN)
 
+    @property
+    def unwitnessed(self) -> bool:
+        """Whether it is the index that keeps them from fitting, since nobody knows this of it."""
+        return self.misfit and self.index is ABSENT
+
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Field]:
     """The fields of a fingerprint, from its schema (properties that carry `x-binding`)."""

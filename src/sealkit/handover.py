@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sealkit import measures, rundir, script, vector_file, write
+from sealkit import measures, opened, rundir, script, vector_file, write
 from sealkit.contract import did_you_mean
 from sealkit.describe import declared, described
 from sealkit.encoders import Encoder
@@ -116,6 +116,9 @@ def index(
         if loaded not in (None, known["weights"]):
             message = f"index: the encoder in memory has the weights {loaded}; {encoder} has {known['weights']}"
             raise UsageError(message, "save the encoder, and name the folder that it was saved to")
+    elif loose := [key for key, group in space.items() if not isinstance(group, Mapping)]:
+        message = f"index: `{loose[0]}` of the space is no group; expected {{group: {{field: value}}}} as in {INDEX}"
+        raise UsageError(message, 'write {"encoder": {"pooling": …}, …}, or give the Encoder itself (sealkit.encoders)')
     file = "index.npy" if facts.kind == "array" else "index.faiss"
 
     def build(taken: Mapping[str, Input], out: Out, context: Context) -> None:
@@ -132,7 +135,7 @@ def index(
             texts = (
                 inputs if inputs is not None else [" ".join(filter(None, (r.get("title"), r["text"]))) for r in rows]
             )
-            vectors = vector_file.load(target, facts.metric or space.space["vectors"]["metric"])
+            vectors = opened.load(target, facts.metric or space.space["vectors"]["metric"])
             found = described(vectors, facts, space, texts, names, about, str(path))
         else:
             found = declared(script.plain(space), facts, names, about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,15 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import digest, manifest, probe, vector_file
+from sealkit import digest, manifest, opened, probe, vector_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
-from sealkit.fingerprint import ABSENT, State
+from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.source import decode, read_bytes
 
 IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
-_LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
 _UNIT = 2e-3  # how far the squared length of a query may be from 1 where queries are said to be normalised
 REBUILD = "build the index again with the model and settings of the query side"
 RESTORE = "put the files of the index back as they were, or build and describe it again"
@@ -46,7 +46,7 @@ class OpenIndex:
     """An index that fits its query side.
 
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
-    at the newest version, `space` the query side with what the file sets for the search, `replay` how the probe came out (None
+    at the newest version, `space` the query side with what the file sets for the search, `shape` rows and dimension, `replay` how the probe came out (None
     where there is none), `unknown` the binding fields that nobody witnessed.
     """
 
@@ -54,6 +54,7 @@ class OpenIndex:
     ids: NDArray[Any] | None
     manifest: Mapping[str, Any]
     space: Mapping[str, Any]
+    shape: tuple[int, int]
     settings: Mapping[str, tuple[int, Callable[[], int]]]
     replay: Replay | None = None
     unknown: tuple[str, ...] = ()
@@ -67,9 +68,9 @@ class OpenIndex:
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
-        unfilled = rows < 0
-        if not unfilled.any():
+        if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
             return Hits(scores, rows if self.ids is None else self.ids[rows], rows)
+        unfilled = rows < 0
         if not partial:
             message = f"{int(unfilled.any(axis=1).sum())} of {len(rows)} queries find fewer than {k} rows: the index is not exact"
             fix = "search more of it (nprobe, efSearch), ask for fewer, or take what there is with partial=True"
@@ -79,26 +80,31 @@ class OpenIndex:
         return Hits(scores, ids, rows)
 
     def _hold(self, queries: NDArray[np.float32], k: int) -> None:
-        dimension, count = self.vectors.d, self.vectors.ntotal
+        count, dimension = self.shape
         if queries.ndim != 2 or queries.shape[1] != dimension:
             message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
             raise UsageError(message, "give one vector a row, from the encoder of the index")
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
-        squares = np.einsum("ij,ij->i", queries, queries)
-        if not np.isfinite(squares).all():
-            raise UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
-        if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
-            length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
-            message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
-            raise Refused(
-                [Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix="normalise the queries")]
-            )
-        for name, (opened, now) in self.settings.items():
-            if now() != opened:
-                message = f"search.{name}: the index was opened with {opened}, it is set to {now()} now"
+        # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
+        low, high = (1 - _UNIT, 1 + _UNIT) if self.space["vectors"].get("normalise") else (0.0, sys.float_info.max)
+        squares = np.vecdot(queries, queries)
+        if not all(low <= square <= high for square in squares.tolist()):
+            raise _no_query(squares, self.manifest["file"])
+        for name, (before, now) in self.settings.items():
+            if now() != before:
+                message = f"search.{name}: the index was opened with {before}, it is set to {now()} now"
                 fix = "set it back, or build and describe the index with the new value"
                 raise Refused([Finding(message, Location(self.manifest["file"]), Severity.ERROR, fix=fix)])
+
+
+def _no_query(squares: NDArray[np.float32], file: str) -> Refused | UsageError:
+    """Why vectors of these squared lengths are not searched with."""
+    if not np.isfinite(squares).all():
+        return UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
+    length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
+    message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
+    return Refused([Finding(message, Location(file), Severity.ERROR, fix="normalise the queries")])
 
 
 def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode: Encode | None = None) -> OpenIndex:
@@ -115,34 +121,27 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     path = Path(path)
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
-    space = _completed(side, told)
+    space = manifest.completed(side, told)
     unknown = _fit(stated, space, at)
-    file, metric = at.parent / Path(told["file"]).name, told["fingerprint"]["vectors"]["metric"]
+    file = at.parent / Path(told["file"]).name
+    metric = str(told["fingerprint"]["vectors"].get("metric", space["vectors"].get("metric")))
     before = _stamp(file)
     ids = _held(stated, told, at, file)
-    vectors = vector_file.load(file, metric)
+    vectors = opened.load(file, metric)
     if _stamp(file) != before:
         raise Refused(
             [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
         )
-    settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
-    replayed = _replay(told, vectors, ids, encode, at)
-    return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
-
-
-def _completed(query_side: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
-    search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
-    return {**query_side, "search": {**search, **query_side.get("search", {})}}
+    settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
+    replayed = _replay(told, vectors, ids, metric, encode, at)
+    return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
     compared, version = manifest.compare(stated, space), manifest.side(stated).version
     excused = [
-        one
-        for one in compared
-        if one.misfit and one.index is ABSENT and (stated.get("witness") == "adopted" or one.field.since > version)
+        one for one in compared if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
@@ -164,7 +163,9 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
 def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
     """The list of ids, once every file is what the manifest says. Raises Refused and ReadError."""
     said, facts = told["fingerprint"], vector_file.facts(file, str(file))
-    ids, listed = (None, None) if told["ids"] is None else _ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    ids, listed = (
+        (None, None) if told["ids"] is None else read_ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
+    )
     names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
     sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
     seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
@@ -206,8 +207,8 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     return ids
 
 
-def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
-    """The ids of the rows, and the digest of their list. CRLF reads like LF. Raises ReadError."""
+def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
+    """The ids of `count` rows, as many as the list holds, and its digest. CRLF reads like LF. Raises ReadError."""
     data = read_bytes(listing, str(listing), limit=IDS_LIMIT + ID_LIMIT * count, follow=False)
     lines = decode(data, str(listing)).split("\n")
     if lines[-1] == "":
@@ -218,13 +219,13 @@ def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
 
 
 def _replay(
-    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, encode: Encode | None, at: Path
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str, encode: Encode | None, at: Path
 ) -> Replay | None:
     """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, searched(vectors, ids), told["fingerprint"]["vectors"]["metric"], encode)
+    replayed = probe.replay(group, opened.searched(vectors, ids), metric, encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
@@ -233,17 +234,6 @@ def _replay(
             [Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong]
         )
     return replayed
-
-
-def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
-    """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
-
-    def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
-        scores, rows = vectors.search(queries, max(1, min(k, vectors.ntotal)))
-        names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
-        return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
-
-    return search
 
 
 def _at(place: Path, *parts: str) -> Location:

@@ -23,6 +23,12 @@ class Rule:
     def kind(self) -> str:
         return self.contract.split("/")[0]
 
+    @property
+    def contracts(self) -> list[str]:
+        """What such a file may keep: the contract, or an older version of it."""
+        kind, _, newest = self.contract.rpartition("/v")
+        return [f"{kind}/v{version}" for version in range(1, int(newest) + 1)]
+
     def matches(self, name: str) -> bool:
         pattern, parts = self.path.split("/"), name.split("/")
         return len(pattern) == len(parts) and all(
@@ -47,7 +53,7 @@ class Layout:
         """
         for rule in self.rules:
             parts = rule.path.split("/")
-            if rule.kind == contract.split("/")[0] and parts[0] == "stages":
+            if contract in rule.contracts and parts[0] == "stages":
                 if len(parts) > 3:
                     return f"stages/{stage}/{output}", True
                 name = output + "." + parts[2].rpartition(".")[2]

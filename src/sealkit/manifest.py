@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealkit import digest, fingerprint, write
-from sealkit.finding import Finding, Location, Refused, Severity, UsageError
+from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.fingerprint import ABSENT, Comparison, Field
 from sealkit.pack import BUILT_IN
+from sealkit.read import json
 
 NAME = "index_manifest.json"
 KIND = "index_manifest"
 NEWEST = 2
+FILES = 1000  # in the folder of an index; one that holds more is no index's own
+_LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
 
 
 @functools.cache
@@ -24,32 +28,54 @@ def fields(version: int = NEWEST) -> tuple[Field, ...]:
 
 
 def place(path: Path) -> Path:
-    """Where the manifest of an index lies: in its folder; or beside the file, under the file's name; or in the file's folder."""
+    """Where the manifest of an index lies: in its folder; of a file beside it, under the file's name, unless the one of its
+    folder is of that file."""
     if path.is_dir():
         return path / NAME
     own, shared = path.with_name(f"{path.name}.{NAME}"), path.with_name(NAME)
-    return shared if shared.is_file() and not own.is_file() else own
+    return shared if not own.exists() and _is_of(shared, path.name) else own
+
+
+def _is_of(at: Path, file: str) -> bool:
+    """Whether a manifest is that of a file beside it; one that cannot be read may be, and is not passed over."""
+    try:
+        told = json.read(at, follow=False)
+    except ReadError:
+        return at.exists()
+    return not isinstance(told, dict) or told.get("file", file) == file
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The manifest of an index (its folder, or its file), as it stands there. Raises Refused."""
+    """The manifest of an index (its folder, or its file), as it stands there.
+
+    Raises Refused where there is none, or it cannot be read, is newer than this sealkit or breaks its contract.
+    """
     at = place(path)
     if path.exists() and not at.exists():
-        fix = "describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt " + str(
-            path
-        )
-        raise Refused(
-            [Finding("holds no manifest: nobody says what its vectors are", Location(str(at)), Severity.ERROR, fix=fix)]
-        )
-    contract = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
-    problems, _ = contract.problems(at, str(at))
-    if problems:
-        older = BUILT_IN.contracts[f"{KIND}/v1"]
-        if older.problems(at, str(at))[0]:
-            raise Refused(problems)
-        contract = older
-    document: dict[str, Any] = contract.read(at, str(at))
-    return document
+        fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {path}"
+        message = "holds no manifest: nobody says what its vectors are"
+        raise Refused([Finding(message, Location(str(at)), Severity.ERROR, fix=fix)])
+    try:
+        return document(at)
+    except ReadError as error:
+        raise Refused([error.finding()]) from error
+
+
+def document(at: Path, kind: str = KIND) -> dict[str, Any]:
+    """A manifest of an index, or of a search, from its own file, at whichever version it was written.
+
+    Raises Refused where it breaks its contract, ReadError where it cannot be read, or is newer than this sealkit.
+    """
+    told = json.read(at, follow=False)
+    declared = told.get("schema") if isinstance(told, dict) else None
+    known = [f"{kind}/v{version}" for version in range(1, NEWEST + 1)]
+    contract = BUILT_IN.contracts[declared if declared in known else f"{kind}/v{NEWEST}"]
+    if declared != contract.id or contract.violations(told):
+        problems, judged = contract.problems(at, str(at))
+        if not judged:
+            raise ReadError(problems[0].message, problems[0].at, problems[0].fix, malformed=False)
+        raise Refused(problems)
+    return dict(told)
 
 
 def upgraded(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -101,19 +127,38 @@ def compare(index: Mapping[str, Any], query: Mapping[str, Any]) -> list[Comparis
     return fingerprint.compare(left.fingerprint, right.fingerprint, known, invariant, whole=right.is_index)
 
 
+def completed(space: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
+    search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
+    return {**space, "search": {**search, **space.get("search", {})}}
+
+
 def explain(found: Comparison) -> str:
     """A field of two sides in one line."""
     return f"{found.field.name}: the index was built with {found.index!r}, the query side has {found.query!r}"
 
 
 def companions(folder: Path) -> list[str]:
-    """The names of all files in the folder of an index but its manifest, and those that begin with a dot. Raises UsageError."""
-    names = [name for name in digest.walk(folder) if name != NAME and not name.startswith(".")]
-    if nested := [name for name in names if "/" in name]:
-        raise UsageError(
-            f"{folder}: holds folders ({nested[0]}), and an index lies flat in one", "give the index's own folder"
-        )
-    return names
+    """The names of all files in the folder of an index but its manifest, and those that begin with a dot.
+
+    Raises UsageError where something else than plain files lies there, or a name that no list of files can hold.
+    """
+    fix = "give the index's own folder, with its files themselves in it"
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name == NAME or name.startswith("."):
+                continue
+            if not name.isprintable() or "\\" in name:
+                raise UsageError(f"{folder}: holds a file named {name!a}", "name it in plain letters")
+            if not entry.is_file(follow_symlinks=False):
+                what = "link" if entry.is_symlink() else "folder" if entry.is_dir() else "thing that is no plain file"
+                raise UsageError(f"{folder}: holds a {what} ({name}), and an index lies flat in one", fix)
+            names.append(name)
+            if len(names) > FILES:
+                raise UsageError(f"{folder}: holds over {FILES:,} files", fix)
+    return sorted(names)
 
 
 def whole(document: Mapping[str, Any], folder: Path, names: list[str]) -> dict[str, Any]:

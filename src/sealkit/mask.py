@@ -14,11 +14,26 @@ import numpy as np
 
 from sealkit import digest
 from sealkit.finding import UsageError
-from sealkit.mask_rule import GENERATOR as GENERATOR
-from sealkit.mask_rule import Bits, Rule
-from sealkit.mask_rule import declared as declared
+from sealkit.mask_rule import GENERATOR, Bits, Rule, declared
+from sealkit.schedule import LIMIT
+
+__all__ = [
+    "GENERATOR",
+    "SCHEMA",
+    "Bits",
+    "Rule",
+    "content",
+    "declared",
+    "document",
+    "faults",
+    "group",
+    "none",
+    "of_bits",
+    "packed",
+]
 
 SCHEMA = "mask/v1"
+_COUNTED = ("window", "epoch", "rows", "length", "hidden")
 REDRAWN = 2**22  # positions that are drawn again to see whether a document says the truth
 
 
@@ -28,7 +43,7 @@ def document(rule: Rule, lengths: Sequence[int], epochs: Iterable[int] = (0,)) -
     Raises UsageError.
     """
     rows = [
-        _row(rule.draw(window, length, epoch or 0), window, epoch, rule.seed_of(window, epoch or 0))
+        _drawn(rule, window, length, epoch)
         for epoch in (epochs if rule.kind == "dynamic" else (None,))
         for window, length in enumerate(lengths)
     ]
@@ -83,12 +98,19 @@ def faults(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
         yield ("rule",), "the rule is not that of its fields: one of the two was changed"
     if rule.kind != "none" and content(document["windows"]) != document["content"]:
         yield ("content",), "the content is not that of its windows: one of the two was changed"
+    for i, row in enumerate(document["windows"]):
+        if large := next((key for key in _COUNTED if (row.get(key) or 0) >= LIMIT), None):
+            yield ("windows", i, large), f"`{large}` is 2**63 or more"
+            return
+        if row["hidden"] > row["length"] * row.get("rows", 1):
+            yield ("windows", i, "hidden"), f"window {row['window']} hides more positions than it has"
+            return
     if rule.generator is None and rule.rate != _measured(document["windows"]):
         yield ("rate",), "the rate is not that of the windows: one of the two was changed"
-    left = REDRAWN if rule.generator == GENERATOR else 0
+    left = REDRAWN
     for i, row in enumerate(document["windows"]):
         left -= row["length"]
-        if left >= 0 and (wrong := _misdrawn(rule, row)):
+        if rule.generator == GENERATOR and left >= 0 and (wrong := _misdrawn(rule, row)):
             yield ("windows", i), f"window {row['window']} is not what its rule draws: {wrong}"
 
 
@@ -97,13 +119,7 @@ def _misdrawn(rule: Rule, row: Mapping[str, Any]) -> str | None:
     if (row["epoch"] is None) != (rule.kind == "fixed"):
         return f"its epoch is {row['epoch']}, and the mask is {rule.kind}"
     try:
-        epoch = row["epoch"] or 0
-        drawn = _row(
-            rule.draw(row["window"], row["length"], epoch),
-            row["window"],
-            row["epoch"],
-            rule.seed_of(row["window"], epoch),
-        )
+        drawn = _drawn(rule, row["window"], row["length"], row["epoch"])
     except UsageError as error:
         return error.message
     differ = next((key for key in ("seed", "hidden", "digest") if drawn[key] != row[key]), None)
@@ -125,6 +141,10 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """The share of positions that is hidden in all of these windows; null where they have none."""
     total = sum(row["length"] * row.get("rows", 1) for row in rows)
     return sum(row["hidden"] for row in rows) / total if total else None
+
+
+def _drawn(rule: Rule, window: int, length: int, epoch: int | None) -> dict[str, Any]:
+    return _row(rule.draw(window, length, epoch or 0), window, epoch, rule.seed_of(window, epoch or 0))
 
 
 def _row(bits: Bits, window: int, epoch: int | None, seed: int | None) -> dict[str, Any]:

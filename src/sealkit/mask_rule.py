@@ -87,7 +87,8 @@ class Rule:
         hidden; of equal words the first counts as smaller. With one seed, a lower rate thus hides a part of what a higher
         one hides. Raises UsageError for bits that were given, another generator, or a window longer than `window_length`.
         """
-        _whole("length", length, 0)
+        for name, number in (("window", window), ("length", length), ("epoch", epoch)):
+            _whole(name, number, 0)
         if self.window_length is not None and length > self.window_length:
             raise UsageError(
                 f"window {window} has {length} positions, its mask's rule says at most {self.window_length}"
@@ -134,7 +135,7 @@ def _text(name: str, value: Any) -> None:
 
 def _bounded(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
     """Hold a finite number, where there is one, against its bounds."""
-    number = type(value) in (int, float) and math.isfinite(value)
+    number = type(value) is int or (type(value) is float and math.isfinite(value))
     if value is not None and not (number and least <= value <= most):
         bounds = "a finite number" if most == math.inf else f"a number from {least} to {most}"
         raise UsageError(f"the {name} of a mask is {value!r}", f"expected {bounds}")

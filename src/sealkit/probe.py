@@ -137,6 +137,10 @@ def _moved(probe: Mapping[str, Any], vectors: Vectors, search: Search, metric: s
             wrong.append(f"the input {i + 1} of the probe finds other scores than when the index was described")
         elif gone := _gone(probe["neighbours"][i], old, ids, new, slack, metric):
             wrong.append(f"the input {i + 1} of the probe no longer finds {gone[0]!r}")
+        elif moved := _elsewhere(probe["neighbours"][i], old, ids, new, slack):
+            wrong.append(
+                f"the input {i + 1} of the probe finds {moved[0]!r} at another score than when the index was described"
+            )
     return wrong
 
 
@@ -144,3 +148,15 @@ def _gone(old: list[Any], scores: Any, found: list[Any], values: Any, slack: flo
     """The stored neighbours that are not found, and are no ties with the last one that is."""
     ahead = (scores - values[-1]) if metric == "inner_product" else (values[-1] - scores)
     return [one for one, lead in zip(old, ahead, strict=True) if one not in found and lead > 2 * slack]
+
+
+def _elsewhere(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float) -> list[Any]:
+    """The stored neighbours that are found, but not at their score: ids that changed places."""
+    near: dict[Any, list[float]] = {}
+    for one, value in zip(found, values, strict=True):
+        near.setdefault(one, []).append(value)
+    return [
+        one
+        for one, score in zip(old, scores, strict=True)
+        if one in near and min(abs(value - score) for value in near[one]) > slack
+    ]

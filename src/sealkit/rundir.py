@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Location, ReadError, UsageError
+from sealkit.finding import Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
+from sealkit.provenance import REFERENCE
 from sealkit.read import json, pickle, text, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
@@ -22,7 +25,12 @@ from sealkit.redact import mask
 from sealkit.vector_file import Facts
 from sealkit.write import dumps
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 QUOTE_LIMIT = 200
+LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
 SEAL = "seal"  # the folder of a seal
 
 
@@ -115,8 +123,7 @@ class Run:
 
     def promised(self, reference: str) -> str | None:
         """The file or folder that `stage.output` of the run's config stands for, whether it is there or not."""
-        promises = (self.document("resolved_config") or {}).get("artifacts", [])
-        named = (one["path"] for one in promises if f"{one['stage']}.{one['output']}" == reference)
+        named = (one["path"] for one in self._promises() if f"{one['stage']}.{one['output']}" == reference)
         return next(named, None)
 
     def produced(self, reference: str) -> Artifact | None:
@@ -131,6 +138,41 @@ class Run:
             if isinstance(stage, dict) and set(inputs) <= set(stage.get("in", {})):
                 yield name, stage
 
+    def taken(self, stage: str, kind: str) -> dict[str, str]:
+        """`stage.output` → its file or folder, of what a stage of the run's config takes of a kind."""
+        made = {
+            f"{one['stage']}.{one['output']}": one for one in self._promises() if one["contract"].startswith(f"{kind}/")
+        }
+        wired = dict(self.wired()).get(stage, {}).get("in", {}).values()
+        return {one: made[one]["path"] for one in wired if isinstance(one, str) and one in made}
+
+    def maker(self, artifact: Artifact) -> str | None:
+        """The stage of the run's config that promised an artifact, or the folder that it lies in."""
+        found = (one["stage"] for one in self._promises() if f"{artifact.path}/".startswith(f"{one['path']}/"))
+        return next(found, None)
+
+    def origin(self, *path: str | int) -> Location:
+        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
+        where it stands in no file."""
+        seen: list[tuple[str | int, ...]] = []
+        while path not in seen:
+            seen.append(path)
+            told = (self.document("resolved_config") or {}).get("provenance", {}).get(pointer(*path), "")
+            place, _, via = told.partition(" via ")
+            reference = REFERENCE.fullmatch(via)
+            if reference is None:
+                line = LINE.fullmatch(place)
+                if line and line["name"] in self.files:
+                    return Location(line["name"], line=int(line["line"]))
+                break
+            path = tuple(reference[1].split("."))
+        return Location("resolved_config.json", pointer=pointer("config", *path))
+
+    def _promises(self) -> list[dict[str, str]]:
+        """What the stages of the run's config promise."""
+        found: list[dict[str, str]] = (self.document("resolved_config") or {}).get("artifacts", [])
+        return found
+
     def yaml(self, name: str) -> Any:
         """What a YAML file of the run says. Raises ReadError."""
         return yaml.parse(read_text(self.place(name), name, follow=False), name).data
@@ -138,6 +180,17 @@ class Run:
     def vector_facts(self, name: str) -> Facts:
         """What a file of vectors of the run says of itself. Raises ReadError."""
         return vector_file.facts(self.place(name), name)
+
+    def nearest(
+        self, name: str, queries: NDArray[np.float32], k: int, metric: str
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Exact search in a file of vectors of the run, as `vector_file.nearest`. Raises ReadError and ValueError."""
+        return vector_file.nearest(self.place(name), name, queries, k, metric)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file of the run. Raises ReadError."""
+        with open_bytes(self.place(name), name, follow=False) as file:
+            return os.fstat(file.fileno()).st_size
 
     def pickles(self, name: str) -> list[Pickle]:
         """The pickles in a file of the run, found by content and never loaded. Raises ReadError."""

@@ -116,16 +116,13 @@ def load(
 
     folder = Path(folder)
     told = manifest.upgraded(manifest.read(folder))
-    said, metric = told["fingerprint"].get("search", {}).get("score"), encoder.space["vectors"]["metric"]
-    named = [name for name in METRICS if name == (said or "").partition(" ")[0]]
-    built = [name for name in METRICS if METRICS[name] == metric]
-    strategy = DistanceStrategy(distance_strategy or (named or built or ["EUCLIDEAN_DISTANCE"])[0])
+    strategy = distance_strategy or _strategy(told, encoder)
     space = dict(encoder.space)
-    if said is not None or relevance_score_fn is not None:
-        space["search"] = {**space.get("search", {}), "score": _rule(strategy.value, relevance_score_fn)}
+    if relevance_score_fn is not None or told["fingerprint"].get("search", {}).get("score") is not None:
+        space["search"] = {**space.get("search", {}), "score": _rule(strategy, relevance_score_fn)}
     stem = Path(told["file"]).stem
     index = stored.opened(folder, encoder, space, [told["file"], f"{stem}.pkl"])
-    _agree(str(folder), strategy.value, metric)
+    _agree(str(folder), strategy, encoder.space["vectors"]["metric"])
     with tempfile.TemporaryDirectory() as private:
         # A pickle runs when it is opened, so what is opened is a copy that nobody exchanges after it was looked at. The index
         # beside it is an empty one: the one that was replayed takes its place, and is not read twice.
@@ -137,8 +134,8 @@ def load(
             as_embeddings(encoder),
             stem,
             allow_dangerous_deserialization=True,
-            distance_strategy=strategy,
-            normalize_L2=told["fingerprint"]["vectors"].get(DIVIDED, False),
+            distance_strategy=DistanceStrategy(strategy),
+            normalize_L2=told["fingerprint"].get("vectors", {}).get(DIVIDED, False),
             relevance_score_fn=relevance_score_fn,
         )
     store.index = index.vectors
@@ -148,16 +145,22 @@ def load(
 
 def _rows(folder: Path, store: FAISS) -> tuple[list[str], list[str]]:
     """The id and the text of each row. Raises Refused where the docstore knows nothing of one."""
-    count, places = store.index.ntotal, store.index_to_docstore_id
-    ids = [places.get(row) for row in range(count)]
-    found = [None if one is None else store.docstore.search(one) for one in ids]
-    lost = [row for row, document in enumerate(found) if document is None or isinstance(document, str)]
-    if lost or len(places) != count:
-        message = f"row {lost[0]} has no document" if lost else f"{len(places)} ids stand for {count} rows"
-        raise stored.refused(
-            [(Location(str(folder)), f"vectors and docstore do not belong together: {message}")], stored.REBUILD
-        )
-    return ids, [document.page_content for document in found]
+    count, ids = store.index.ntotal, store.index_to_docstore_id
+    found = {row: store.docstore.search(ids[row]) for row in range(count) if row in ids}
+    documents = {row: one for row, one in found.items() if not isinstance(one, str)}  # a text says that there is none
+    if len(documents) != count or len(ids) != count:
+        lost = next((row for row in range(count) if row not in documents), None)
+        message = f"{len(ids)} ids stand for {count} rows" if lost is None else f"row {lost} has no document"
+        message = f"vectors and docstore do not belong together: {message}"
+        raise stored.refused([(Location(str(folder)), message)], stored.REBUILD)
+    return [ids[row] for row in range(count)], [documents[row].page_content for row in range(count)]
+
+
+def _strategy(told: Mapping[str, Any], encoder: Encoder) -> str:
+    """The distance strategy that was described; where nobody described one, that of the metric."""
+    said = str(told["fingerprint"].get("search", {}).get("score")).partition(" ")[0]
+    metric = encoder.space["vectors"]["metric"]
+    return said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
 
 
 def _rule(strategy: str, relevance: Relevance | None) -> str:
@@ -187,11 +190,12 @@ def _safe(copy: Path, original: Path, described: str | None, trusted: bool) -> N
         raise stored.refused([(Location(str(original)), "changed while the store was loaded")], RESTORE)
     if trusted:
         return
-    wrong = []
-    for one in pickle.pickles(copy):
+    found = pickle.pickles(copy)
+    wrong = [] if any(not one.member for one in found) else ["is no pickle that can be followed"]
+    for one in found:
         names = sorted(set(one.names) - OWN)
         wrong += [f"would import {', '.join(names)}"] if names else []
-        wrong += [one.unread] if one.unread else []
+        wrong += [f"cannot be followed: {one.unread}"] if one.unread else []
     if wrong:
         fix = "where you trust whoever wrote it: allow_dangerous_deserialization=True"
         raise stored.refused([(Location(str(original)), message) for message in wrong], fix)

@@ -103,18 +103,17 @@ def _rows(folder: Path, index: VectorStoreIndex) -> tuple[list[str], list[str]]:
     """The id and the text of each row. Raises Refused where a row has no node, or a node more than one."""
     from llama_index.core.schema import MetadataMode
 
-    count, nodes = index.vector_store.client.ntotal, index.index_struct.nodes_dict
-    ids = [nodes.get(str(row)) for row in range(count)]
-    found = [None if one is None else index.docstore.get_document(one, raise_error=False) for one in ids]
-    lost = [row for row, node in enumerate(found) if node is None]
-    twice = [one for one, rows in Counter(ids).items() if rows > 1]
-    if lost or twice or len(nodes) != count:
-        message = f"{len(nodes)} nodes stand for {count} rows"
-        if lost:
-            message = f"row {lost[0]} has no node, and nodes are known by their rows alone"
-        elif twice:
-            message = f"node {twice[0]!r} was put in more than once, and its older vectors find its newest text"
-        raise stored.refused(
-            [(Location(str(folder)), f"vectors and nodes do not belong together: {message}")], stored.REBUILD
-        )
-    return ids, [node.get_content(metadata_mode=MetadataMode.EMBED) for node in found]
+    count, ids = index.vector_store.client.ntotal, index.index_struct.nodes_dict
+    found = {row: index.docstore.get_document(ids[str(row)], raise_error=False) for row in range(count) if str(row) in ids}
+    nodes = {row: node for row, node in found.items() if node is not None}
+    message = None if len(ids) == count else f"{len(ids)} ids stand for {count} rows"
+    if twice := [one for one, rows in Counter(ids.values()).items() if rows > 1]:
+        message = f"node {twice[0]!r} was put in more than once, and its older vectors find its newest text"
+    if len(nodes) != count:
+        lost = next(row for row in range(count) if row not in nodes)
+        message = f"row {lost} has no node, and nodes are known by their rows alone"
+    if message is not None:
+        message = f"vectors and nodes do not belong together: {message}"
+        raise stored.refused([(Location(str(folder)), message)], stored.REBUILD)
+    texts = [nodes[row].get_content(metadata_mode=MetadataMode.EMBED) for row in range(count)]
+    return [ids[str(row)] for row in range(count)], texts

@@ -61,4 +61,4 @@ def _section(check: Check) -> str:
 
 
 def _kind(kind: str, version: int, quote: str = "") -> str:
-    return f"{quote}{kind.rstrip('?~')}/v{version}{quote}{' if there' * kind.endswith('?')}"
+    return f"{quote}{kind.rstrip('?~')}/v{version}{quote}{' if there' * ('?' in kind)}"

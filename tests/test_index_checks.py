@@ -1,0 +1,79 @@
+"""The checks of an index: they judge without the libraries that built it, and whatever a manifest leaves out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sealkit.audit import judge
+from sealkit.finding import Status
+from sealkit.pack import BUILT_IN
+from sealkit.rundir import Run, open_run
+
+BASE = Path(__file__).parent / "checks" / "_base" / "finetuned"
+CHECKS = ("index-fresh", "probe-replays", "index-companions", "neighbours-plausible")
+INDEX = "stages/index/index/index_manifest.json"
+SEARCH = "stages/search/search_manifest.json"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BASE, tmp_path / "run"))
+
+
+def opened(root: Path) -> Run:
+    return open_run(root, BUILT_IN.layout(), BUILT_IN.contracts, BUILT_IN.metric_keys)
+
+
+def without(document: Any) -> Iterator[Any]:
+    """The document, each time with one member of an object left out."""
+    places: list[list[Any]] = [[]]
+    for place in places:
+        inner = document
+        for key in place:
+            inner = inner[key]
+        if isinstance(inner, dict):
+            places += [[*place, key] for key in inner]
+        if place:
+            found = outer = copy.deepcopy(document)
+            for key in place[:-1]:
+                outer = outer[key]
+            del outer[place[-1]]
+            yield found
+
+
+@pytest.mark.parametrize("name", [INDEX, SEARCH])
+def test_nothing_that_is_left_out_makes_a_check_crash(name: str, root: Path) -> None:
+    for document in without(json.loads((BASE / name).read_text("utf-8"))):
+        (root / name).write_text(json.dumps(document), "utf-8")
+        run = opened(root)
+        for check in CHECKS:
+            assert judge(run, BUILT_IN.checks[check]).status is not Status.CRASHED, check
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_they_judge_without_the_libraries_that_built_the_index(
+    check: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("faiss", "torch", "sentence_transformers"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert judge(opened(root), BUILT_IN.checks[check]).status is Status.PASSED
+    spoil(root)
+    spoiled = {"probe-replays", "index-companions"}
+    assert (judge(opened(root), BUILT_IN.checks[check]).status is Status.FAILED) == (check in spoiled)
+
+
+def spoil(root: Path) -> None:
+    """Give each row of the index the place of the next."""
+    file = root / "stages/index/index/index.faiss"
+    data = file.read_bytes()
+    rows = np.frombuffer(data[45:], "<f4").reshape(3, 4)
+    file.write_bytes(data[:45] + np.roll(rows, 1, axis=0).tobytes())
