@@ -34,7 +34,8 @@ def describe_index(
     groups in which queries may differ: name → reason.
 
     A few rows are encoded again and held against the vectors in the index. Raises Refused where the encoder did not make
-    them, UsageError where counts differ or a manifest is there already, ReadError where the file cannot be read.
+    them, or compares otherwise than the file; UsageError where counts differ or a manifest is there already; ReadError where
+    the file cannot be read.
     """
     path = Path(path)
     file, at = the_file(path), manifest.place(path)
@@ -46,7 +47,12 @@ def describe_index(
         raise UsageError(
             f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order"
         )
-    vectors = opened.load(file, facts.metric or encoder.space["vectors"]["metric"])
+    metric = encoder.space["vectors"]["metric"]
+    if facts.metric not in (None, metric) and not {"vectors", "vectors.metric"} & set(invariant or {}):
+        message = f"vectors.metric: the file compares by {facts.metric}, the encoder says {metric}: its queries would never fit"
+        fix = f"describe the encoder with metric={facts.metric!r}, or build the index by {metric}"
+        raise Refused([Finding(message, Location(str(file)), Severity.ERROR, fix=fix)])
+    vectors = opened.load(file, facts.metric or metric)
     found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
     document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
     if ids is not None:
@@ -109,7 +115,7 @@ def declared(
         "vectors": {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})},
         "structure": facts.structure(),
         "search": {**facts.search(), "score": None},
-        "time": {"built_at": write.now(), "encoder_trained_at": None},
+        "time": {"built_at": write.now()},
     }
     groups = dict.fromkeys([*space, *made, *about])
     return {group: {**space.get(group, {}), **made.get(group, {}), **about.get(group, {})} for group in groups}

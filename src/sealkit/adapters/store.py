@@ -1,0 +1,100 @@
+"""A store of texts around a FAISS index, whichever library wrote it: what it holds row by row, in files that were described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sealkit import fingerprint, manifest
+from sealkit.encoders import UNIT, Encoder, of_function
+from sealkit.finding import Finding, Location, Refused, Severity
+from sealkit.index import RESTORE, OpenIndex, open_index
+from sealkit.sentence_transformer import PROBES
+from sealkit.space import Vectors
+
+REBUILD = "build the store again, and describe it there"
+Embed = Callable[[Sequence[str]], Any]
+
+
+class Rows(NamedTuple):
+    """The id and the text of each row, in the order of the index."""
+
+    ids: list[str]
+    texts: list[str]
+
+
+def encoder(
+    queries: Embed, documents: Embed, *, name: str, version: str, metric: str, normalise: bool = False
+) -> Encoder:
+    """Describe the two methods of an embedding object as plain functions, of which name and version say everything.
+
+    With `normalise` each vector is divided by its length. The dimension, and whether vectors have length 1, are found by
+    encoding a few texts. Raises UsageError.
+    """
+
+    def encoded(embed: Embed, texts: Sequence[str]) -> Vectors:
+        vectors = np.asarray(embed(texts), dtype=np.float32)
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        return vectors / np.where(lengths > 0, lengths, np.float32(1)) if normalise else vectors
+
+    both = [encoded(embed, PROBES) for embed in (queries, documents)]
+    unit = all(np.allclose(np.linalg.norm(one, axis=-1), 1, atol=UNIT) for one in both)
+    return of_function(
+        lambda texts: encoded(queries, texts),
+        documents=lambda texts: encoded(documents, texts),
+        name=name,
+        version=version,
+        dimension=both[1].shape[-1],
+        normalise=unit,
+        weights=None,
+        tokenizer=None,
+        metric=metric,
+    )
+
+
+def opened(folder: Path, query_side: Encoder, space: Mapping[str, Any], needed: Sequence[str]) -> OpenIndex:
+    """Open the index of a store for an encoder whose space may say more by now.
+
+    Raises Refused also where `needed` files were not described, or others were put beside them: their library may read those.
+    """
+    stated = manifest.read(folder)
+    described = {entry["name"] for entry in stated.get("files", {"listing": []})["listing"]}
+    wrong = [(name, "is not among the files that were described") for name in needed if name not in described]
+    others = [name for name in manifest.companions(folder) if name not in described and name not in needed]
+    wrong += [(name, "was not there when the store was described") for name in others]
+    if wrong:
+        raise refused([(Location(str(folder / name)), message) for name, message in wrong], RESTORE)
+    return open_index(folder, space, query_side.queries)
+
+
+def hold(folder: Path, index: OpenIndex, rows: Rows) -> None:
+    """Hold what a library loaded against what was described. Raises Refused."""
+    at = str(manifest.place(folder))
+    said = index.manifest["fingerprint"].get("corpus", {})
+    found = {"ids": fingerprint.of_lines(rows.ids), "inputs": fingerprint.of_inputs(rows.texts)}
+    wrong = [
+        (
+            Location(at, pointer=f"/fingerprint/corpus/{name}"),
+            f"corpus.{name}: the manifest says {said[name]}, the store holds {value}",
+        )
+        for name, value in found.items()
+        if name in said and said[name] != value
+    ]
+    if len(rows.ids) != index.vectors.ntotal:
+        message = f"corpus.count: the index holds {index.vectors.ntotal} vectors, the store {len(rows.ids)} ids"
+        wrong.append((Location(at, pointer="/fingerprint/corpus/count"), message))
+    if wrong:
+        raise refused(wrong, REBUILD)
+
+
+def of_file(document: Mapping[str, Any], name: str) -> str | None:
+    """The digest of one of the files of a manifest."""
+    listing = document.get("files", {"listing": []})["listing"]
+    return next((str(entry["digest"]) for entry in listing if entry["name"] == name), None)
+
+
+def refused(wrong: Sequence[tuple[Location, str]], fix: str) -> Refused:
+    return Refused([Finding(message, at, Severity.ERROR, fix=fix) for at, message in wrong])
