@@ -18,6 +18,7 @@ import pytest
 
 from sealkit import describe_index, encoders, manifest, open_index
 from sealkit.adapters import store as stored
+from sealkit.adopt import adopt
 from sealkit.encoders import Encoder
 from sealkit.finding import Refused, UsageError
 from sealkit.index import NotWitnessed
@@ -228,18 +229,10 @@ def again(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda documen
 
 
 def adopted(folder: Path) -> None:
-    """What is known of a store that nobody saw built: what the header of its vectors says."""
-
-    def forget(fingerprint: dict[str, Any]) -> None:
-        kept = {
-            "structure": fingerprint["structure"],
-            "vectors": {k: fingerprint["vectors"][k] for k in ("metric", "dimension")},
-        }
-        fingerprint.clear()
-        fingerprint.update(kept)
-
+    """A store that nobody saw built, as `toolkit fingerprint adopt` takes it on."""
     (folder / "ids.txt").unlink()
-    again(folder, forget, witness="adopted", ids=None)
+    (folder / manifest.NAME).unlink()
+    adopt(folder)
 
 
 @pytest.mark.parametrize("metric", ["l2", "inner_product"])
@@ -332,6 +325,9 @@ def test_texts_of_another_store_beside_untouched_vectors(library: Library, folde
 def test_an_adopted_store_opens_with_a_warning_and_no_exchanged_file(library: Library, folder: Path) -> None:
     built = described(library, folder)
     adopted(folder)
+    ids = manifest.read(folder)["ids"]
+    assert (ids is not None) == (library.name == "llama-index"), ids
+    assert ids is None or (folder / ids["file"]).read_text("utf-8").split() == IDS
     with pytest.warns(NotWitnessed, match="adopted, not witnessed: of the index are unknown"):
         loaded = library.load(folder, library.encoder(WORDS))
     if library.texts:
@@ -478,7 +474,10 @@ class TestLangChain:
 
     def test_a_pickle_that_cannot_be_followed_is_not_opened(self, chain: Library, folder: Path) -> None:
         described(chain, folder)
-        for data, message in ((b"", "is no pickle that can be followed"), (b"\x80\x04]", "cannot be followed: from byte 0 on")):
+        for data, message in (
+            (b"", "is no pickle that can be followed"),
+            (b"\x80\x04]", "cannot be followed: from byte 0 on"),
+        ):
             (folder / "index.pkl").write_bytes(data)
             again(folder)
             (found,) = refusal(chain, folder, chain.encoder(WORDS))

@@ -160,7 +160,9 @@ def _strategy(told: Mapping[str, Any], encoder: Encoder) -> str:
     """The distance strategy that was described; where nobody described one, that of the metric."""
     said = str(told["fingerprint"].get("search", {}).get("score")).partition(" ")[0]
     metric = encoder.space["vectors"]["metric"]
-    return said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
+    return (
+        said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
+    )
 
 
 def _rule(strategy: str, relevance: Relevance | None) -> str:
