@@ -450,6 +450,14 @@ def test_nothing_is_unpickled(here: Path) -> None:
     assert [one["name"] for one in manifest_["files"]["listing"]] == ["index.faiss", "index.pkl"]
 
 
+def test_it_works_without_the_libraries_that_built_the_index(here: Path) -> None:
+    with_space()
+    llama("li", NODES)
+    with mock.patch.dict(sys.modules, {"faiss": None, "torch": None, "sentence_transformers": None}):
+        codes = [toolkit(*words.split())[2] for words in ("adopt li", "show li", "compare docs.faiss space.json")]
+    assert codes == [0, 0, 0]
+
+
 def test_a_companion_that_was_exchanged_is_noticed(here: Path) -> None:
     from sealkit import Refused, open_index
 
