@@ -6,19 +6,17 @@ every field and the probe were held against the manifest.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealkit import digest, manifest, vector_file
+from sealkit import manifest, vector_file
+from sealkit.adapters import docstore
 from sealkit.adapters import store as stored
 from sealkit.describe import describe_index, the_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Location, UsageError
-from sealkit.index import RESTORE
-from sealkit.read import pickle
 
 if TYPE_CHECKING:
     from langchain_community.vectorstores import FAISS
@@ -31,11 +29,6 @@ METRICS = {
     "COSINE": "l2",
 }  # as FAISS.from_texts builds
 DIVIDED = "x-normalize_L2"  # in the manifest: whether the store itself divides vectors by their length
-OWN = {
-    "langchain_community.docstore.in_memory.InMemoryDocstore",
-    "langchain_core.documents.base.Document",
-    "builtins.set",
-}
 
 
 def of_embeddings(
@@ -124,10 +117,8 @@ def load(
     index = stored.opened(folder, encoder, space, [told["file"], f"{stem}.pkl"])
     _agree(str(folder), strategy, encoder.space["vectors"]["metric"])
     with tempfile.TemporaryDirectory() as private:
-        # A pickle runs when it is opened, so what is opened is a copy that nobody exchanges after it was looked at. The index
-        # beside it is an empty one: the one that was replayed takes its place, and is not read twice.
-        copy = Path(shutil.copyfile(folder / f"{stem}.pkl", Path(private, f"{stem}.pkl")))
-        _safe(copy, folder / copy.name, stored.of_file(told, copy.name), allow_dangerous_deserialization)
+        copy = docstore.copied(folder, f"{stem}.pkl", told, Path(private), trusted=allow_dangerous_deserialization)
+        # An empty index beside it: the one that was replayed takes its place, and is not read twice.
         faiss.write_index(faiss.IndexFlatL2(1), str(copy.with_suffix(".faiss")))
         store = FAISS.load_local(
             private,
@@ -160,7 +151,9 @@ def _strategy(told: Mapping[str, Any], encoder: Encoder) -> str:
     """The distance strategy that was described; where nobody described one, that of the metric."""
     said = str(told["fingerprint"].get("search", {}).get("score")).partition(" ")[0]
     metric = encoder.space["vectors"]["metric"]
-    return said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
+    return (
+        said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
+    )
 
 
 def _rule(strategy: str, relevance: Relevance | None) -> str:
@@ -182,20 +175,3 @@ def _agree(at: str, strategy: str, metric: str | None) -> None:
             f"search.score: the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
         )
         raise stored.refused([(Location(at), message)], "give the store the strategy of its index")
-
-
-def _safe(copy: Path, original: Path, described: str | None, trusted: bool) -> None:
-    """Raises Refused for a pickle that is not the one that was described, or would import what no document needs."""
-    if digest.file(copy) != described:
-        raise stored.refused([(Location(str(original)), "changed while the store was loaded")], RESTORE)
-    if trusted:
-        return
-    found = pickle.pickles(copy)
-    wrong = [] if any(not one.member for one in found) else ["is no pickle that can be followed"]
-    for one in found:
-        names = sorted(set(one.names) - OWN)
-        wrong += [f"would import {', '.join(names)}"] if names else []
-        wrong += [f"cannot be followed: {one.unread}"] if one.unread else []
-    if wrong:
-        fix = "where you trust whoever wrote it: allow_dangerous_deserialization=True"
-        raise stored.refused([(Location(str(original)), message) for message in wrong], fix)

@@ -104,7 +104,9 @@ def _rows(folder: Path, index: VectorStoreIndex) -> tuple[list[str], list[str]]:
     from llama_index.core.schema import MetadataMode
 
     count, ids = index.vector_store.client.ntotal, index.index_struct.nodes_dict
-    found = {row: index.docstore.get_document(ids[str(row)], raise_error=False) for row in range(count) if str(row) in ids}
+    found = {
+        row: index.docstore.get_document(ids[str(row)], raise_error=False) for row in range(count) if str(row) in ids
+    }
     nodes = {row: node for row, node in found.items() if node is not None}
     message = None if len(ids) == count else f"{len(ids)} ids stand for {count} rows"
     if twice := [one for one, rows in Counter(ids.values()).items() if rows > 1]:

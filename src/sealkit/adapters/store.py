@@ -36,8 +36,8 @@ def encoder(
     """
 
     def encoded(embed: Embed, texts: Sequence[str]) -> Vectors:
-        vectors = np.asarray(embed(texts), dtype=np.float32)
-        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        vectors: Vectors = np.asarray(embed(texts), dtype=np.float32)
+        lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
         return vectors / np.where(lengths > 0, lengths, np.float32(1)) if normalise else vectors
 
     both = [encoded(embed, PROBES) for embed in (queries, documents)]
@@ -88,12 +88,6 @@ def hold(folder: Path, index: OpenIndex, rows: Rows) -> None:
         wrong.append((Location(at, pointer="/fingerprint/corpus/count"), message))
     if wrong:
         raise refused(wrong, REBUILD)
-
-
-def of_file(document: Mapping[str, Any], name: str) -> str | None:
-    """The digest of one of the files of a manifest."""
-    listing = document.get("files", {"listing": []})["listing"]
-    return next((str(entry["digest"]) for entry in listing if entry["name"] == name), None)
 
 
 def refused(wrong: Sequence[tuple[Location, str]], fix: str) -> Refused:
