@@ -37,8 +37,8 @@ def encoder(
 
     def encoded(embed: Embed, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = np.asarray(embed(texts), dtype=np.float32)
-        lengths: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, np.float32(1)) if normalise else vectors
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0) if normalise else vectors
 
     both = [encoded(embed, PROBES) for embed in (queries, documents)]
     unit = all(np.allclose(np.linalg.norm(one, axis=-1), 1, atol=UNIT) for one in both)
