@@ -9,6 +9,10 @@ from sealkit import Artifact, Blocked, Check, Finding, Location, Severity, State
 def find(run: View) -> Iterator[Finding]:
     indexes, searches, undated = run.all("index_manifest"), run.all("search_manifest"), []
     used = {search.document["index"]["identity"] for search in searches if "index" in search.document}
+    for search in searches:
+        for index in indexes:
+            if search.document.get("index", {}).get("identity") == index.document["identity"]:
+                yield from other_weights(run, index, search)
     for index in indexes:
         time, at = index.document["fingerprint"].get("time", {}), index.at("fingerprint", "time")
         if time.get("superseded_by"):
@@ -23,10 +27,6 @@ def find(run: View) -> Iterator[Finding]:
             elif moment(time["built_at"], at) < moment(when, where):
                 message = f"the index was built at {time['built_at']}, {words} {when}: it is older than its encoder"
                 yield Finding(message, index.at("fingerprint", "time", "built_at"), also=(where,))
-    for search in searches:
-        for index in indexes:
-            if search.document.get("index", {}).get("identity") == index.document["identity"]:
-                yield from other_weights(run, index, search)
     undated = [one for one in undated if one[0].contract.version > 1]  # the first version knew no time
     if undated:
         index, words, when = undated[0]

@@ -38,8 +38,7 @@ class Seen:
 def find(run: View) -> Iterator[Finding]:
     for index in run.all("index_manifest"):
         yield from itself(index)
-    judged = [run.produced(stage["in"]["rankings"]) for _, stage in run.wired("rankings", "qrels")]
-    covered = {artifact.path for artifact in judged if artifact}
+    covered = set(held_against_a_corpus(run))
     for rankings in run.all("rankings"):
         folder = rankings.path.rpartition("/")[0]
         search = next((one for one in run.all("search_manifest") if one.path.rpartition("/")[0] == folder), None)
@@ -61,6 +60,17 @@ def itself(index: Artifact) -> Iterator[Finding]:
         message, at = f"only {found:.0%} of the probe's inputs find their own row first", ("probe", "self_retrieval")
         fix = "look at the encoder, and at how much of the index is searched"
         yield Finding(message, index.at("fingerprint", *at), Severity.WARNING, fix=fix)
+
+
+def held_against_a_corpus(run: View) -> Iterator[str]:
+    """The rankings of which rankings-cover-qrels tells the documents that are not in the corpus."""
+    stages = dict(run.wired())
+    for _, stage in run.wired("rankings", "qrels"):
+        search = stages.get(stage["in"]["rankings"].partition(".")[0], {"in": {}})
+        builder = stages.get(search["in"].get("index", "").partition(".")[0], {"in": {}})
+        rankings = run.produced(stage["in"]["rankings"])
+        if rankings is not None and "corpus" in {**search["in"], **builder["in"]}:
+            yield rankings.path
 
 
 def known(run: View, rankings: Artifact, search: Artifact | None) -> list[str]:
@@ -108,7 +118,7 @@ def impossible(rankings: Artifact, seen: Seen, covered: bool) -> Iterator[Findin
         words = f"{what!r} is no document: it" if isinstance(what, str) else f"the score {what:.4g} is FAISS's own: it"
         message = f"{words} stands {times} times for a place that the index could not fill"
         yield Finding(message, rankings.at(line=line))
-    if unknown and not covered:  # else rankings-cover-qrels says so
+    if unknown and not covered:
         doc, line = unknown[0]
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         yield Finding(f"the document {doc} is none of those that were searched{more}", rankings.at(line=line))

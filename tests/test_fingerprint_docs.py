@@ -93,18 +93,6 @@ def test_every_field_says_why_it_is_there_and_how_it_is_read() -> None:
                 assert field[key].endswith((".", "…")), f"{group}.{name}: {key}"
 
 
-def test_both_manifests_describe_what_both_sides_have_alike() -> None:
-    for group, schema in SEARCH["properties"]["fingerprint"]["properties"].items():
-        assert schema["description"] == GROUPS[group]["description"]
-        for name, field in schema["properties"].items():
-            of_index = {
-                key: said
-                for key, said in GROUPS[group]["properties"][name].items()
-                if key not in ("x-because", "x-read")
-            }
-            assert field == of_index, f"{group}.{name}"
-
-
 def test_the_digests_are_those_that_the_page_describes() -> None:
     import hashlib
     import json

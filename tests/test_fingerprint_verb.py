@@ -252,6 +252,7 @@ CASES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     ),
     "show-no-manifest-array": (lambda: np.save("docs.npy", VECTORS), ["show", "docs.npy"]),
     "show-no-manifest-json": (lambda: llama("li", NODES), ["show", "li", "--format", "json"]),
+    "show-no-manifest-quoted": (lambda: wrote(Path("my docs.faiss")), ["show", "my docs.faiss"]),
     "show-no-index": (lambda: Path("notes.txt").write_text("notes"), ["show", "notes.txt"]),
     "show-nothing": (lambda: None, ["show", "docs.faiss"]),
     "show-terminal": (terminal, ["show", "space.json"]),
@@ -344,6 +345,13 @@ CASES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     ),
     "adopt-nothing": (lambda: None, ["adopt", "docs.faiss"]),
     "adopt-no-vectors": (lambda: wrote_json("folder/config.json", {}), ["adopt", "folder"]),
+    "adopt-many": (
+        each(
+            lambda: wrote(Path("folder/index.faiss")),
+            lambda: [Path("folder", f"{i}.json").write_text("{}") for i in range(manifest.FILES)],
+        ),
+        ["adopt", "folder"],
+    ),
     "adopt-two": (
         each(lambda: wrote(Path("folder/a.faiss")), lambda: wrote(Path("folder/b.faiss"))),
         ["adopt", "folder"],
@@ -471,6 +479,15 @@ def test_a_file_has_its_own_manifest_unless_that_of_its_folder_names_it(here: Pa
     assert manifest.place(Path("docs/b.faiss")) == Path("docs/b.faiss.index_manifest.json")
     shared.write_text("{")  # it may be that of b: nothing is written beside it
     assert manifest.place(Path("docs/b.faiss")) == shared
+
+
+@pytest.mark.parametrize("schema", [[], {}, None, 2, "index_manifest/v1", "search_manifest/v2", "index_manifest/v10"])
+def test_a_manifest_that_says_another_schema_is_told(schema: Any, here: Path) -> None:
+    with_index()
+    edited(MANIFEST, lambda document: document.update(schema=schema))
+    out, err, code = toolkit("show", "docs.faiss")
+    assert (out, code) == ("", 3 if schema == "index_manifest/v10" else 1)
+    assert err.startswith(f"toolkit: {MANIFEST}: ")
 
 
 # Whatever lies there

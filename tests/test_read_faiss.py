@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,91 @@ def test_what_faiss_writes_is_read(factory: str, metric: str, tmp_path: Path) ->
     else:
         index.add(vectors)
     library.write_index(index, str(tmp_path / "i"))
-    fourcc = (tmp_path / "i").read_bytes()[:4].decode()
-    assert faiss.read_header(tmp_path / "i") == FaissHeader(fourcc, 8, 128, True, metric)
+    written = (tmp_path / "i").read_bytes()
+    mapped = factory.startswith("IDMap")
+    start = 37 + 4 * metric.startswith("other") if mapped else 0  # where the index begins that a map of ids holds
+    found = faiss.read_header(tmp_path / "i")
+    rows = None
+    if written[start : start + 4] in (b"IxF2", b"IxFI", b"IxFl"):
+        rows = start + 45 + 4 * metric.startswith("other")
+        assert written[rows : rows + vectors.nbytes] == vectors.tobytes()
+    expected = FaissHeader(written[start : start + 4].decode(), 8, 128, True, metric, mapped, rows, found.settings)
+    assert found == expected
+    assert found.settings == settings_of(library, index)
     assert (index.d, index.ntotal, index.is_trained) == (8, 128, True)
+
+
+def settings_of(library: Any, index: Any) -> dict[str, int]:
+    """What faiss says of an index that it opened, for the kinds of which the header is read further."""
+    if isinstance(index, library.IndexIDMap):
+        index = library.downcast_index(index.index)
+    if isinstance(index, library.IndexIVF):
+        return {"lists": index.nlist, "probes": index.nprobe}
+    if isinstance(index, library.IndexHNSW):
+        graph = index.hnsw
+        return {"m": graph.nb_neighbors(1), "ef_construction": graph.efConstruction, "ef_search": graph.efSearch}
+    return {}
+
+
+SET = [("Flat", {}), ("IDMap,Flat", {}), ("IDMap2,Flat", {}), ("PCA4,Flat", {}), ("PQ2x4", {}), ("SQ8", {})]
+SET += [
+    (f"{front}{kind}", {"nprobe": 3})
+    for front in ("", "IDMap,", "IDMap2,")
+    for kind in ("IVF4,Flat", "IVF4,PQ2x4", "IVF4,SQ8")
+]
+SET += [
+    (f"{front}{kind}", {"efSearch": 77, "efConstruction": 55})
+    for front in ("", "IDMap,", "IDMap2,")
+    for kind in ("HNSW8", "HNSW16,SQ8", "HNSW12,PQ2x4")
+]
+
+
+@pytest.mark.parametrize("count", [0, 128])
+@pytest.mark.parametrize(
+    ("factory", "values", "metric"),
+    # faiss ends the process where codes are to be compared by another metric than these two
+    [(*one, metric) for one in SET for metric in (0, 1, 2) if metric < 2 or not re.search("PQ|SQ", one[0])],
+)
+def test_settings_are_what_faiss_has_set(
+    factory: str, values: dict[str, int], metric: int, count: int, tmp_path: Path
+) -> None:
+    library: Any = pytest.importorskip("faiss")
+    vectors = np.random.default_rng(0).random((128, 8), dtype=np.float32)
+    index = library.index_factory(8, factory, metric)
+    index.train(vectors)
+    inner = library.downcast_index(index.index) if factory.startswith("IDMap") else index
+    for name, number in values.items():
+        setattr(inner.hnsw if name.startswith("ef") else inner, name, number)
+    if factory.startswith("IDMap"):
+        index.add_with_ids(vectors[:count], np.arange(count))
+    else:
+        index.add(vectors[:count])
+    library.write_index(index, str(tmp_path / "i"))
+    found = faiss.read_header(tmp_path / "i")
+    assert found.settings == settings_of(library, library.read_index(str(tmp_path / "i")))
+    assert set(values.values()) <= set(found.settings.values())
+    assert (found.count, found.dimension, found.mapped) == (count, 8, factory.startswith("IDMap"))
+    assert found.metric == faiss.METRICS.get(index.metric_type, f"other:{index.metric_type}")
+
+
+@pytest.mark.parametrize(
+    ("factory", "structure"),
+    [
+        ("Flat", "flat"),
+        ("IDMap,Flat", "flat"),
+        ("IVF2,Flat", "ivf"),
+        ("HNSW8", "hnsw"),
+        ("HNSW8,SQ8", "IHNs"),
+        ("IVF2,PQ2x4", "IwPQ"),
+        ("PCA4,Flat", "IxPT"),
+    ],
+)
+def test_only_what_keeps_its_rows_as_they_were_has_a_name(factory: str, structure: str, tmp_path: Path) -> None:
+    library: Any = pytest.importorskip("faiss")
+    index = library.index_factory(8, factory)
+    index.train(np.random.default_rng(0).random((128, 8), dtype=np.float32))
+    library.write_index(index, str(tmp_path / "i"))
+    assert faiss.read_header(tmp_path / "i").structure == structure
 
 
 @pytest.mark.parametrize("factory", ["IVF2,Flat", "PQ2x4"])
@@ -78,7 +162,9 @@ def test_a_flat_index_of_faiss_is_just_as_long_as_its_header_says(count: int, di
     index = library.IndexFlatIP(dimension)
     index.add(np.zeros((count, dimension), np.float32))
     library.write_index(index, str(tmp_path / "i"))
-    assert faiss.read_header(tmp_path / "i") == FaissHeader("IxFI", dimension, count, True, "inner_product")
+    assert faiss.read_header(tmp_path / "i") == FaissHeader(
+        "IxFI", dimension, count, True, "inner_product", False, 45, {}
+    )
 
 
 def test_a_flat_index_with_a_metric_of_its_own_is_read(tmp_path: Path) -> None:
@@ -107,9 +193,9 @@ def test_a_binary_index_is_not_taken_for_one_of_floats(factory: str, tmp_path: P
 
 
 def test_a_header_made_by_hand_is_read(tmp_path: Path) -> None:
-    assert read(flat(), tmp_path) == FaissHeader("IxFI", 4, 3, True, "inner_product")
-    assert read(flat(2, 5, 1, b"IxF2"), tmp_path) == FaissHeader("IxF2", 2, 5, True, "l2")
-    assert read(flat(2, 5, 4, b"IxFl"), tmp_path) == FaissHeader("IxFl", 2, 5, True, "other:4")
+    assert read(flat(), tmp_path) == FaissHeader("IxFI", 4, 3, True, "inner_product", False, 45, {})
+    assert read(flat(2, 5, 1, b"IxF2"), tmp_path) == FaissHeader("IxF2", 2, 5, True, "l2", False, 45, {})
+    assert read(flat(2, 5, 4, b"IxFl"), tmp_path) == FaissHeader("IxFl", 2, 5, True, "other:4", False, 49, {})
 
 
 @pytest.mark.parametrize(
@@ -132,7 +218,11 @@ def test_a_flag_that_is_neither_yes_nor_no_is_refused(tmp_path: Path) -> None:
     assert words(data, tmp_path) == f"index.faiss: has a header that does not add up: d=4, ntotal=3{AGAIN}"
 
 
-@pytest.mark.parametrize("change", [-49, -48, -4, -1, 1, 4])
+def test_a_flat_index_that_ends_before_it_says_how_many_vectors_is_refused(tmp_path: Path) -> None:
+    assert words(flat()[:44], tmp_path) == f"index.faiss: ends within its header{AGAIN}"
+
+
+@pytest.mark.parametrize("change", [-48, -4, -1, 1, 4])
 def test_a_flat_index_of_another_size_is_refused(change: int, tmp_path: Path) -> None:
     data = (flat() + b"\0" * 9)[: len(flat()) + change]
     assert words(data, tmp_path) == (f"index.faiss: is {93 + change} bytes; 3 vectors of 4 dimensions take 93{AGAIN}")
@@ -151,6 +241,59 @@ def test_a_flat_index_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     for data in (flat(), flat(metric=4, fourcc=b"IxFl"), flat(count=0)):
         for cut in range(len(data)):
             words(data[:cut], tmp_path)
+
+
+@functools.cache
+def written(factory: str) -> bytes:
+    """An index with a few vectors, as faiss writes it."""
+    library: Any = pytest.importorskip("faiss")
+    vectors = np.random.default_rng(0).random((16, 4), dtype=np.float32)
+    index = library.index_factory(4, factory)
+    index.train(vectors)
+    if factory.startswith("IDMap"):
+        index.add_with_ids(vectors, np.arange(16))
+    else:
+        index.add(vectors)
+    return library.serialize_index(index).tobytes()
+
+
+DEEP = ["Flat", "IDMap,Flat", "IVF2,Flat", "IDMap2,IVF2,Flat", "HNSW4", "IDMap,HNSW4", "HNSW4,SQ8"]
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IDMap,Flat", "IDMap2,Flat"])
+def test_a_flat_index_of_faiss_cut_off_at_any_byte_is_refused(factory: str, tmp_path: Path) -> None:
+    data = written(factory)
+    assert read(data, tmp_path).count == 16
+    for cut in range(len(data)):
+        words(data[:cut], tmp_path)
+    words(data + b"\0", tmp_path)
+
+
+@given(factory=st.sampled_from(DEEP), share=st.floats(0, 1, exclude_max=True))
+def test_an_index_cut_off_anywhere_is_refused_or_says_of_itself_what_the_whole_says(
+    factory: str, share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What comes after the settings is not read, and its loss is told by faiss, and by the digest."""
+    data = written(factory)
+    found = value_or_refusal(lambda: read(data[: int(share * len(data))], tmp_path_factory.getbasetemp()))
+    if not isinstance(found, ReadError):
+        assert found == read(data, tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize("factory", ["HNSW4", "IDMap,HNSW4"])
+def test_a_graph_that_promises_more_than_the_file_holds_is_refused(factory: str, tmp_path: Path) -> None:
+    data = bytearray(written(factory))
+    start = (37 if factory.startswith("IDMap") else 0) + 37
+    for number in (2**62, 2**64 - 1, len(data)):
+        data[start : start + 8] = struct.pack("<Q", number)
+        assert words(bytes(data), tmp_path) == f"index.faiss: ends within its graph{AGAIN}"
+
+
+def test_a_map_of_a_map_is_read_no_deeper(tmp_path: Path) -> None:
+    """However many maps a file nests: one is looked into."""
+    head = b"IxMp" + struct.pack("<iqqqBi", 4, 3, 0, 0, 1, 0)
+    found = read(head * 5000 + flat(), tmp_path)
+    assert (found.fourcc, found.mapped, found.rows) == ("IxMp", True, None)
 
 
 @settings(max_examples=200)

@@ -12,6 +12,7 @@ import pytest
 
 from sealkit import digest, named
 from sealkit.finding import Refused, UsageError
+from sealkit.manifest import identity
 from sealkit.pack import BUILT_IN
 from sealkit.read import faiss as faiss_header
 from sealkit.stage import Input, Out
@@ -136,9 +137,14 @@ def test_an_index_of_each_kind_is_the_same_twice_and_can_be_searched(
     assert digest.file(index.path / "index.faiss") == digest.file(again.path / "index.faiss")
     assert problems(index.path / "index_manifest.json", "index_manifest") == []
     assert faiss_header.read_header(index.path / "index.faiss").structure == kind
-    said = json.loads((index.path / "index_manifest.json").read_text())["structure"]
-    assert said["kind"] == kind
-    assert ("recall" in said) is (kind != "flat")
+    said = json.loads((index.path / "index_manifest.json").read_text())["fingerprint"]
+    assert said["structure"]["kind"] == kind
+    assert (said["search"]["recall"] is None) is (kind == "flat")
+    settings = {"m": 32, "ef_construction": 200, "ef_search": 128} if kind == "hnsw" else {}
+    settings |= {"lists": 5, "probes": 5} if kind == "ivf" else {}
+    both = {**said["structure"], **said["search"]}
+    for name in ("m", "ef_construction", "ef_search", "lists", "probes"):
+        assert both[name] == settings.get(name), name
     found, _ = searched(tmp_path / "search", {**inputs, "index": index}, top_k=5)
     exact, _ = searched(tmp_path / "exact", inputs, top_k=5)
     if kind != "ivf":
@@ -149,7 +155,9 @@ def test_recall_falls_where_few_cells_are_searched(inputs: dict[str, Input], tmp
     def built_with(probes: int) -> tuple[Input, float]:
         ivf = {"lists": 8, "probes": probes}
         index = built(tmp_path / str(probes), inputs["model"], inputs["corpus"], kind="ivf", ivf=ivf)
-        return index, json.loads((index.path / "index_manifest.json").read_text())["structure"]["recall"]["value"]
+        return index, json.loads((index.path / "index_manifest.json").read_text())["fingerprint"]["search"]["recall"][
+            "value"
+        ]
 
     all_cells, (one_cell, least) = built_with(8)[1], built_with(1)
     assert all_cells == 1.0
@@ -166,10 +174,13 @@ def test_an_index_of_another_kind_than_its_manifest_says_is_refused(inputs: dict
     index = built(tmp_path / "built", inputs["model"], inputs["corpus"], kind="hnsw")
     path = index.path / "index_manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["structure"] = {"kind": "flat"}
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(Refused, match="structure: the manifest says flat, found hnsw"):
+    manifest["fingerprint"]["structure"]["kind"] = "flat"
+    path.write_text(json.dumps({**manifest, "identity": identity(manifest)}))
+    with pytest.raises(Refused) as caught:
         searched(tmp_path / "search", {**inputs, "index": index})
+    assert [finding.message for finding in caught.value.findings] == [
+        "structure.kind: the manifest says flat, found hnsw"
+    ]
 
 
 # Subsets

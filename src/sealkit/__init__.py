@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sealkit import encoders, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
@@ -63,6 +64,7 @@ _HOME = {
     "record": "recorder",
     "replay_probe": "probe",
 }
+_MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
@@ -75,42 +77,17 @@ _NAMED = {
 }
 
 __all__ = [
-    "PROBE_TOLERANCE",
-    "Artifact",
-    "Blocked",
-    "Check",
-    "Context",
-    "Finding",
-    "Input",
-    "Location",
-    "Out",
-    "Params",
-    "ReadError",
-    "Recorder",
-    "Refused",
-    "Severity",
-    "Stage",
-    "State",
-    "UsageError",
-    "View",
-    "callback",
-    "compare",
-    "describe_index",
-    "expectations_identity",
-    "explain",
-    "explain_masks",
-    "identity",
-    "judge_expectations",
-    "legacy_pairs",
-    "listing_digest",
-    "mask_faults",
-    "open_index",
-    "record",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
+    "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
+    "describe_index", "encoders", "expectations_identity", "explain", "explain_masks", "identity",
+    "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "open_index", "record",
     "replay_probe",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"sealkit.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'sealkit' has no attribute {name!r}")
     return getattr(importlib.import_module(f"sealkit.{_HOME[name]}"), _NAMED.get(name, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,16 @@ def adopt(path: Path, ids: Path | None = None) -> Seen:
     for other in (at, manifest.place(found.file)):
         if other.exists() or other.is_symlink():
             raise UsageError(
-                f"{other}: there is a manifest already", f"toolkit fingerprint show {path}    tells what it says"
+                f"{other}: there is a manifest already",
+                f"toolkit fingerprint show {shlex.quote(str(path))}    tells what it says",
             )
     listing = found.listing
     made = at.parent / (LIST if path.is_dir() else f"{found.file.name}.{LIST}") if listing == STORE else None
     if made is not None:
         if made.exists():
             raise UsageError(
-                f"{made}: is there already, and {STORE} names the ids too", f"if it is theirs: --ids {made}"
+                f"{made}: is there already, and {STORE} names the ids too",
+                f"if it is theirs: --ids {shlex.quote(str(made))}",
             )
         listing = made.name
     document = {

@@ -115,7 +115,7 @@ def declared(
         "vectors": {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})},
         "structure": facts.structure(),
         "search": {**facts.search(), "score": None},
-        "time": {"built_at": write.now(), "encoder_trained_at": None},
+        "time": {"built_at": write.now()},
     }
     groups = dict.fromkeys([*space, *made, *about])
     return {group: {**space.get(group, {}), **made.get(group, {}), **about.get(group, {})} for group in groups}

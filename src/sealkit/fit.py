@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -96,7 +97,7 @@ def read(path: Path) -> Stated:
     if at.exists():
         return _index(path, at)
     if path.is_dir() or not _is_json(path):
-        fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {path}"
+        fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {shlex.quote(str(path))}"
         raise ReadError("has no manifest: nobody says what its vectors are", Location(str(path)), fix, malformed=False)
     told = json.read(path, follow=False)
     declared = told.get("schema") if isinstance(told, dict) else None

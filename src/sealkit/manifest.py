@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     at = place(path)
     if path.exists() and not at.exists():
-        fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {path}"
+        fix = f"describe it where it is built (sealkit.describe_index), or adopt it: toolkit fingerprint adopt {shlex.quote(str(path))}"
         message = "holds no manifest: nobody says what its vectors are"
         raise Refused([Finding(message, Location(str(at)), Severity.ERROR, fix=fix)])
     try:

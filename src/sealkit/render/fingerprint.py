@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as standard
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def bare(seen: Seen, path: str) -> str:
     lines = [f"{path}: has no manifest; {seen.file.name} tells", *_groups(seen.fingerprint, told, {}), ""]
     lines += [*(f"note: {note}" for note in seen.notes), f"unknown: all else, {_count(binding)}"]
     lines += [f"  describe it, where its encoder and its texts are: sealkit.describe_index({path!r}, encoder, texts)"]
-    return _text([*lines, f"  or adopt it as it is: toolkit fingerprint adopt {path}"])
+    return _text([*lines, f"  or adopt it as it is: toolkit fingerprint adopt {shlex.quote(path)}"])
 
 
 def adopted(stated: Stated, seen: Seen) -> str:
