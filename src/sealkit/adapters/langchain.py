@@ -109,7 +109,7 @@ def load(
 
     folder = Path(folder)
     told = manifest.upgraded(manifest.read(folder))
-    strategy = distance_strategy or _strategy(told, encoder)
+    strategy = DistanceStrategy(distance_strategy or _strategy(told, encoder)).value
     space = dict(encoder.space)
     if relevance_score_fn is not None or told["fingerprint"].get("search", {}).get("score") is not None:
         space["search"] = {**space.get("search", {}), "score": _rule(strategy, relevance_score_fn)}
@@ -130,7 +130,7 @@ def load(
             relevance_score_fn=relevance_score_fn,
         )
     store.index = index.vectors
-    stored.hold(folder, index, stored.Rows(*_rows(folder, store)))
+    stored.hold(folder, index, *_rows(folder, store))
     return store
 
 
@@ -150,10 +150,8 @@ def _rows(folder: Path, store: FAISS) -> tuple[list[str], list[str]]:
 def _strategy(told: Mapping[str, Any], encoder: Encoder) -> str:
     """The distance strategy that was described; where nobody described one, that of the metric."""
     said = str(told["fingerprint"].get("search", {}).get("score")).partition(" ")[0]
-    metric = encoder.space["vectors"]["metric"]
-    return (
-        said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
-    )
+    fitting = [name for name, metric in METRICS.items() if metric == encoder.space["vectors"]["metric"]]
+    return said if said in METRICS else next(iter(fitting), "EUCLIDEAN_DISTANCE")
 
 
 def _rule(strategy: str, relevance: Relevance | None) -> str:
@@ -162,16 +160,13 @@ def _rule(strategy: str, relevance: Relevance | None) -> str:
         return strategy
     name = getattr(relevance, "__qualname__", "<unnamed>")
     if "<" in name:
-        raise UsageError(
-            f"a relevance_score_fn is known by its name, and this one is {name}", "define it by def in a module"
-        )
+        message = f"a relevance_score_fn is known by its name, and this one is {name}"
+        raise UsageError(message, "define it by def in a module")
     return f"{strategy} {relevance.__module__}.{name}"
 
 
 def _agree(at: str, strategy: str, metric: str | None) -> None:
     """Raises Refused where a strategy takes the far for the near."""
     if METRICS.get(strategy, metric) != metric:
-        message = (
-            f"search.score: the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
-        )
-        raise stored.refused([(Location(at), message)], "give the store the strategy of its index")
+        message = f"the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
+        raise stored.refused([(Location(at), f"search.score: {message}")], "give the store the strategy of its index")
