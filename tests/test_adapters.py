@@ -229,9 +229,9 @@ def again(folder: Path, change: Callable[[dict[str, Any]], Any] = lambda documen
 
 
 def adopted(folder: Path) -> None:
-    """A store that nobody saw built, as `toolkit fingerprint adopt` takes it on."""
-    (folder / "ids.txt").unlink()
+    """A described store, as if nobody had seen it built."""
     (folder / manifest.NAME).unlink()
+    (folder / "ids.txt").unlink()
     adopt(folder)
 
 
@@ -325,9 +325,6 @@ def test_texts_of_another_store_beside_untouched_vectors(library: Library, folde
 def test_an_adopted_store_opens_with_a_warning_and_no_exchanged_file(library: Library, folder: Path) -> None:
     built = described(library, folder)
     adopted(folder)
-    ids = manifest.read(folder)["ids"]
-    assert (ids is not None) == (library.name == "llama-index"), ids
-    assert ids is None or (folder / ids["file"]).read_text("utf-8").split() == IDS
     with pytest.warns(NotWitnessed, match="adopted, not witnessed: of the index are unknown"):
         loaded = library.load(folder, library.encoder(WORDS))
     if library.texts:
@@ -344,7 +341,9 @@ def test_a_file_that_was_put_beside_the_others(library: Library, folder: Path) -
     """LlamaIndex would load this one as well."""
     described(library, folder)
     (folder / "property_graph_store.json").write_text("{}")
-    assert refusal(library, folder, library.encoder(WORDS)) == ["was not there when the store was described"]
+    assert refusal(library, folder, library.encoder(WORDS)) == [
+        "property_graph_store.json was not there when the store was described"
+    ]
 
 
 def test_texts_that_the_manifest_leaves_out(chain: Library, folder: Path) -> None:
@@ -354,7 +353,7 @@ def test_texts_that_the_manifest_leaves_out(chain: Library, folder: Path) -> Non
     manifest.keep(
         manifest.whole({**document, "ids": "ids.txt"}, folder, ["ids.txt", "index.faiss"]), folder / manifest.NAME
     )
-    assert refusal(chain, folder, chain.encoder(WORDS)) == ["is not among the files that were described"]
+    assert refusal(chain, folder, chain.encoder(WORDS)) == ["index.pkl is not among the files that were described"]
 
 
 @pytest.mark.parametrize("library", [langchain, llama_index], indirect=True)
@@ -380,6 +379,7 @@ def test_a_document_between_the_others_shifts_the_ids(library: Library, folder: 
     assert fields(refusal(library, folder, library.encoder(WORDS))) == ["corpus.ids", "corpus.inputs"]
 
 
+@pytest.mark.slow
 def test_a_store_whose_model_is_at_hand_is_refused_by_the_field(library: Library, folder: Path, tmp_path: Path) -> None:
     """What a SentenceTransformer says of itself is told, and not only noticed: weights and prompts."""
     sentence_transformers = pytest.importorskip("sentence_transformers")
@@ -415,11 +415,12 @@ class TestLangChain:
         assert fields(refusal(chain, folder, chain.encoder(raw))) == ["vectors.normalise"]
         loaded = chain.load(folder, chain.encoder(raw, normalise=True))
         assert dict(chain.search(loaded, "a red bird")) == pytest.approx(dict(chain.search(store, "a red bird")))
-        by_vector = [one.similarity_search_by_vector(raw.query("which dog"), 3) for one in (loaded, store)]
+        by_vector = [one.similarity_search_with_score_by_vector(raw.query("red"), 3) for one in (loaded, store)]
         assert by_vector[0] == by_vector[1]
 
     def test_the_strategy_comes_from_the_manifest(self, chain: Library, folder: Path) -> None:
         built = described(chain, folder, metric="inner_product")
+        loaded = chain.load(folder, chain.encoder(WORDS, "inner_product"), distance_strategy=built.distance_strategy)
         loaded = chain.load(folder, chain.encoder(WORDS, "inner_product"))
         assert loaded.distance_strategy == built.distance_strategy == "MAX_INNER_PRODUCT"
         kept = [one.similarity_search_with_score("red", 12, score_threshold=0.2) for one in (loaded, built)]
@@ -476,7 +477,7 @@ class TestLangChain:
         described(chain, folder)
         for data, message in (
             (b"", "is no pickle that can be followed"),
-            (b"\x80\x04]", "cannot be followed: from byte 0 on"),
+            (b"\x80\x04]", "from byte 3 on it cannot be followed"),
         ):
             (folder / "index.pkl").write_bytes(data)
             again(folder)
@@ -577,7 +578,8 @@ class Runs:
         return Path.touch, (Path("ran"),)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(3))
 def test_the_page_of_stores_does_what_it_shows(folder: Path, tmp_path: Path, block: int) -> None:
     pytest.importorskip("sentence_transformers")
     chain, _ = langchain(), llama_index()
@@ -587,13 +589,12 @@ def test_the_page_of_stores_does_what_it_shows(folder: Path, tmp_path: Path, blo
         "encoder": encoder,
         "embeddings": importlib.import_module("sealkit.adapters.langchain").as_embeddings(encoder),
         "embed_model": importlib.import_module("sealkit.adapters.llama_index").as_embedding(encoder),
-        "model": str(tiny_model(tmp_path / "model", 1)) if block == 1 else None,
+        "model": str(tiny_model(tmp_path / "model", 1)) if block == 0 else None,
         "texts": TEXTS,
         "ids": IDS,
         "nodes": [schema.TextNode(text=text, id_=one) for text, one in zip(TEXTS, IDS, strict=True)],
     }
-    Path("library").mkdir()
     shown = blocks(ROOT / "docs/stores.md", "python")
-    assert len(shown) == 4
+    assert len(shown) == 3
     Path("block.py").write_text(shown[block], "utf-8")
     runpy.run_path("block.py", given)

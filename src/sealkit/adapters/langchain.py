@@ -6,19 +6,17 @@ every field and the probe were held against the manifest.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sealkit import digest, manifest, vector_file
+from sealkit import manifest, vector_file
+from sealkit.adapters import docstore
 from sealkit.adapters import store as stored
 from sealkit.describe import describe_index, the_file
 from sealkit.encoders import Encoder
 from sealkit.finding import Location, UsageError
-from sealkit.index import RESTORE
-from sealkit.read import pickle
 
 if TYPE_CHECKING:
     from langchain_community.vectorstores import FAISS
@@ -31,11 +29,6 @@ METRICS = {
     "COSINE": "l2",
 }  # as FAISS.from_texts builds
 DIVIDED = "x-normalize_L2"  # in the manifest: whether the store itself divides vectors by their length
-OWN = {
-    "langchain_community.docstore.in_memory.InMemoryDocstore",
-    "langchain_core.documents.base.Document",
-    "builtins.set",
-}
 
 
 def of_embeddings(
@@ -116,7 +109,7 @@ def load(
 
     folder = Path(folder)
     told = manifest.upgraded(manifest.read(folder))
-    strategy = distance_strategy or _strategy(told, encoder)
+    strategy = DistanceStrategy(distance_strategy or _strategy(told, encoder)).value
     space = dict(encoder.space)
     if relevance_score_fn is not None or told["fingerprint"].get("search", {}).get("score") is not None:
         space["search"] = {**space.get("search", {}), "score": _rule(strategy, relevance_score_fn)}
@@ -124,10 +117,8 @@ def load(
     index = stored.opened(folder, encoder, space, [told["file"], f"{stem}.pkl"])
     _agree(str(folder), strategy, encoder.space["vectors"]["metric"])
     with tempfile.TemporaryDirectory() as private:
-        # A pickle runs when it is opened, so what is opened is a copy that nobody exchanges after it was looked at. The index
-        # beside it is an empty one: the one that was replayed takes its place, and is not read twice.
-        copy = Path(shutil.copyfile(folder / f"{stem}.pkl", Path(private, f"{stem}.pkl")))
-        _safe(copy, folder / copy.name, stored.of_file(told, copy.name), allow_dangerous_deserialization)
+        copy = docstore.copied(folder, f"{stem}.pkl", told, Path(private), trusted=allow_dangerous_deserialization)
+        # An empty index beside it: the one that was replayed takes its place, and is not read twice.
         faiss.write_index(faiss.IndexFlatL2(1), str(copy.with_suffix(".faiss")))
         store = FAISS.load_local(
             private,
@@ -139,7 +130,7 @@ def load(
             relevance_score_fn=relevance_score_fn,
         )
     store.index = index.vectors
-    stored.hold(folder, index, stored.Rows(*_rows(folder, store)))
+    stored.hold(folder, index, *_rows(folder, store))
     return store
 
 
@@ -159,10 +150,8 @@ def _rows(folder: Path, store: FAISS) -> tuple[list[str], list[str]]:
 def _strategy(told: Mapping[str, Any], encoder: Encoder) -> str:
     """The distance strategy that was described; where nobody described one, that of the metric."""
     said = str(told["fingerprint"].get("search", {}).get("score")).partition(" ")[0]
-    metric = encoder.space["vectors"]["metric"]
-    return (
-        said if said in METRICS else next((name for name in METRICS if METRICS[name] == metric), "EUCLIDEAN_DISTANCE")
-    )
+    fitting = [name for name, metric in METRICS.items() if metric == encoder.space["vectors"]["metric"]]
+    return said if said in METRICS else next(iter(fitting), "EUCLIDEAN_DISTANCE")
 
 
 def _rule(strategy: str, relevance: Relevance | None) -> str:
@@ -171,33 +160,13 @@ def _rule(strategy: str, relevance: Relevance | None) -> str:
         return strategy
     name = getattr(relevance, "__qualname__", "<unnamed>")
     if "<" in name:
-        raise UsageError(
-            f"a relevance_score_fn is known by its name, and this one is {name}", "define it by def in a module"
-        )
+        message = f"a relevance_score_fn is known by its name, and this one is {name}"
+        raise UsageError(message, "define it by def in a module")
     return f"{strategy} {relevance.__module__}.{name}"
 
 
 def _agree(at: str, strategy: str, metric: str | None) -> None:
     """Raises Refused where a strategy takes the far for the near."""
     if METRICS.get(strategy, metric) != metric:
-        message = (
-            f"search.score: the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
-        )
-        raise stored.refused([(Location(at), message)], "give the store the strategy of its index")
-
-
-def _safe(copy: Path, original: Path, described: str | None, trusted: bool) -> None:
-    """Raises Refused for a pickle that is not the one that was described, or would import what no document needs."""
-    if digest.file(copy) != described:
-        raise stored.refused([(Location(str(original)), "changed while the store was loaded")], RESTORE)
-    if trusted:
-        return
-    found = pickle.pickles(copy)
-    wrong = [] if any(not one.member for one in found) else ["is no pickle that can be followed"]
-    for one in found:
-        names = sorted(set(one.names) - OWN)
-        wrong += [f"would import {', '.join(names)}"] if names else []
-        wrong += [f"cannot be followed: {one.unread}"] if one.unread else []
-    if wrong:
-        fix = "where you trust whoever wrote it: allow_dangerous_deserialization=True"
-        raise stored.refused([(Location(str(original)), message) for message in wrong], fix)
+        message = f"the distance strategy {strategy} is for {METRICS[strategy]}, the index compares by {metric}"
+        raise stored.refused([(Location(at), f"search.score: {message}")], "give the store the strategy of its index")

@@ -95,7 +95,7 @@ def load(folder: str | Path, encoder: Encoder) -> VectorStoreIndex:
     vectors = FaissVectorStore(faiss_index=opened.vectors)
     context = StorageContext.from_defaults(persist_dir=str(folder), vector_store=vectors)
     index = load_index_from_storage(context, embed_model=as_embedding(encoder))
-    stored.hold(folder, opened, stored.Rows(*_rows(folder, index)))
+    stored.hold(folder, opened, *_rows(folder, index))
     return index
 
 

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sealkit import fingerprint, manifest
 from sealkit.encoders import UNIT, Encoder, of_function
-from sealkit.finding import Finding, Location, Refused, Severity
+from sealkit.finding import Finding, Location, Refused, Severity, pointer
 from sealkit.index import RESTORE, OpenIndex, open_index
 from sealkit.sentence_transformer import PROBES
 from sealkit.space import Vectors
 
 REBUILD = "build the store again, and describe it there"
 Embed = Callable[[Sequence[str]], Any]
-
-
-class Rows(NamedTuple):
-    """The id and the text of each row, in the order of the index."""
-
-    ids: list[str]
-    texts: list[str]
 
 
 def encoder(
@@ -36,9 +29,9 @@ def encoder(
     """
 
     def encoded(embed: Embed, texts: Sequence[str]) -> Vectors:
-        vectors = np.asarray(embed(texts), dtype=np.float32)
+        vectors: Vectors = np.asarray(embed(texts), dtype=np.float32)
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, np.float32(1)) if normalise else vectors
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0) if normalise else vectors
 
     both = [encoded(embed, PROBES) for embed in (queries, documents)]
     unit = all(np.allclose(np.linalg.norm(one, axis=-1), 1, atol=UNIT) for one in both)
@@ -62,38 +55,28 @@ def opened(folder: Path, query_side: Encoder, space: Mapping[str, Any], needed: 
     """
     stated = manifest.read(folder)
     described = {entry["name"] for entry in stated.get("files", {"listing": []})["listing"]}
-    wrong = [(name, "is not among the files that were described") for name in needed if name not in described]
     others = [name for name in manifest.companions(folder) if name not in described and name not in needed]
-    wrong += [(name, "was not there when the store was described") for name in others]
+    wrong = [(name, f"{name} is not among the files that were described") for name in needed if name not in described]
+    wrong += [(name, f"{name} was not there when the store was described") for name in others]
     if wrong:
         raise refused([(Location(str(folder / name)), message) for name, message in wrong], RESTORE)
     return open_index(folder, space, query_side.queries)
 
 
-def hold(folder: Path, index: OpenIndex, rows: Rows) -> None:
-    """Hold what a library loaded against what was described. Raises Refused."""
-    at = str(manifest.place(folder))
+def hold(folder: Path, index: OpenIndex, ids: Sequence[str], texts: Sequence[str]) -> None:
+    """Hold what a library loaded, row by row, against what was described. Raises Refused."""
     said = index.manifest["fingerprint"].get("corpus", {})
-    found = {"ids": fingerprint.of_lines(rows.ids), "inputs": fingerprint.of_inputs(rows.texts)}
+    found = {"ids": fingerprint.of_lines(ids), "inputs": fingerprint.of_inputs(texts)}
     wrong = [
         (
-            Location(at, pointer=f"/fingerprint/corpus/{name}"),
+            Location(str(manifest.place(folder)), pointer=pointer("fingerprint", "corpus", name)),
             f"corpus.{name}: the manifest says {said[name]}, the store holds {value}",
         )
         for name, value in found.items()
         if name in said and said[name] != value
     ]
-    if len(rows.ids) != index.vectors.ntotal:
-        message = f"corpus.count: the index holds {index.vectors.ntotal} vectors, the store {len(rows.ids)} ids"
-        wrong.append((Location(at, pointer="/fingerprint/corpus/count"), message))
     if wrong:
         raise refused(wrong, REBUILD)
-
-
-def of_file(document: Mapping[str, Any], name: str) -> str | None:
-    """The digest of one of the files of a manifest."""
-    listing = document.get("files", {"listing": []})["listing"]
-    return next((str(entry["digest"]) for entry in listing if entry["name"] == name), None)
 
 
 def refused(wrong: Sequence[tuple[Location, str]], fix: str) -> Refused:
