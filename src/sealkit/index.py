@@ -239,6 +239,8 @@ def searched(vectors: Any, ids: NDArray[Any] | None) -> probe.Search:
     """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
 
     def search(queries: probe.Vectors, k: int) -> tuple[Any, list[list[Any]]]:
+        if queries.shape[1] != vectors.d:  # nothing is near to what lies in no such space
+            return [np.empty(0, np.float32)] * len(queries), [[] for _ in queries]
         scores, rows = vectors.search(queries, max(1, min(k, vectors.ntotal)))
         names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
         return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names
