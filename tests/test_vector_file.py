@@ -43,10 +43,13 @@ def test_an_array_of_floats_is_an_index(dtype: str, count: int, tmp_path: Path) 
     found = vector_file.facts(path)
     assert found == Facts("array", count, 4, None, False, {})
     assert found.exact
-    for metric in ("inner_product", "l2"):
+    for metric, number in (
+        ("inner_product", faiss.METRIC_INNER_PRODUCT),
+        ("l2", faiss.METRIC_L2),
+        ("other:2", faiss.METRIC_L1),
+    ):
         opened = vector_file.load(path, metric)
-        assert (opened.ntotal, opened.d) == (count, 4)
-        assert opened.metric_type == {"inner_product": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}[metric]
+        assert (opened.ntotal, opened.d, opened.metric_type) == (count, 4, number)
         if count:
             kept = vector_file.rows(opened, list(range(count)))
             assert kept is not None and np.array_equal(kept, ROWS[:count].astype(dtype).astype(np.float32))

@@ -88,7 +88,7 @@ class OpenIndex:
         squares = np.einsum("ij,ij->i", queries, queries)
         if not np.isfinite(squares).all():
             raise UsageError("a query holds a value that is no finite number", "look at what the encoder was given")
-        if len(squares) and self.space["vectors"].get("normalise") and np.abs(squares - 1).max() > _UNIT:
+        if len(squares) and self.space.get("vectors", {}).get("normalise") and np.abs(squares - 1).max() > _UNIT:
             length = float(np.sqrt(squares[np.abs(squares - 1).argmax()]))
             message = f"vectors.normalise: the query side says that vectors have length 1, one has {length:.4g}"
             raise Refused(
@@ -117,7 +117,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     told, at = manifest.upgraded(stated), manifest.place(path)
     space = _completed(side, told)
     unknown = _fit(stated, space, at)
-    file, metric = at.parent / Path(told["file"]).name, told["fingerprint"]["vectors"]["metric"]
+    file, metric = at.parent / Path(told["file"]).name, _metric(told["fingerprint"]) or _metric(space)
     before = _stamp(file)
     ids = _held(stated, told, at, file)
     vectors = vector_file.load(file, metric)
@@ -126,8 +126,13 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
             [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
         )
     settings = {name: (get(), get) for name, get in vector_file.settings(vectors).items()}
-    replayed = _replay(told, vectors, ids, encode, at)
+    replayed = _replay(told, vectors, ids, metric, encode, at)
     return OpenIndex(vectors, ids, told, space, settings, replayed, unknown)
+
+
+def _metric(fingerprint: Mapping[str, Any]) -> str | None:
+    found: str | None = fingerprint.get("vectors", {}).get("metric")
+    return found
 
 
 def _completed(query_side: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,13 +223,13 @@ def _ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
 
 
 def _replay(
-    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, encode: Encode | None, at: Path
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str | None, encode: Encode | None, at: Path
 ) -> Replay | None:
     """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, searched(vectors, ids), told["fingerprint"]["vectors"]["metric"], encode)
+    replayed = probe.replay(group, searched(vectors, ids), str(metric), encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"

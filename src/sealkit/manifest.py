@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealkit import digest, fingerprint, write
-from sealkit.finding import Finding, Location, Refused, Severity, UsageError
+from sealkit.contract import Contract
+from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.fingerprint import ABSENT, Comparison, Field
 from sealkit.pack import BUILT_IN
 
@@ -41,15 +42,24 @@ def read(path: Path) -> dict[str, Any]:
         raise Refused(
             [Finding("holds no manifest: nobody says what its vectors are", Location(str(at)), Severity.ERROR, fix=fix)]
         )
-    contract = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
+    contract = _kept(at)
     problems, _ = contract.problems(at, str(at))
     if problems:
-        older = BUILT_IN.contracts[f"{KIND}/v1"]
-        if older.problems(at, str(at))[0]:
-            raise Refused(problems)
-        contract = older
+        raise Refused(problems)
     document: dict[str, Any] = contract.read(at, str(at))
     return document
+
+
+def _kept(at: Path) -> Contract:
+    """The contract that a manifest names; the newest where it names none that is known."""
+    newest = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
+    try:
+        document = newest.read(at, str(at))
+    except ReadError:
+        return newest
+    declared = document.get("schema") if isinstance(document, dict) else None
+    known = [BUILT_IN.contracts[f"{KIND}/v{version}"] for version in range(1, NEWEST + 1)]
+    return next((contract for contract in known if contract.id == declared), newest)
 
 
 def upgraded(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -62,17 +62,22 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
     return Facts(found.structure, found.count, found.dimension, found.metric, found.mapped, found.settings)
 
 
-def load(path: Path, metric: str) -> Any:
-    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError."""
+def load(path: Path, metric: str | None) -> Any:
+    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, also for an array of which
+    nobody says by what metric its rows are compared."""
     import faiss as library
     import numpy as np
 
     with open_bytes(path, follow=False) as file:
         magic = file.read(6)
     if magic == b"\x93NUMPY":
+        if metric is None:
+            fix = "describe it with its encoder (sealkit.describe_index)"
+            raise ReadError("is an array, and nobody says by what metric its rows are compared", Location(str(path)), fix)
         rows = np.load(path, allow_pickle=False)
-        kinds = {"inner_product": library.METRIC_INNER_PRODUCT, "l2": library.METRIC_L2}
-        index = library.IndexFlat(rows.shape[1], kinds[metric])
+        numbers = {name: number for number, name in faiss.METRICS.items()}
+        number = numbers[metric] if metric in numbers else int(metric.removeprefix("other:"))
+        index = library.IndexFlat(rows.shape[1], number)
         index.add(np.ascontiguousarray(rows, dtype=np.float32))
         return index
     try:
