@@ -199,7 +199,19 @@ def test_a_file_that_is_none_and_a_link_are_refused(tmp_path: Path) -> None:
         describe_index(tmp_path / "link.faiss", ENCODER, TEXTS)
 
 
-def test_a_space_that_breaks_the_contract_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    assert refused(folder_of(tmp_path), spaces.of(vectors__normalise="yes"), ids=IDS) == [
-        'expected boolean, found string "yes"'
-    ]
+def test_another_list_of_ids_is_not_written_over(tmp_path: Path) -> None:
+    path = folder_of(tmp_path)
+    (path / "ids.txt").write_text("mine\n", "utf-8")
+    with pytest.raises(UsageError, match="there is another list of ids already"):
+        describe_index(path, ENCODER, TEXTS, ids=IDS)
+    assert (path / "ids.txt").read_text("utf-8") == "mine\n"
+    (path / "ids.txt").write_text("".join(f"{one}\n" for one in IDS), "utf-8", newline="\n")
+    assert describe_index(path, ENCODER, TEXTS, ids=IDS)["ids"]["file"] == "ids.txt"
+
+
+def test_a_space_that_breaks_the_contract_is_refused_and_no_manifest_is_left(tmp_path: Path) -> None:
+    path = folder_of(tmp_path)
+    with pytest.raises(Refused) as caught:
+        describe_index(path, spaces.of(vectors__normalise="yes"), TEXTS, ids=IDS)
+    assert [finding.message for finding in caught.value.findings] == ['expected boolean, found string "yes"']
+    assert not (path / NAME).exists()

@@ -634,8 +634,8 @@ def test_a_manifest_that_breaks_its_contract_is_told_place_by_place(folder: Path
     where = "/fingerprint/encoder/poling"
     assert refusal(folder) == [
         (AT, None, "`witness` is missing"),
-        (AT, "/digest", '/digest: expected sha256: and 64 hex digits, found "md5:1"'),
         (AT, where, f"{where}: unknown key `poling`; did you mean `pooling`?"),
+        (AT, "/digest", '/digest: expected sha256: and 64 hex digits, found "md5:1"'),
     ]
 
 
