@@ -274,3 +274,38 @@ def test_a_killed_run_says_running(place: Path) -> None:
     summary = json.loads((place / "outputs/toy/summary.json").read_text())
     assert summary["status"] == "running"
     assert not (place / "outputs/toy/stages").exists()
+
+
+# What the config alone tells
+
+
+def wired(place: Path, *overrides: str, model: bool = True) -> tuple[Result, list[Event]]:
+    """A run of the shipped retrieval config, of a model of which nobody encodes anything before the first stage."""
+    pytest.importorskip("sentence_transformers")
+    from tests.conftest import ROOT
+    from tests.tiny import tiny_model
+
+    events: list[Event] = []
+    given = [f"model.base={tiny_model(place / 'tiny', seed=1)}", "run.limit=8", f"run.output_dir={place}/outputs"]
+    with contextlib.chdir(place):
+        config = ROOT / "configs" / "retriever_base.yaml"
+        return pipeline.run(config, [*given, *overrides], ["toolkit"], events.append, BUILT_IN), events
+
+
+def test_settings_that_the_config_gives_to_one_side_alone_stop_a_run_before_its_first_stage(place: Path) -> None:
+    apart = ["stages.index.with.max_seq_length=32", "stages.search.with.max_seq_length=16"]
+    result, events = wired(place, *apart)
+    assert result.exit_code == 1
+    summary = document(result, "summary.json")
+    assert (summary["status"], summary["reason"]["stage"]) == ("failed", None)
+    assert {stage["status"] for stage in summary["stages"]} == {"not_run"}
+    assert not (result.path / "stages").exists()
+    assert "index-fits-query" in json.dumps(summary["reason"])
+
+
+def test_the_same_settings_on_both_sides_are_judged_again_when_the_run_has_grown(place: Path) -> None:
+    same = ["stages.index.with.max_seq_length=16", "stages.search.with.max_seq_length=16"]
+    result, events = wired(place, *same)
+    assert (result.exit_code, result.error) == (0, None)
+    said = next(one for one in document(result, "summary.json")["checks"] if one["id"] == "index-fits-query")
+    assert said["status"] == "passed"
