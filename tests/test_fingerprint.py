@@ -190,7 +190,12 @@ def test_two_indexes_fit_only_where_every_binding_field_is_the_same(field: Field
 @given(st.sampled_from(INFO), VALUES)
 def test_a_field_that_informs_never_matters(field: Field, new: Any) -> None:
     for side in (changed(INDEX["fingerprint"], field, new), without(INDEX["fingerprint"], *field.path)):
-        assert misfits(index_with(side), SPACE) == misfits(index_with(side), INDEX) == misfits(INDEX, index_with(side)) == []
+        assert (
+            misfits(index_with(side), SPACE)
+            == misfits(index_with(side), INDEX)
+            == misfits(INDEX, index_with(side))
+            == []
+        )
 
 
 @QUICK
@@ -439,7 +444,9 @@ def leaves(node: Any) -> list[str]:
     """Every value in a document, with the last key that leads to it."""
     if not isinstance(node, Mapping):
         return [json.dumps(node)]
-    return [leaf if isinstance(inner, Mapping) else f"{key} {leaf}" for key, inner in node.items() for leaf in leaves(inner)]
+    return [
+        leaf if isinstance(inner, Mapping) else f"{key} {leaf}" for key, inner in node.items() for leaf in leaves(inner)
+    ]
 
 
 @QUICK
@@ -485,7 +492,9 @@ def test_two_sides_of_version_1_are_judged_as_0_1_0_judged_them(sides: tuple[dic
 @pytest.mark.parametrize("run", ["base", "ft_mnr", "missed"])
 def test_the_runs_that_0_1_0_sealed_still_fit(run: str) -> None:
     stages = SEALED / run / "stages"
-    index, search = (document(stages / name) for name in ("index/index/index_manifest.json", "search/search_manifest.json"))
+    index, search = (
+        document(stages / name) for name in ("index/index/index_manifest.json", "search/search_manifest.json")
+    )
     assert {one.state for one in manifest.compare(index, search)} == {State.SAME}
 
 

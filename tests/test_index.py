@@ -30,7 +30,9 @@ AT = f"index/{NAME}"
 SEALED = Path(__file__).parent / "sealed" / "0.1.0" / "base" / "stages" / "index" / "index"
 
 
-def put(path: Path, factory: str = "Flat", metric: str = "inner_product", ids: list[int] | None = None, seed: int = 0) -> Any:
+def put(
+    path: Path, factory: str = "Flat", metric: str = "inner_product", ids: list[int] | None = None, seed: int = 0
+) -> Any:
     """Write an index of the texts in the space of the encoder of that metric."""
     rows = spaces.vectors(TEXTS)
     kinds = {"inner_product": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
@@ -132,7 +134,10 @@ def test_every_kind_fits_a_query_side_of_its_metric(factory: str, metric: str, t
     folder, encoder = made(tmp_path / "index", factory, metric), spaces.of(metric=metric)
     index = open_index(folder, encoder)
     hits = index.search(asked(TEXTS[4]), 1)
-    assert (hits.ids[0, 0], hits.scores[0, 0]) == ("d4", pytest.approx(1.0 if metric == "inner_product" else 0.0, abs=1e-5))
+    assert (hits.ids[0, 0], hits.scores[0, 0]) == (
+        "d4",
+        pytest.approx(1.0 if metric == "inner_product" else 0.0, abs=1e-5),
+    )
     other = "l2" if metric == "inner_product" else "inner_product"
     assert places(folder, spaces.of(metric=other)) == ["/fingerprint/vectors/metric"]
 
@@ -288,7 +293,10 @@ def test_an_adopted_index_is_opened_with_a_warning_that_names_what_is_unknown(fo
     edit(folder, adopted)
     with pytest.warns(NotWitnessed) as caught:
         index = open_index(folder, ENCODER)
-    unknown = [f"tokenizer.{name}" for name in ("digest", "max_length", "truncation_side", "padding_side", "ends", "chat_template")]
+    unknown = [
+        f"tokenizer.{name}"
+        for name in ("digest", "max_length", "truncation_side", "padding_side", "ends", "chat_template")
+    ]
     assert index.unknown == (*unknown, "encoder.pooling")
     said = f"{AT}: adopted, not witnessed: of the index are unknown {', '.join(index.unknown)}"
     assert [str(one.message) for one in caught] == [said]
@@ -342,7 +350,9 @@ def old_space() -> dict[str, Any]:
 
 
 def test_an_index_of_version_1_is_opened_with_a_warning_that_names_what_it_does_not_record() -> None:
-    with pytest.warns(NotWitnessed, match=r"written under index_manifest/v1: of the index are unknown .*mask\.kind") as caught:
+    with pytest.warns(
+        NotWitnessed, match=r"written under index_manifest/v1: of the index are unknown .*mask\.kind"
+    ) as caught:
         index = open_index(SEALED, old_space())
     assert {"mask.kind", "tokenizer.truncation_side", "vectors.dtype"} <= set(index.unknown)
     assert "encoder.pooling" not in index.unknown

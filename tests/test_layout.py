@@ -149,7 +149,10 @@ def test_two_outputs_have_two_places(contract: str, outputs: list[str]) -> None:
     assert one != other or sorted(outputs, key=len)[0] + f"_{kind}" == sorted(outputs, key=len)[1]
 
 
-@pytest.mark.parametrize("contract", ["seal/v1", "run_metadata/v1", "corpus/v2", "index_manifest/v3", "index_manifest/v0", "corpus", "nothing/v1"])
+@pytest.mark.parametrize(
+    "contract",
+    ["seal/v1", "run_metadata/v1", "corpus/v2", "index_manifest/v3", "index_manifest/v0", "corpus", "nothing/v1"],
+)
 def test_what_no_stage_may_write_has_no_place(contract: str) -> None:
     with pytest.raises(LookupError, match=f"^the layout native/v1 has no place for {contract}$"):
         NATIVE.place(contract, "s", "out")

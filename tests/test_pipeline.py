@@ -279,8 +279,8 @@ def test_a_killed_run_says_running(place: Path) -> None:
 # What the config alone tells
 
 
-def wired(place: Path, *overrides: str, model: bool = True) -> tuple[Result, list[Event]]:
-    """A run of the shipped retrieval config, of a model of which nobody encodes anything before the first stage."""
+def wired(place: Path, *overrides: str) -> tuple[Result, list[tuple[str, str]]]:
+    """A run of the shipped retrieval config, and in their order the stages that began and what index-fits-query came to."""
     pytest.importorskip("sentence_transformers")
     from tests.conftest import ROOT
     from tests.tiny import tiny_model
@@ -289,23 +289,30 @@ def wired(place: Path, *overrides: str, model: bool = True) -> tuple[Result, lis
     given = [f"model.base={tiny_model(place / 'tiny', seed=1)}", "run.limit=8", f"run.output_dir={place}/outputs"]
     with contextlib.chdir(place):
         config = ROOT / "configs" / "retriever_base.yaml"
-        return pipeline.run(config, [*given, *overrides], ["toolkit"], events.append, BUILT_IN), events
+        result = pipeline.run(config, [*given, *overrides], ["toolkit"], events.append, BUILT_IN)
+    told = [
+        (event.kind, str(event.outcome.status) if event.outcome else str(event.stage))
+        for event in events
+        if event.kind == "stage-started" or (event.outcome is not None and event.outcome.id == "index-fits-query")
+    ]
+    return result, told
 
 
-def test_settings_that_the_config_gives_to_one_side_alone_stop_a_run_before_its_first_stage(place: Path) -> None:
-    apart = ["stages.index.with.max_seq_length=32", "stages.search.with.max_seq_length=16"]
-    result, events = wired(place, *apart)
-    assert result.exit_code == 1
-    summary = document(result, "summary.json")
-    assert (summary["status"], summary["reason"]["stage"]) == ("failed", None)
-    assert {stage["status"] for stage in summary["stages"]} == {"not_run"}
+def test_settings_that_the_two_sides_have_each_otherwise_stop_a_run_before_its_first_stage(place: Path) -> None:
+    result, told = wired(place, "stages.index.with.max_seq_length=32", "stages.search.with.max_seq_length=16")
+    assert (result.exit_code, told) == (1, [("check", "failed")])
+    failure = document(result, "summary.json")["failure"]
+    assert (failure["stage"], failure["type"]) == (None, "CheckFailed")
+    assert failure["message"] == "stopped: the check index-fits-query failed"
     assert not (result.path / "stages").exists()
-    assert "index-fits-query" in json.dumps(summary["reason"])
 
 
-def test_the_same_settings_on_both_sides_are_judged_again_when_the_run_has_grown(place: Path) -> None:
+def test_what_the_config_tells_is_judged_first_and_again_when_there_is_more(place: Path) -> None:
     same = ["stages.index.with.max_seq_length=16", "stages.search.with.max_seq_length=16"]
-    result, events = wired(place, *same)
+    result, told = wired(place, *same)
     assert (result.exit_code, result.error) == (0, None)
-    said = next(one for one in document(result, "summary.json")["checks"] if one["id"] == "index-fits-query")
-    assert said["status"] == "passed"
+    order = [name if kind == "stage-started" else kind for kind, name in told]
+    assert order[0] == "check"
+    assert order.index("index") < len(order) - 1 - order[::-1].index("check")
+    assert order.count("check") == 3, "by the config, with the index, with the search"
+    assert {name for kind, name in told if kind == "check"} == {"passed"}

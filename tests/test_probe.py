@@ -37,14 +37,18 @@ def taken(rows: Any, metric: str = "inner_product", **more: Any) -> dict[str, An
 ROWS = spaces.vectors(TEXTS)
 
 
-def replayed(kept: dict[str, Any], rows: Any, encode: Callable[[Any], Any] | None, metric: str = "inner_product") -> probe.Replay:
+def replayed(
+    kept: dict[str, Any], rows: Any, encode: Callable[[Any], Any] | None, metric: str = "inner_product"
+) -> probe.Replay:
     return probe.replay(kept, built(rows, metric), metric, encode)
 
 
 def test_a_probe_keeps_its_contract_and_finds_itself() -> None:
     kept = taken(ROWS)
     manifest = {"fingerprint": {"probe": kept}}
-    wrong = [v for v in BUILT_IN.contracts["index_manifest/v2"].violations(manifest) if v.pointer.startswith("/fingerprint")]
+    wrong = [
+        v for v in BUILT_IN.contracts["index_manifest/v2"].violations(manifest) if v.pointer.startswith("/fingerprint")
+    ]
     assert wrong == []
     assert kept["self_retrieval"] == 1.0
     assert [near[0] for near in kept["neighbours"]] == [f"d{i}" for i in range(8)]
@@ -81,7 +85,9 @@ def test_one_input_that_comes_out_elsewhere_is_enough() -> None:
         rows[5] = rows[6]
         return rows
 
-    assert [one.partition(" came")[0] for one in replayed(taken(ROWS), ROWS, encode).wrong] == ["the input 6 of the probe"]
+    assert [one.partition(" came")[0] for one in replayed(taken(ROWS), ROWS, encode).wrong] == [
+        "the input 6 of the probe"
+    ]
 
 
 @settings(max_examples=30)

@@ -413,7 +413,9 @@ def test_what_a_space_leaves_out_is_unknown_and_fits_no_query(here: Path) -> Non
         sealkit.open_index(run.path / "stages/index/index", said["fingerprint"])
     told = {finding.at.pointer for finding in caught.value.findings}
     assert {"/fingerprint/encoder/adapters", "/fingerprint/mask/kind", "/fingerprint/vectors/dtype"} <= told
-    assert told.isdisjoint({"/fingerprint/encoder/pooling", "/fingerprint/encoder/weights", "/fingerprint/vectors/normalise"})
+    assert told.isdisjoint(
+        {"/fingerprint/encoder/pooling", "/fingerprint/encoder/weights", "/fingerprint/vectors/normalise"}
+    )
 
 
 def test_a_space_that_holds_no_groups_is_refused_before_anything_is_copied(here: Path) -> None:

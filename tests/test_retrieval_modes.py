@@ -155,7 +155,9 @@ def test_recall_falls_where_few_cells_are_searched(inputs: dict[str, Input], tmp
     def built_with(probes: int) -> tuple[Input, float]:
         ivf = {"lists": 8, "probes": probes}
         index = built(tmp_path / str(probes), inputs["model"], inputs["corpus"], kind="ivf", ivf=ivf)
-        return index, json.loads((index.path / "index_manifest.json").read_text())["fingerprint"]["search"]["recall"]["value"]
+        return index, json.loads((index.path / "index_manifest.json").read_text())["fingerprint"]["search"]["recall"][
+            "value"
+        ]
 
     all_cells, (one_cell, least) = built_with(8)[1], built_with(1)
     assert all_cells == 1.0

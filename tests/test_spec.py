@@ -202,7 +202,9 @@ def test_a_search_has_just_the_fields_that_both_sides_have() -> None:
         for key, field in inner["properties"].items()
         if field.get("x-side", "both") == "both"
     ]
-    assert [(group, key, field) for group, inner in search.items() for key, field in inner["properties"].items()] == shared
+    assert [
+        (group, key, field) for group, inner in search.items() for key, field in inner["properties"].items()
+    ] == shared
 
 
 @every_schema

@@ -70,7 +70,9 @@ def artifact(path: Path, kind: str, name: str | None = None) -> Input:
 
 def newest(kind: str) -> str:
     """The contract that stages of today write."""
-    return max((contract for contract in BUILT_IN.contracts.values() if contract.kind == kind), key=lambda c: c.version).id
+    return max(
+        (contract for contract in BUILT_IN.contracts.values() if contract.kind == kind), key=lambda c: c.version
+    ).id
 
 
 def a_model(path: Path, name: str = "package:tiny") -> Input:
@@ -1047,7 +1049,10 @@ def test_an_index_keeps_its_contract_and_holds_the_corpus_in_its_order(trained: 
     assert (fingerprint["structure"]["count"], fingerprint["vectors"]["dimension"]) == (8, 32)
     assert fingerprint["encoder"]["pooling"] == "mean"
     assert fingerprint["tokenizer"]["max_length"] == 32
-    texts = [f"{row['title']} {row['text']}" if row.get("title") else row["text"] for row in rows(trained.inputs["dev_corpus"].path)]
+    texts = [
+        f"{row['title']} {row['text']}" if row.get("title") else row["text"]
+        for row in rows(trained.inputs["dev_corpus"].path)
+    ]
     assert fingerprint["corpus"] == {
         "digest": trained.inputs["dev_corpus"].digest,
         "inputs": of_inputs(texts),
@@ -1177,7 +1182,11 @@ def edited(trained: Trained, folder: Path, file: str, **changes: Any) -> Input:
     [
         ("1_Pooling/config.json", {"pooling_mode": "cls"}, "encoder.pooling"),
         ("config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": ""}}, "roles.query_prompt"),
-        ("config_sentence_transformers.json", {"prompts": {"query": "", "document": "passage: "}}, "roles.document_prompt"),
+        (
+            "config_sentence_transformers.json",
+            {"prompts": {"query": "", "document": "passage: "}},
+            "roles.document_prompt",
+        ),
         ("config.json", {"hidden_act": "relu"}, None),
         ("config.json", {"layer_norm_eps": 0.5}, None),
     ],
@@ -1289,7 +1298,9 @@ def test_without_a_prompt_for_a_role_none_is_put_before_it(trained: Trained, tmp
 
     changes = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
     other = edited(trained, tmp_path / "other", "config_sentence_transformers.json", **changes)
-    model, plain = (encoder.load(source, context(tmp_path), encoder.Space()) for source in (other, trained.inputs["base"]))
+    model, plain = (
+        encoder.load(source, context(tmp_path), encoder.Space()) for source in (other, trained.inputs["base"])
+    )
     roles = model.described().space["roles"]
     assert (roles["query_prompt"], roles["document_prompt"]) == ("query: ", "")
     assert model.encode(["stone"], model.prompt("document")) == pytest.approx(plain.encode(["stone"], ""), abs=1e-6)

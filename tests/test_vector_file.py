@@ -114,7 +114,14 @@ def test_groups_of_a_fingerprint_say_null_for_what_a_kind_has_not(tmp_path: Path
     assert ivf.structure() == {"kind": "ivf", "count": 16, **none, "lists": 2, "id_map": "map"}
     assert ivf.search() == {"probes": 1, "ef_search": None}
     graph = vector_file.facts(index(tmp_path, "HNSW4", faiss.METRIC_L2))
-    assert graph.structure() == {"kind": "hnsw", "count": 16, **none, "m": 4, "ef_construction": 40, "id_map": "positions"}
+    assert graph.structure() == {
+        "kind": "hnsw",
+        "count": 16,
+        **none,
+        "m": 4,
+        "ef_construction": 40,
+        "id_map": "positions",
+    }
     assert (graph.search(), graph.metric) == ({"probes": None, "ef_search": 16}, "l2")
 
 
@@ -140,7 +147,9 @@ def test_settings_of_an_opened_index_are_read_when_they_are_asked_for(
         inner = opened
         while hasattr(inner, "index"):
             inner = faiss.downcast_index(inner.index)
-        (inner.hnsw if name == "ef_search" else inner).__setattr__({"probes": "nprobe", "ef_search": "efSearch"}[name], 2)
+        (inner.hnsw if name == "ef_search" else inner).__setattr__(
+            {"probes": "nprobe", "ef_search": "efSearch"}[name], 2
+        )
         assert (before, found[name]()) in ((1, 2), (16, 2))
 
 

@@ -233,7 +233,9 @@ def _explain(error: Any) -> list[Violation]:
     if rule == "pattern":
         return [Violation(where, f"expected {_pattern(error.schema)}, found {_show(found)}")]
     if rule in ("minLength", "minItems", "minProperties"):
-        one, several = {"minLength": ("character", "characters"), "minItems": ("item", "items")}.get(rule, ("entry", "entries"))
+        one, several = {"minLength": ("character", "characters"), "minItems": ("item", "items")}.get(
+            rule, ("entry", "entries")
+        )
         noun = one if expected == 1 else several
         short = f"has {len(found)}" if found else "is empty"
         return [Violation(where, f"{short}; expected at least {expected} {noun}")]

@@ -70,7 +70,9 @@ def _lines(ids: Sequence[str], listing: Path) -> str:
             raise UsageError(f"the id of row {row}, {one!r}, holds a line break", "give ids of one line")
     lines = "".join(f"{one}\n" for one in ids)
     if listing.exists() and listing.read_bytes() != lines.encode():
-        raise UsageError(f"{listing}: there is another list of ids already", "remove it where the index was built again")
+        raise UsageError(
+            f"{listing}: there is another list of ids already", "remove it where the index was built again"
+        )
     return lines
 
 

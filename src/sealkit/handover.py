@@ -118,7 +118,7 @@ def index(
             raise UsageError(message, "save the encoder, and name the folder that it was saved to")
     elif loose := [key for key, group in space.items() if not isinstance(group, Mapping)]:
         message = f"index: `{loose[0]}` of the space is no group; expected {{group: {{field: value}}}} as in {INDEX}"
-        raise UsageError(message, "write {\"encoder\": {\"pooling\": …}, …}, or give the Encoder itself (sealkit.encoders)")
+        raise UsageError(message, 'write {"encoder": {"pooling": …}, …}, or give the Encoder itself (sealkit.encoders)')
     file = "index.npy" if facts.kind == "array" else "index.faiss"
 
     def build(taken: Mapping[str, Input], out: Out, context: Context) -> None:

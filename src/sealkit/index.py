@@ -145,9 +145,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
     compared, version = manifest.compare(stated, space), manifest.side(stated).version
     excused = [
-        one
-        for one in compared
-        if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
+        one for one in compared if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
     ]
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)

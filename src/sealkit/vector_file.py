@@ -73,7 +73,9 @@ def load(path: Path, metric: str | None) -> Any:
     if magic == b"\x93NUMPY":
         if metric is None:
             fix = "describe it with its encoder (sealkit.describe_index)"
-            raise ReadError("is an array, and nobody says by what metric its rows are compared", Location(str(path)), fix)
+            raise ReadError(
+                "is an array, and nobody says by what metric its rows are compared", Location(str(path)), fix
+            )
         rows = np.load(path, allow_pickle=False)
         numbers = {name: number for number, name in faiss.METRICS.items()}
         number = numbers[metric] if metric in numbers else int(metric.removeprefix("other:"))
