@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
-from sealkit import Artifact, Check, Finding, Location, View
+from sealkit import Artifact, Blocked, Check, Finding, Location, View
+
+NEEDED = (("corpus", "digest"), ("corpus", "count"), ("structure", "count"))
 
 
 def find(run: View) -> Iterator[Finding]:
+    unknown: list[str] = []
     corpora = {run.digest(corpus.path): corpus for corpus in run.all("corpus")}
     for manifest in run.all("index_manifest"):
         said = manifest.document["fingerprint"]
@@ -21,6 +24,9 @@ def find(run: View) -> Iterator[Finding]:
             if None not in (stated, seen) and stated != seen:
                 message = f"{vectors} {words.format(seen)}, the manifest says {stated}"
                 yield Finding(message, manifest.at("fingerprint", group, name))
+        if missing := [f"{group}.{name}" for group, name in NEEDED if name not in said.get(group, {})]:
+            unknown += missing
+            continue
         if manifest.document["ids"] is None:
             continue
         listing = manifest.beside(manifest.document["ids"]["file"])
@@ -43,6 +49,9 @@ def find(run: View) -> Iterator[Finding]:
             )
         else:
             yield from ids(run, manifest, listing, corpus)
+    if unknown:
+        reason = f"not witnessed: of the index are unknown {', '.join(unknown)}"
+        raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
 
 
 def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterator[Finding]:

@@ -274,3 +274,45 @@ def test_a_killed_run_says_running(place: Path) -> None:
     summary = json.loads((place / "outputs/toy/summary.json").read_text())
     assert summary["status"] == "running"
     assert not (place / "outputs/toy/stages").exists()
+
+
+# What the config alone tells
+
+
+def wired(place: Path, *overrides: str) -> tuple[Result, list[tuple[str, str]]]:
+    """A run of the shipped retrieval config, and in their order the stages that began and what index-fits-query came to."""
+    pytest.importorskip("sentence_transformers")
+    from tests.conftest import ROOT
+    from tests.tiny import tiny_model
+
+    events: list[Event] = []
+    given = [f"model.base={tiny_model(place / 'tiny', seed=1)}", "run.limit=8", f"run.output_dir={place}/outputs"]
+    with contextlib.chdir(place):
+        config = ROOT / "configs" / "retriever_base.yaml"
+        result = pipeline.run(config, [*given, *overrides], ["toolkit"], events.append, BUILT_IN)
+    told = [
+        (event.kind, str(event.outcome.status) if event.outcome else str(event.stage))
+        for event in events
+        if event.kind == "stage-started" or (event.outcome is not None and event.outcome.id == "index-fits-query")
+    ]
+    return result, told
+
+
+def test_settings_that_the_two_sides_have_each_otherwise_stop_a_run_before_its_first_stage(place: Path) -> None:
+    result, told = wired(place, "stages.index.with.max_seq_length=32", "stages.search.with.max_seq_length=16")
+    assert (result.exit_code, told) == (1, [("check", "failed")])
+    failure = document(result, "summary.json")["failure"]
+    assert (failure["stage"], failure["type"]) == (None, "CheckFailed")
+    assert failure["message"] == "stopped: the check index-fits-query failed"
+    assert not (result.path / "stages").exists()
+
+
+def test_what_the_config_tells_is_judged_first_and_again_when_there_is_more(place: Path) -> None:
+    same = ["stages.index.with.max_seq_length=16", "stages.search.with.max_seq_length=16"]
+    result, told = wired(place, *same)
+    assert (result.exit_code, result.error) == (0, None)
+    order = [name if kind == "stage-started" else kind for kind, name in told]
+    assert order[0] == "check"
+    assert order.index("index") < len(order) - 1 - order[::-1].index("check")
+    assert order.count("check") == 3, "by the config, with the index, with the search"
+    assert {name for kind, name in told if kind == "check"} == {"passed"}

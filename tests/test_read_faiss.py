@@ -86,7 +86,14 @@ def settings_of(library: Any, index: Any) -> dict[str, int]:
     return {}
 
 
-SET = [("Flat", {}), ("IDMap,Flat", {}), ("IDMap2,Flat", {}), ("PCA4,Flat", {}), ("PQ2x4", {}), ("SQ8", {})]
+SET: list[tuple[str, dict[str, int]]] = [
+    ("Flat", {}),
+    ("IDMap,Flat", {}),
+    ("IDMap2,Flat", {}),
+    ("PCA4,Flat", {}),
+    ("PQ2x4", {}),
+    ("SQ8", {}),
+]
 SET += [
     (f"{front}{kind}", {"nprobe": 3})
     for front in ("", "IDMap,", "IDMap2,")
@@ -254,7 +261,8 @@ def written(factory: str) -> bytes:
         index.add_with_ids(vectors, np.arange(16))
     else:
         index.add(vectors)
-    return library.serialize_index(index).tobytes()
+    found: bytes = library.serialize_index(index).tobytes()
+    return found
 
 
 DEEP = ["Flat", "IDMap,Flat", "IVF2,Flat", "IDMap2,IVF2,Flat", "HNSW4", "IDMap,HNSW4", "HNSW4,SQ8"]

@@ -24,7 +24,8 @@ from pydantic import ValidationError
 
 from sealkit import digest, manifest, measures
 from sealkit.finding import Refused, UsageError
-from sealkit.fingerprint import ABSENT, State, of_inputs, value
+from sealkit.fingerprint import ABSENT, State, of_inputs
+from sealkit.fingerprint import value as value_of
 from sealkit.pack import BUILT_IN
 from sealkit.stage import Context, Input, Out, Ready
 from sealkit.stages.common import ranking
@@ -1069,7 +1070,7 @@ def test_nothing_that_binds_is_unknown_of_an_index_that_a_stage_built(trained: T
     held = built(tmp_path / "index", trained.inputs["base"], trained.inputs["dev_corpus"])
     fingerprint = json.loads((held.path / "index_manifest.json").read_text())["fingerprint"]
     binding = [field for field in manifest.fields() if field.binding == "bind"]
-    assert [field.name for field in binding if value(fingerprint, field) is ABSENT] == []
+    assert [field.name for field in binding if value_of(fingerprint, field) is ABSENT] == []
 
 
 def test_the_vectors_of_an_index_have_length_1(trained: Trained, tmp_path: Path) -> None:

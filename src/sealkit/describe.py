@@ -47,23 +47,40 @@ def describe_index(
         raise UsageError(
             f"{file}: holds {facts.count} vectors; given were {given}", "give one for each row, in its order"
         )
+    if ids is not None and facts.mapped:
+        raise UsageError(f"{file}: returns ids of its own (an IDMap)", "leave ids out: those of the index count")
     metric = encoder.space["vectors"]["metric"]
     if facts.metric not in (None, metric) and not {"vectors", "vectors.metric"} & set(invariant or {}):
         message = f"vectors.metric: the file compares by {facts.metric}, the encoder says {metric}: its queries would never fit"
         fix = f"describe the encoder with metric={facts.metric!r}, or build the index by {metric}"
         raise Refused([Finding(message, Location(str(file)), Severity.ERROR, fix=fix)])
+    listing = at.parent / ("ids.txt" if path.is_dir() else f"{file.name}.ids.txt")
+    lines = None if ids is None else _lines(ids, listing)
     vectors = opened.load(file, facts.metric or metric)
     found = described(vectors, facts, encoder, corpus, ids, about or {}, str(file))
     document: dict[str, Any] = {"witness": "described", "file": file.name, "ids": None, "fingerprint": found}
-    if ids is not None:
-        document["ids"] = "ids.txt" if path.is_dir() else f"{file.name}.ids.txt"
-        write.atomic(at.parent / document["ids"], "".join(f"{one}\n" for one in ids))
+    if lines is not None:
+        document["ids"] = listing.name
+        write.atomic(listing, lines)
     if invariant:
         document["invariant"] = dict(invariant)
     names = manifest.companions(path) if path.is_dir() else [name for name in (file.name, document["ids"]) if name]
     whole = manifest.whole({"schema": "index_manifest/v2", **document}, at.parent, names)
     manifest.keep(whole, at)
     return whole
+
+
+def _lines(ids: Sequence[str], listing: Path) -> str:
+    """The list of ids, one a line. Raises UsageError where that is not what would be read, or another list is there."""
+    for row, one in enumerate(ids):
+        if "\n" in one or "\r" in one:
+            raise UsageError(f"the id of row {row}, {one!r}, holds a line break", "give ids of one line")
+    lines = "".join(f"{one}\n" for one in ids)
+    if listing.exists() and listing.read_bytes() != lines.encode():
+        raise UsageError(
+            f"{listing}: there is another list of ids already", "remove it where the index was built again"
+        )
+    return lines
 
 
 def the_file(path: Path) -> Path:
@@ -133,7 +150,7 @@ def own_ids(vectors: Any, facts: Facts) -> list[int]:
 def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], ids: Any, where: str) -> dict[str, Any]:
     """The probe of an index, taken where its encoder is at hand. Raises Refused where the encoder did not make the vectors."""
     if not facts.count:
-        return {"inputs": [], "vectors": [], "neighbours": [], "scores": []}
+        return {}
     rows = probe.chosen([len(one) for one in corpus])
     inputs = [corpus[row] for row in rows]
     documents = np.asarray(encoder.documents(inputs), dtype=np.float32)
@@ -143,7 +160,8 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
     if kept is not None:
         wrong = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
     else:
-        _, near = search(documents, probe.NEIGHBOURS)
+        # a tenth of a small index at most: among most of its rows any encoder finds any document
+        _, near = search(documents, min(probe.NEIGHBOURS, max(1, facts.count // probe.NEIGHBOURS)))
         hits = sum(one in found for one, found in zip(own, near, strict=True))
         wrong = [f"{hits} of {len(own)} documents find themselves"] if hits < HIT * len(own) else []
     if wrong:

@@ -87,7 +87,7 @@ class OpenIndex:
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
         # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
-        low, high = (1 - _UNIT, 1 + _UNIT) if self.space["vectors"].get("normalise") else (0.0, sys.float_info.max)
+        low, high = (1 - _UNIT, 1 + _UNIT) if self.space.get("vectors", {}).get("normalise") else (0.0, sys.float_info.max)
         squares = np.vecdot(queries, queries)
         if not all(low <= square <= high for square in squares.tolist()):
             raise _no_query(squares, self.manifest["file"])
@@ -124,7 +124,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     space = manifest.completed(side, told)
     unknown = _fit(stated, space, at)
     file = at.parent / Path(told["file"]).name
-    metric = str(told["fingerprint"]["vectors"].get("metric", space["vectors"].get("metric")))
+    metric = _metric(told["fingerprint"]) or _metric(space)
     before = _stamp(file)
     ids = _held(stated, told, at, file)
     vectors = opened.load(file, metric)
@@ -135,6 +135,11 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, metric, encode, at)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
+
+
+def _metric(fingerprint: Mapping[str, Any]) -> str | None:
+    found: str | None = fingerprint.get("vectors", {}).get("metric")
+    return found
 
 
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
@@ -219,13 +224,13 @@ def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
 
 
 def _replay(
-    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str, encode: Encode | None, at: Path
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str | None, encode: Encode | None, at: Path
 ) -> Replay | None:
     """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, opened.searched(vectors, ids), metric, encode)
+    replayed = probe.replay(group, opened.searched(vectors, ids), str(metric), encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"

@@ -9,24 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit.finding import Location, ReadError, UsageError
+from sealkit.finding import Location, ReadError
 from sealkit.probe import Search, Vectors
+from sealkit.read.faiss import METRICS
 from sealkit.read.source import open_bytes
 
 
-def load(path: Path, metric: str) -> Any:
-    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, and UsageError for a metric by
-    which no array is searched."""
+def load(path: Path, metric: str | None) -> Any:
+    """The file as a faiss index; an array becomes a flat one by that metric. Raises ReadError, also for an array of which
+    nobody says by what metric its rows are compared."""
     import faiss
 
     with open_bytes(path, follow=False) as file:
         magic = file.read(6)
     if magic == b"\x93NUMPY":
-        kinds = {"inner_product": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
-        if metric not in kinds:
-            raise UsageError(f"{path}: an array cannot be searched by {metric}", f"say {' or '.join(kinds)}")
+        if metric is None:
+            message = "is an array, and nobody says by what metric its rows are compared"
+            raise ReadError(message, Location(str(path)), "describe it with its encoder (sealkit.describe_index)")
         rows = np.load(path, allow_pickle=False)
-        index = faiss.IndexFlat(rows.shape[1], kinds[metric])
+        numbers = {name: number for number, name in METRICS.items()}
+        number = numbers[metric] if metric in numbers else int(metric.removeprefix("other:"))
+        index = faiss.IndexFlat(rows.shape[1], number)
         index.add(np.ascontiguousarray(rows, dtype=np.float32))
         return index
     try:
@@ -85,6 +88,8 @@ def searched(vectors: Any, ids: NDArray[Any] | None) -> Search:
     """An opened index as a probe searches it: scores, and the ids of what was found, without the places it could not fill."""
 
     def search(queries: Vectors, k: int) -> tuple[Any, list[list[Any]]]:
+        if queries.shape[1] != vectors.d:  # nothing is near to what lies in no such space
+            return [np.empty(0, np.float32)] * len(queries), [[] for _ in queries]
         scores, rows = nearest(vectors, queries, max(1, min(k, vectors.ntotal)))
         names = [[int(row) if ids is None else ids[row] for row in line if row >= 0] for line in rows]
         return [line[: len(near)] for line, near in zip(scores, names, strict=True)], names

@@ -59,7 +59,7 @@ def take(
     ids of the rows that the inputs are of, `count` the vectors in the index."""
     k = min(NEIGHBOURS, count)
     scores, neighbours = search(vectors, k)
-    found = [near[0] == one for near, one in zip(neighbours, own, strict=True)] if own else []
+    found = [near[:1] == [one] for near, one in zip(neighbours, own, strict=True)] if own else []
     return {
         "inputs": list(inputs),
         "vectors": [base64.b64encode(np.asarray(row, "<f4").tobytes()).decode() for row in vectors],
@@ -76,16 +76,27 @@ def stored(probe: Mapping[str, Any]) -> Vectors:
     return np.stack(rows).astype(np.float32) if rows else np.empty((0, 0), np.float32)
 
 
+def _broken(probe: Mapping[str, Any]) -> str | None:
+    """Why a probe says nothing, in words."""
+    parts = [probe.get(name, ()) for name in ("inputs", "vectors", "neighbours", "scores")]
+    pairs = zip(parts[2], parts[3], strict=False)
+    if not parts[0] or len({len(part) for part in parts}) > 1 or any(len(ids) != len(values) for ids, values in pairs):
+        return "the probe is not whole: inputs, vectors, neighbours and scores differ in number"
+    try:
+        stored(probe)
+    except ValueError:
+        return "the probe is not whole: its vectors cannot be read"
+    return None
+
+
 def replay(probe: Mapping[str, Any], search: Search, metric: str, encode: Encode | None) -> Replay:
     """Replay a probe. Without `encode` the index half alone: the stored vectors must find the stored neighbours. With it the
     inputs are encoded again, and their vectors must lie within the tolerance.
     """
+    if broken := _broken(probe):
+        return Replay(len(probe.get("inputs", ())), False, wrong=(broken,))
     before = stored(probe)
     count = len(before)
-    if not count or not len(probe["inputs"]) == len(probe["neighbours"]) == len(probe["scores"]) == count:
-        return Replay(
-            count, False, wrong=("the probe is not whole: inputs, vectors, neighbours and scores differ in number",)
-        )
     cosine, norm, wrong = None, None, []
     if encode is not None:
         after = np.ascontiguousarray(np.asarray(encode(probe["inputs"]), dtype=np.float32))
@@ -146,6 +157,8 @@ def _moved(probe: Mapping[str, Any], vectors: Vectors, search: Search, metric: s
 
 def _gone(old: list[Any], scores: Any, found: list[Any], values: Any, slack: float, metric: str) -> list[Any]:
     """The stored neighbours that are not found, and are no ties with the last one that is."""
+    if not found:  # as many were found before: none
+        return []
     ahead = (scores - values[-1]) if metric == "inner_product" else (values[-1] - scores)
     return [one for one, lead in zip(old, ahead, strict=True) if one not in found and lead > 2 * slack]
 

@@ -47,12 +47,15 @@ class Facts:
 
     def structure(self) -> dict[str, Any]:
         """The `structure` group of a fingerprint, as far as the file tells it; null is what this kind has not."""
-        found = {key: self.settings.get(key) for key in ("m", "ef_construction", "lists")}
+        found = self._settings("m", "ef_construction", "lists")
         return {"kind": self.kind, "count": self.count, **found, "id_map": "map" if self.mapped else "positions"}
 
     def search(self) -> dict[str, Any]:
         """The `search` group, as far as the file tells it."""
-        return {key: self.settings.get(key) for key in ("probes", "ef_search")}
+        return self._settings("probes", "ef_search")
+
+    def _settings(self, *names: str) -> dict[str, Any]:
+        return {name: self.settings.get(name) for name in names} if self.read_through else {}
 
 
 def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts:
