@@ -44,7 +44,7 @@ def find(run: View) -> Iterator[Finding]:
             )
         adopted = index.document["witness"] == "adopted"
         for one in compare(index.stated, search.stated):
-            if one.unwitnessed and adopted:
+            if one.unwitnessed and (adopted or one.field.since > index.contract.version):
                 unknown.append(one.field.name)
             elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
                 path = ("fingerprint", *one.field.path)

@@ -186,7 +186,7 @@ def test_a_folder_in_the_folder_is_refused(tmp_path: Path) -> None:
     path = folder_of(tmp_path)
     (path / "more").mkdir()
     (path / "more" / "x").write_text("x")
-    with pytest.raises(UsageError, match=r"holds folders \(more/x\), and an index lies flat in one"):
+    with pytest.raises(UsageError, match=r"holds a folder \(more\), and an index lies flat in one"):
         describe_index(path, ENCODER, TEXTS)
 
 

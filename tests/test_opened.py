@@ -41,17 +41,17 @@ def index(folder: Path, factory: str, metric: int = faiss.METRIC_INNER_PRODUCT, 
 def test_an_array_of_floats_is_an_index(dtype: str, count: int, tmp_path: Path) -> None:
     path = array(tmp_path, ROWS[:count].astype(dtype))
     found = vector_file.facts(path)
-    assert found == Facts("array", count, 4, None, False, {})
+    assert found == Facts("array", count, 4, None, False, {}, 128, dtype)
     assert found.exact
     for metric, number in (
         ("inner_product", faiss.METRIC_INNER_PRODUCT),
         ("l2", faiss.METRIC_L2),
         ("other:2", faiss.METRIC_L1),
     ):
-        opened = opened.load(path, metric)
-        assert (opened.ntotal, opened.d, opened.metric_type) == (count, 4, number)
+        loaded = opened.load(path, metric)
+        assert (loaded.ntotal, loaded.d, loaded.metric_type) == (count, 4, number)
         if count:
-            kept = opened.rows(opened, list(range(count)))
+            kept = opened.rows(loaded, list(range(count)))
             assert kept is not None and np.array_equal(kept, ROWS[:count].astype(dtype).astype(np.float32))
 
 
@@ -139,12 +139,12 @@ def test_groups_of_a_fingerprint_say_null_for_what_a_kind_has_not(tmp_path: Path
 def test_settings_of_an_opened_index_are_read_when_they_are_asked_for(
     factory: str, name: str | None, tmp_path: Path
 ) -> None:
-    opened = opened.load(index(tmp_path, factory, ids=range(16) if "IDMap" in factory else None), "inner_product")
-    found = opened.settings(opened)
+    loaded = opened.load(index(tmp_path, factory, ids=range(16) if "IDMap" in factory else None), "inner_product")
+    found = opened.settings(loaded)
     assert list(found) == ([name] if name else [])
     if name:
         before = found[name]()
-        inner = opened
+        inner = loaded
         while hasattr(inner, "index"):
             inner = faiss.downcast_index(inner.index)
         (inner.hnsw if name == "ef_search" else inner).__setattr__(

@@ -95,9 +95,7 @@ def seen(path: Path, ids: Path | None = None) -> Seen:
 def _fingerprint(facts: Facts, ids: tuple[str, ...] | None) -> dict[str, Any]:
     """The groups that a header tells. What a kind that is not read through might have set is left out."""
     groups = {"structure": facts.structure(), "search": facts.search()}
-    if not facts.read_through:
-        told = {name: {k: v for k, v in group.items() if v is not None} for name, group in groups.items()}
-        groups = {name: group for name, group in told.items() if group}
+    groups = {name: group for name, group in groups.items() if group}
     vectors = {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})}
     corpus = {} if ids is None else {"corpus": {"ids": fingerprint.of_lines(ids)}}
     return {**corpus, "vectors": vectors, **groups}

@@ -13,6 +13,7 @@ from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.vector_file import Facts
 
+SETTINGS = ("probes", "ef_search")
 HIT = 0.5  # the share of a probe's documents that an index which keeps no exact rows must find among the first
 
 
@@ -119,6 +120,8 @@ def described(
         "duplicates": len(corpus) - len({fingerprint.of_inputs([one]) for one in corpus}),
     }
     found["corpus"] = {**given, **found["corpus"]}
+    if not facts.read_through:  # what the header does not tell, the opened index does
+        found["search"] |= dict.fromkeys(SETTINGS) | {name: now() for name, now in opened.settings(vectors).items()}
     found["probe"] = _probe(vectors, facts, encoder, corpus, names, where)
     return found
 

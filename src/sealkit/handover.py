@@ -15,6 +15,7 @@ from sealkit.describe import declared, described
 from sealkit.encoders import Encoder
 from sealkit.finding import UsageError
 from sealkit.plan import MODEL
+from sealkit.read import text
 from sealkit.recording import Handover, Known, Recording
 from sealkit.stage import Context, Input, Out
 
@@ -109,7 +110,7 @@ def index(
     if not recording.holds(corpus):
         raise UsageError("index: its corpus is not in the run", f'run.artifact("corpus", rows, subset="{subset}")')
     facts, model = vector_file.facts(Path(path), follow=True), recording.engine.models[encoder]
-    names = Path(ids).read_text("utf-8").splitlines() if isinstance(ids, str | os.PathLike) else list(ids)
+    names = [line for _, line in text.lines(Path(ids))] if isinstance(ids, str | os.PathLike) else list(ids)
     known = {"name": encoder, "weights": model.weights.digest, "tree": model.tree}
     if isinstance(space, Encoder):
         loaded = space.space["encoder"].get("weights")

@@ -87,7 +87,9 @@ class OpenIndex:
         if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
         # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
-        low, high = (1 - _UNIT, 1 + _UNIT) if self.space.get("vectors", {}).get("normalise") else (0.0, sys.float_info.max)
+        low, high = (
+            (1 - _UNIT, 1 + _UNIT) if self.space.get("vectors", {}).get("normalise") else (0.0, sys.float_info.max)
+        )
         squares = np.vecdot(queries, queries)
         if not all(low <= square <= high for square in squares.tolist()):
             raise _no_query(squares, self.manifest["file"])

@@ -79,18 +79,6 @@ def document(at: Path, kind: str = KIND) -> dict[str, Any]:
     return dict(told)
 
 
-def _kept(at: Path) -> Contract:
-    """The contract that a manifest names; the newest where it names none that is known."""
-    newest = BUILT_IN.contracts[f"{KIND}/v{NEWEST}"]
-    try:
-        document = newest.read(at, str(at))
-    except ReadError:
-        return newest
-    declared = document.get("schema") if isinstance(document, dict) else None
-    known = [BUILT_IN.contracts[f"{KIND}/v{version}"] for version in range(1, NEWEST + 1)]
-    return next((contract for contract in known if contract.id == declared), newest)
-
-
 def upgraded(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     """A manifest at the newest version of its contract."""
     contract = BUILT_IN.contracts[manifest["schema"]]
