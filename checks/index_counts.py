@@ -41,6 +41,8 @@ def find(run: View) -> Iterator[Finding]:
                     fix="put the file back as it was, or build the index again from the corpus",
                 )
         corpus = corpora.get(said["corpus"]["digest"])
+        if said["corpus"]["digest"] is None:  # what was indexed lies in no file of its own
+            continue
         if corpus is None:
             yield Finding(
                 "the corpus that was indexed is none of the run's",

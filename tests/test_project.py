@@ -201,8 +201,10 @@ def test_config_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "run.seed=42                                       # default\n"
         "run.purpose=bench                                 # default\n"
         "run.limit=null                                    # default\n"
-        'model.base="https://[redacted:url-user]@h.org/m"  # c.yaml:3\n'
         "model.max_seq_length=64                           # base.yaml:3\n"
+        "model.query_prompt=null                           # default\n"
+        "model.document_prompt=null                        # default\n"
+        'model.base="https://[redacted:url-user]@h.org/m"  # c.yaml:3\n'
     )
     assert "retriever.top_k=7                                 # command line\n" in shown
     assert "retriever.mode=dense                              # default\n" in shown

@@ -13,7 +13,7 @@ from sealkit.stage import Context, Input, Out, Params, Stage
 def run(inputs: Mapping[str, Input], params: Params, out: Out, ctx: Context) -> None:
     np.save(out["index"] / "index.npy", np.eye(3, 4, dtype=np.float32))
     fingerprint = {
-        "corpus": {"count": 3},
+        "corpus": {"digest": None, "count": 3},
         "mask": mask.group(inputs["mask"].read()),
         "vectors": {"dimension": 4, "metric": "l2"},
         "structure": {"kind": "array", "count": 3, "id_map": "positions"},
