@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator
 
-from sealkit import Blocked, Check, Finding, Severity, State, View, compare, explain, identity
+from sealkit import (
+    Blocked,
+    Check,
+    Finding,
+    Severity,
+    State,
+    View,
+    compare,
+    explain,
+    explain_unwitnessed,
+    identity,
+    unwitnessed,
+)
 
 SETTINGS = ("max_seq_length", "truncate_dim", "normalise", "query_prompt", "document_prompt")
 
@@ -42,17 +54,18 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("fingerprint", "corpus", "digest"),),
                 fix="wire the corpus that was indexed",
             )
-        adopted = index.document["witness"] == "adopted"
-        for one in compare(index.stated, search.stated):
-            if one.unwitnessed and (adopted or one.field.since > index.contract.version):
-                unknown.append(one.field.name)
-            elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
+        compared = compare(index.stated, search.stated)
+        excused = unwitnessed(index.stated, compared)
+        unknown += [explain_unwitnessed(index.stated, excused)] * bool(excused)
+        for one in compared:
+            if one in excused:
+                continue
+            if one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
                 path = ("fingerprint", *one.field.path)
                 soft = None if one.misfit else Severity.WARNING
                 yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
     if unknown:
-        reason = f"adopted, not witnessed: of the index are unknown {', '.join(unknown)}"
-        raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
+        raise Blocked("; ".join(unknown), "describe the index where it is built (sealkit.describe_index)")
 
 
 def wired_apart(run: View) -> Iterator[Finding]:

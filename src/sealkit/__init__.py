@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import open_index
-    from sealkit.manifest import compare, explain, identity
+    from sealkit.manifest import compare, explain, explain_unwitnessed, identity, unwitnessed
     from sealkit.mask import faults as mask_faults
     from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
@@ -38,8 +38,8 @@ _HOME = {
     "Finding": "finding",
     "Input": "stage",
     "Location": "finding",
-    "PROBE_TOLERANCE": "probe",
     "Out": "stage",
+    "PROBE_TOLERANCE": "probe",
     "Params": "stage",
     "ReadError": "finding",
     "Recorder": "recorder",
@@ -55,6 +55,7 @@ _HOME = {
     "expectations_identity": "expectation",
     "explain": "manifest",
     "explain_masks": "mask_difference",
+    "explain_unwitnessed": "manifest",
     "identity": "manifest",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
@@ -63,6 +64,7 @@ _HOME = {
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
+    "unwitnessed": "manifest",
 }
 _MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
@@ -79,9 +81,9 @@ _NAMED = {
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
     "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
-    "describe_index", "encoders", "expectations_identity", "explain", "explain_masks", "identity",
-    "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "open_index", "record",
-    "replay_probe",
+    "describe_index", "encoders", "expectations_identity", "explain", "explain_masks", "explain_unwitnessed",
+    "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "open_index", "record",
+    "replay_probe", "unwitnessed",
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,6 +132,27 @@ def completed(space: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, An
     """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
     search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
     return {**space, "search": {**search, **space.get("search", {})}}
+
+
+def unwitnessed(index: Mapping[str, Any], compared: Sequence[Comparison]) -> list[Comparison]:
+    """What is unknown of an index as it stands in its file because nobody saw it built, or its contract did not record it yet."""
+    adopted, version = index.get("witness") == "adopted", side(index).version
+    return [one for one in compared if one.unwitnessed and (adopted or one.field.since > version)]
+
+
+def explain_unwitnessed(index: Mapping[str, Any], unknown: Sequence[Comparison]) -> str:
+    """Why fields of an index are unknown, and which; a group of which nothing is known is named alone."""
+    names = {one.field.name for one in unknown}
+    groups: dict[str, list[str]] = {}
+    for field in fields():
+        if field.binding == "bind" and field.side == "both":
+            groups.setdefault(field.path[0], []).append(field.name)
+    told = []
+    for group, members in groups.items():
+        told += [group] if names.issuperset(members) else [name for name in members if name in names]
+    told += sorted(names.difference(*groups.values()))
+    how = "adopted, not witnessed" if index.get("witness") == "adopted" else f"written under {index['schema']}"
+    return f"{how}: of the index are unknown {', '.join(told)}"
 
 
 def explain(found: Comparison) -> str:
