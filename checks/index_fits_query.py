@@ -69,19 +69,33 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def wired_apart(run: View) -> Iterator[Finding]:
-    """Settings of the encoder that the config gives to the index and to its search, each otherwise."""
+    """Models and settings that the config gives to the index and to its search, each another."""
     stages, config = dict(run.wired()), run.one("resolved_config")
     for name, stage in run.wired("index", "model"):
         builder = stage["in"]["index"].partition(".")[0]
-        built, searched = stages.get(builder, {}).get("with", {}), stage.get("with", {})
-        for key in SETTINGS:
-            if key in built and key in searched and built[key] != searched[key]:
+        builds = stages.get(builder, {})
+        built, asked = builds.get("with", {}), stage.get("with", {})
+        pairs = [("with", key, built[key], asked[key]) for key in SETTINGS if key in built and key in asked]
+        model, other = builds.get("in", {}).get("model"), stage["in"]["model"]
+        if model and apart(run, model, other):
+            pairs.append(("in", "model", model, other))
+        for part, key, one, two in pairs:
+            if one != two:
                 yield Finding(
-                    f"{key}: the stage {builder} builds the index with {built[key]!r}, {name} searches it with {searched[key]!r}",
-                    config.at("config", "stages", name, "with", key),
-                    also=(config.at("config", "stages", builder, "with", key),),
-                    fix="give both stages the same value",
+                    f"{key}: the stage {builder} builds the index with {one!r}, {name} searches it with {two!r}",
+                    config.at("config", "stages", name, part, key),
+                    also=(config.at("config", "stages", builder, part, key),),
+                    fix="give both stages the same",
                 )
+
+
+def apart(run: View, built: str, searched: str) -> bool:
+    """Whether two models of the config are known to have other weights."""
+    named = {model["name"]: {model["weights"]} for model in run.one("run_metadata").document["models"]}
+    for model in run.all("model_manifest"):
+        named.setdefault(".".join(model.path.split("/")[1:3]), set()).add(model.document["weights"])
+    one, two = named.get(built, set()), named.get(searched, set())
+    return bool(one and two and one.isdisjoint(two))
 
 
 CHECK = Check(
@@ -90,6 +104,12 @@ CHECK = Check(
     why="A swap of encoders of the same dimension mixes two vector spaces without a sound (open-ontologies#74, "
     "BetterDB#411, haystack#2429: 'do I need to re-embed?').",
     fix="build the index again with the model and settings of the query side",
-    reads={"resolved_config": 1, "index_manifest~": 2, "search_manifest~": 2},
+    reads={
+        "resolved_config": 1,
+        "run_metadata": 1,
+        "index_manifest~": 2,
+        "search_manifest~": 2,
+        "model_manifest?~": 1,
+    },
     find=find,
 )
