@@ -62,6 +62,7 @@ gate() {
     bare/bin/toolkit --help >/dev/null
     bare/bin/toolkit check copy
     bare/bin/toolkit verify copy --digest "$digest"
+    bare/bin/toolkit fingerprint compare copy/stages/index/index copy/stages/search/search_manifest.json >/dev/null
     bare/bin/python -c 'import importlib.util as u; assert not any(map(u.find_spec, ["torch", "scipy", "faiss", "ir_measures"]))'
   )
   say "all passed"
