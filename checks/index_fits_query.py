@@ -81,8 +81,9 @@ def wired_apart(run: View) -> Iterator[Finding]:
             pairs.append(("in", "model", model, other))
         for part, key, one, two in pairs:
             if one != two:
+                message = f"{key}: the stage {builder} builds the index with {one!r}, {name} searches it with {two!r}"
                 yield Finding(
-                    f"{key}: the stage {builder} builds the index with {one!r}, {name} searches it with {two!r}",
+                    message + ", of other weights" * (part == "in"),
                     config.at("config", "stages", name, part, key),
                     also=(config.at("config", "stages", builder, part, key),),
                     fix="give both stages the same",
