@@ -42,9 +42,8 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("fingerprint", "corpus", "digest"),),
                 fix="wire the corpus that was indexed",
             )
-        adopted = index.document["witness"] == "adopted"
         for one in compare(index.stated, search.stated):
-            if one.unwitnessed and (adopted or one.field.since > index.contract.version):
+            if one.unwitnessed:
                 unknown.append(one.field.name)
             elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
                 path = ("fingerprint", *one.field.path)

@@ -146,20 +146,17 @@ def _metric(fingerprint: Mapping[str, Any]) -> str | None:
 
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
-    compared, version = manifest.compare(stated, space), manifest.side(stated).version
-    excused = [
-        one for one in compared if one.unwitnessed and (stated.get("witness") == "adopted" or one.field.since > version)
-    ]
+    compared = manifest.compare(stated, space)
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
         for one in compared
-        if one.misfit and one not in excused
+        if one.misfit and not one.unwitnessed
     ]
     if found:
         raise Refused(found)
     if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
         warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
-    unknown = tuple(one.field.name for one in excused)
+    unknown = tuple(one.field.name for one in compared if one.unwitnessed)
     if unknown:
         how = "adopted, not witnessed" if stated.get("witness") == "adopted" else f"written under {stated['schema']}"
         message = f"{at}: {how}: of the index are unknown {', '.join(unknown)}"

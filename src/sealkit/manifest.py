@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,7 +126,14 @@ def compare(index: Mapping[str, Any], query: Mapping[str, Any]) -> list[Comparis
     left, right = side(index), side(query)
     known = [field for field in fields() if field.since <= max(left.version, right.version)]
     invariant = {**left.invariant, **(right.invariant if right.is_index else {})}
-    return fingerprint.compare(left.fingerprint, right.fingerprint, known, invariant, whole=right.is_index)
+    found = fingerprint.compare(left.fingerprint, right.fingerprint, known, invariant, whole=right.is_index)
+    adopted = index.get("witness") == "adopted"
+    return [
+        replace(one, unwitnessed=True)
+        if one.misfit and one.index is ABSENT and (adopted or one.field.since > left.version)
+        else one
+        for one in found
+    ]
 
 
 def completed(space: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
