@@ -46,8 +46,9 @@ class OpenIndex:
     """An index that fits its query side.
 
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
-    at the newest version, `space` the query side with what the file sets for the search, `shape` rows and dimension, `replay` how the probe came out (None
-    where there is none), `unknown` the binding fields that nobody witnessed.
+    at the newest version, `space` the query side with what its manifest sets for the search, `shape` rows and dimension,
+    `settings` what decides how much is searched (value when it was opened, and how to read it now), `replay` how the probe came
+    out (None where there is none), `unknown` the binding fields that nobody witnessed.
     """
 
     vectors: Any
@@ -172,9 +173,7 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     )
     names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
     sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
-    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
-    if facts.metric is not None:
-        seen["vectors"]["metric"] = facts.metric
+    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": facts.vectors()}
     found: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         ("identity", manifest.identity(stated), stated["identity"], ("identity",))
     ]

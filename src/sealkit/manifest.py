@@ -19,6 +19,7 @@ from sealkit.read import json
 NAME = "index_manifest.json"
 KIND = "index_manifest"
 NEWEST = 2
+CONTRACT = f"{KIND}/v{NEWEST}"
 FILES = 1000  # in the folder of an index; one that holds more is no index's own
 _LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
 
