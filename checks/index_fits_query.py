@@ -1,8 +1,9 @@
 """The index was searched from the space that it was built in."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sealkit import Blocked, Check, Finding, Severity, State, View, compare, explain, identity
+from sealkit import Artifact, Blocked, Check, Finding, Severity, State, View, compare, explain, identity
 
 SETTINGS = ("max_seq_length", "truncate_dim", "normalise", "query_prompt", "document_prompt")
 
@@ -14,7 +15,7 @@ def find(run: View) -> Iterator[Finding]:
         if identity(manifest.stated) != manifest.document["identity"]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
-    indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, []
+    indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, dict[str, None]()
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
             continue
@@ -42,16 +43,25 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("fingerprint", "corpus", "digest"),),
                 fix="wire the corpus that was indexed",
             )
-        for one in compare(index.stated, search.stated):
-            if one.unwitnessed:
-                unknown.append(one.field.name)
-            elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
-                path = ("fingerprint", *one.field.path)
-                soft = None if one.misfit else Severity.WARNING
-                yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
+        found = compare(index.stated, search.stated)
+        if names := [one.field.name for one in found if one.unwitnessed]:
+            unknown[f"{told(index)}: of the index are unknown {', '.join(names)}"] = None
+        yield from misfits(index, search, [one for one in found if not one.unwitnessed])
     if unknown:
-        reason = f"adopted, not witnessed: of the index are unknown {', '.join(unknown)}"
-        raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
+        raise Blocked("; ".join(unknown), "describe the index where it is built (sealkit.describe_index)")
+
+
+def told(index: Artifact) -> str:
+    """Why not everything is known of an index."""
+    return "adopted, not witnessed" if index.document["witness"] == "adopted" else f"written under {index.contract.id}"
+
+
+def misfits(index: Artifact, search: Artifact, compared: list[Any]) -> Iterator[Finding]:
+    for one in compared:
+        if one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
+            path = ("fingerprint", *one.field.path)
+            soft = None if one.misfit else Severity.WARNING
+            yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
 
 
 def wired_apart(run: View) -> Iterator[Finding]:
