@@ -1,8 +1,10 @@
 """The index was searched from the space that it was built in."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from sealkit import (
+    Artifact,
     Blocked,
     Check,
     Finding,
@@ -13,7 +15,6 @@ from sealkit import (
     explain,
     explain_unwitnessed,
     identity,
-    unwitnessed,
 )
 
 SETTINGS = ("max_seq_length", "truncate_dim", "normalise", "query_prompt", "document_prompt")
@@ -26,7 +27,7 @@ def find(run: View) -> Iterator[Finding]:
         if identity(manifest.stated) != manifest.document["identity"]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
-    indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, []
+    indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, dict[str, None]()
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
             continue
@@ -54,18 +55,20 @@ def find(run: View) -> Iterator[Finding]:
                 also=(index.at("fingerprint", "corpus", "digest"),),
                 fix="wire the corpus that was indexed",
             )
-        compared = compare(index.stated, search.stated)
-        excused = unwitnessed(index.stated, compared)
-        unknown += [explain_unwitnessed(index.stated, excused)] * bool(excused)
-        for one in compared:
-            if one in excused:
-                continue
-            if one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
-                path = ("fingerprint", *one.field.path)
-                soft = None if one.misfit else Severity.WARNING
-                yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
+        found = compare(index.stated, search.stated)
+        if excused := [one for one in found if one.unwitnessed]:
+            unknown[explain_unwitnessed(index.stated, excused)] = None
+        yield from misfits(index, search, [one for one in found if not one.unwitnessed])
     if unknown:
         raise Blocked("; ".join(unknown), "describe the index where it is built (sealkit.describe_index)")
+
+
+def misfits(index: Artifact, search: Artifact, compared: list[Any]) -> Iterator[Finding]:
+    for one in compared:
+        if one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
+            path = ("fingerprint", *one.field.path)
+            soft = None if one.misfit else Severity.WARNING
+            yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
 
 
 def wired_apart(run: View) -> Iterator[Finding]:

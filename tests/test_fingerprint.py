@@ -235,7 +235,9 @@ def test_whatever_is_left_out_is_unknown_and_what_is_unknown_never_fits(left: se
     found = manifest.compare(index_with(index), query)
     assert [one.field for one in found if one.state is State.UNKNOWN] == [f for f in BOTH if f in left | right]
     assert [one.field for one in found if one.misfit] == [f for f in SHARED if f in left | right]
-    assert [one.field for one in found if one.unwitnessed] == [f for f in SHARED if f in left]
+    assert not [one.field for one in found if one.unwitnessed]
+    adopted = manifest.compare({**index_with(index), "witness": "adopted"}, query)
+    assert [one.field for one in adopted if one.unwitnessed] == [f for f in SHARED if f in left]
     assert all(one.state is State.SAME for one in found if one.field not in left | right)
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sealkit import manifest, mask
 from sealkit.audit import judge
 from sealkit.finding import Status
 from sealkit.pack import BUILT_IN
 from sealkit.rundir import Run, open_run
 
 BASE = Path(__file__).parent / "checks" / "_base" / "finetuned"
+SEALED = Path(__file__).parent / "sealed" / "0.1.0" / "base"
 CHECKS = ("index-fresh", "probe-replays", "index-companions", "neighbours-plausible")
 INDEX = "stages/index/index/index_manifest.json"
 SEARCH = "stages/search/search_manifest.json"
@@ -77,3 +79,21 @@ def spoil(root: Path) -> None:
     data = file.read_bytes()
     rows = np.frombuffer(data[45:], "<f4").reshape(3, 4)
     file.write_bytes(data[:45] + np.roll(rows, 1, axis=0).tobytes())
+
+
+def test_of_an_index_of_version_1_nobody_says_that_it_was_adopted(tmp_path: Path) -> None:
+    """And what two searches do not find known of it is told once."""
+    root = Path(shutil.copytree(SEALED, tmp_path / "run"))
+    config = root / "resolved_config.json"
+    config.write_text(config.read_text("utf-8").replace("search_manifest/v1", "search_manifest/v2"), "utf-8")
+    search = manifest.upgraded(json.loads((root / SEARCH).read_text("utf-8")))
+    search = {**search, "fingerprint": {**search["fingerprint"], "mask": mask.none()}}
+    for name in (SEARCH, "stages/again/search_manifest.json"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(json.dumps(search), "utf-8")
+    outcome = judge(opened(root), BUILT_IN.checks["index-fits-query"])
+    assert outcome.status is Status.BLOCKED and outcome.reason is not None
+    assert outcome.reason.startswith(
+        "written under index_manifest/v1: of the index are unknown preparation, mask, "
+    )
+    assert outcome.reason.count("mask.kind") == 1

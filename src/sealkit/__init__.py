@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
-    from sealkit.index import open_index
-    from sealkit.manifest import compare, explain, explain_unwitnessed, identity, unwitnessed
+    from sealkit.index import NotWitnessed, OtherBuild, open_index
+    from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
     from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
@@ -38,6 +38,8 @@ _HOME = {
     "Finding": "finding",
     "Input": "stage",
     "Location": "finding",
+    "NotWitnessed": "index",
+    "OtherBuild": "index",
     "Out": "stage",
     "PROBE_TOLERANCE": "probe",
     "Params": "stage",
@@ -64,7 +66,6 @@ _HOME = {
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
-    "unwitnessed": "manifest",
 }
 _MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
@@ -79,11 +80,11 @@ _NAMED = {
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "Out", "Params",
-    "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError", "View", "callback", "compare",
-    "describe_index", "encoders", "expectations_identity", "explain", "explain_masks", "explain_unwitnessed",
-    "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "open_index", "record",
-    "replay_probe", "unwitnessed",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
+    "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
+    "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
+    "explain_unwitnessed", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults",
+    "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def adopt(path: Path, ids: Path | None = None) -> Seen:
             )
         listing = made.name
     document = {
-        "schema": f"{manifest.KIND}/v{manifest.NEWEST}",
+        "schema": manifest.CONTRACT,
         "witness": "adopted",
         "file": found.file.name,
         "ids": listing,
@@ -94,11 +94,9 @@ def seen(path: Path, ids: Path | None = None) -> Seen:
 
 def _fingerprint(facts: Facts, ids: tuple[str, ...] | None) -> dict[str, Any]:
     """The groups that a header tells. What a kind that is not read through might have set is left out."""
-    groups = {"structure": facts.structure(), "search": facts.search()}
-    groups = {name: group for name, group in groups.items() if group}
-    vectors = {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})}
+    groups = {"vectors": facts.vectors(), "structure": facts.structure(), "search": facts.search()}
     corpus = {} if ids is None else {"corpus": {"ids": fingerprint.of_lines(ids)}}
-    return {**corpus, "vectors": vectors, **groups}
+    return corpus | {name: group for name, group in groups.items() if group}
 
 
 def _listed(ids: Path, file: Path, facts: Facts) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def describe_index(
     if invariant:
         document["invariant"] = dict(invariant)
     names = manifest.companions(path) if path.is_dir() else [name for name in (file.name, document["ids"]) if name]
-    whole = manifest.whole({"schema": "index_manifest/v2", **document}, at.parent, names)
+    whole = manifest.whole({"schema": manifest.CONTRACT, **document}, at.parent, names)
     manifest.keep(whole, at)
     return whole
 
@@ -132,7 +132,7 @@ def declared(
     """The fingerprint of an index in a space that is taken at its word: what its file says is added, and what the caller knows."""
     made: dict[str, dict[str, Any]] = {
         "corpus": {"ids": fingerprint.of_lines([str(one) for one in ids])},
-        "vectors": {"dimension": facts.dimension, **({"metric": facts.metric} if facts.metric else {})},
+        "vectors": facts.vectors(),
         "structure": facts.structure(),
         "search": {**facts.search(), "score": None},
         "time": {"built_at": write.now()},

@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sealkit import digest, fingerprint
 from sealkit.finding import UsageError
 from sealkit.sentence_transformer import of_sentence_transformer as of_sentence_transformer
+from sealkit.space import UNIT, Vectors, as_given, no_model, no_tokenizer
 from sealkit.space import Encoder as Encoder
-from sealkit.space import Vectors, as_given, no_model, no_tokenizer
 from sealkit.transformer import of_transformer as of_transformer
 
 Function = Callable[[Sequence[Any]], ArrayLike]
-UNIT = 5e-3  # how far a length of 1 may be off
 EXACT = 2**24  # whole numbers that float32 keeps
 _DTYPES = {"f": "F", "i": "I", "u": "U", "b": "BOOL"}
 

@@ -69,9 +69,8 @@ class Engine:
     metrics: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Input] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    judged_on: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # check → how many artifacts of its growing kinds
+    # check → how many artifacts of each of its growing kinds there were when it last ran
+    judged_on: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def exports(self) -> Path:

@@ -52,22 +52,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One field of two sides; ABSENT stands for unknown."""
+    """One field of two sides; ABSENT stands for unknown. `unwitnessed`: it is the index that keeps them from fitting, since nobody
+    could say this of it: it was adopted, or is older than the field."""
 
     field: Field
     state: State
     index: Any
     query: Any
+    unwitnessed: bool = False
 
     @property
     def misfit(self) -> bool:
         """Whether it keeps the two sides from fitting: a binding field that differs, or that a side does not know."""
         return self.field.binding == "bind" and self.state in (State.DIFFERS, State.UNKNOWN)
-
-    @property
-    def unwitnessed(self) -> bool:
-        """Whether it is the index that keeps them from fitting, since nobody knows this of it."""
-        return self.misfit and self.index is ABSENT
 
 
 def fields(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Field]:

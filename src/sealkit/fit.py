@@ -133,7 +133,7 @@ def _index(path: Path, at: Path) -> Stated:
 
 def _space(told: Any, at: Path) -> Mapping[str, Any]:
     """A bare space, held against the groups of an index's fingerprint. Raises Refused."""
-    whole = BUILT_IN.contracts[f"{manifest.KIND}/v{manifest.NEWEST}"].schema["properties"]["fingerprint"]
+    whole = BUILT_IN.contracts[manifest.CONTRACT].schema["properties"]["fingerprint"]
     if wrong := Contract(manifest.KIND, manifest.NEWEST, whole).violations(told):
         fix = "write the groups of a fingerprint, as the space of an Encoder has them"
         raise Refused(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sealkit import measures, opened, rundir, script, vector_file, write
+from sealkit import manifest, measures, opened, rundir, script, vector_file, write
 from sealkit.contract import did_you_mean
 from sealkit.describe import declared, described
 from sealkit.encoders import Encoder
@@ -20,7 +20,6 @@ from sealkit.recording import Handover, Known, Recording
 from sealkit.stage import Context, Input, Out
 
 Place = str | os.PathLike[str]
-INDEX = "index_manifest/v2"
 OWN = {"model_manifest": "run.model", "index_manifest": "run.index", "metric_history": "run.history"}
 
 
@@ -118,7 +117,7 @@ def index(
             message = f"index: the encoder in memory has the weights {loaded}; {encoder} has {known['weights']}"
             raise UsageError(message, "save the encoder, and name the folder that it was saved to")
     elif loose := [key for key, group in space.items() if not isinstance(group, Mapping)]:
-        message = f"index: `{loose[0]}` of the space is no group; expected {{group: {{field: value}}}} as in {INDEX}"
+        message = f"index: `{loose[0]}` of the space is no group; expected {{group: {{field: value}}}} as in {manifest.CONTRACT}"
         raise UsageError(message, 'write {"encoder": {"pooling": …}, …}, or give the Encoder itself (sealkit.encoders)')
     file = "index.npy" if facts.kind == "array" else "index.faiss"
 
@@ -140,10 +139,18 @@ def index(
             found = described(vectors, facts, space, texts, names, about, str(path))
         else:
             found = declared(script.plain(space), facts, names, about)
-        manifest = {"schema": INDEX, "witness": "built", "file": file, "ids": "ids.txt", "run_id": context.run_id}
-        out.manifest(out["index"], "index_manifest", {**manifest, "fingerprint": found})
+        document = {
+            "schema": manifest.CONTRACT,
+            "witness": "built",
+            "file": file,
+            "ids": "ids.txt",
+            "run_id": context.run_id,
+        }
+        out.manifest(out["index"], manifest.KIND, {**document, "fingerprint": found})
 
-    return Handover("index", "Index", build, {"corpus": f"{corpus}.corpus", "model": encoder}, {"index": INDEX})
+    return Handover(
+        "index", "Index", build, {"corpus": f"{corpus}.corpus", "model": encoder}, {"index": manifest.CONTRACT}
+    )
 
 
 def history(waiting: Path) -> Handover:

@@ -17,6 +17,7 @@ from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
 from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
+from sealkit.read.faiss import METRICS
 from sealkit.read.source import decode, read_bytes
 
 IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
@@ -46,8 +47,9 @@ class OpenIndex:
     """An index that fits its query side.
 
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
-    at the newest version, `space` the query side with what the file sets for the search, `shape` rows and dimension, `replay` how the probe came out (None
-    where there is none), `unknown` the binding fields that nobody witnessed.
+    at the newest version, `space` the query side with what its manifest sets for the search, `shape` rows and dimension,
+    `settings` what decides how much is searched (value when it was opened, and how to read it now), `replay` how the probe came
+    out (None where there is none), `unknown` the binding fields that nobody witnessed.
     """
 
     vectors: Any
@@ -135,7 +137,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
             [Finding("changed while it was opened", Location(str(file)), Severity.ERROR, fix="open it again")]
         )
     settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
-    replayed = _replay(told, vectors, ids, metric, encode, at)
+    replayed = _replay(told, vectors, ids, encode, at)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
@@ -147,16 +149,16 @@ def _metric(fingerprint: Mapping[str, Any]) -> str | None:
 def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
     compared = manifest.compare(stated, space)
-    excused = manifest.unwitnessed(stated, compared)
     found = [
         Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
         for one in compared
-        if one.misfit and one not in excused
+        if one.misfit and not one.unwitnessed
     ]
     if found:
         raise Refused(found)
     if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
         warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
+    excused = [one for one in compared if one.unwitnessed]
     if excused:
         warnings.warn(f"{at}: {manifest.explain_unwitnessed(stated, excused)}", NotWitnessed, stacklevel=3)
     return tuple(one.field.name for one in excused)
@@ -170,9 +172,7 @@ def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Pa
     )
     names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
     sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
-    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": {"dimension": facts.dimension}}
-    if facts.metric is not None:
-        seen["vectors"]["metric"] = facts.metric
+    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": facts.vectors()}
     found: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         ("identity", manifest.identity(stated), stated["identity"], ("identity",))
     ]
@@ -221,13 +221,13 @@ def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
 
 
 def _replay(
-    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, metric: str | None, encode: Encode | None, at: Path
+    told: Mapping[str, Any], vectors: Any, ids: NDArray[Any] | None, encode: Encode | None, at: Path
 ) -> Replay | None:
     """How the probe came out; None where there is none. Raises Refused where it came out otherwise than it was stored."""
     group = told["fingerprint"].get("probe")
     if not group:
         return None
-    replayed = probe.replay(group, opened.searched(vectors, ids), str(metric), encode)
+    replayed = probe.replay(group, opened.searched(vectors, ids), METRICS.get(vectors.metric_type, "other"), encode)
     if replayed.wrong:
         fix = (
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"

@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from sealkit.read import json
 NAME = "index_manifest.json"
 KIND = "index_manifest"
 NEWEST = 2
+CONTRACT = f"{KIND}/v{NEWEST}"
 FILES = 1000  # in the folder of an index; one that holds more is no index's own
 _LEFT_TO_THE_FILE = ("probes", "ef_search", "score", "ties")
 
@@ -125,19 +127,20 @@ def compare(index: Mapping[str, Any], query: Mapping[str, Any]) -> list[Comparis
     left, right = side(index), side(query)
     known = [field for field in fields() if field.since <= max(left.version, right.version)]
     invariant = {**left.invariant, **(right.invariant if right.is_index else {})}
-    return fingerprint.compare(left.fingerprint, right.fingerprint, known, invariant, whole=right.is_index)
+    found = fingerprint.compare(left.fingerprint, right.fingerprint, known, invariant, whole=right.is_index)
+    adopted = index.get("witness") == "adopted"
+    return [
+        replace(one, unwitnessed=True)
+        if one.misfit and one.index is ABSENT and (adopted or one.field.since > left.version)
+        else one
+        for one in found
+    ]
 
 
 def completed(space: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
     search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
     return {**space, "search": {**search, **space.get("search", {})}}
-
-
-def unwitnessed(index: Mapping[str, Any], compared: Sequence[Comparison]) -> list[Comparison]:
-    """What is unknown of an index as it stands in its file because nobody saw it built, or its contract did not record it yet."""
-    adopted, version = index.get("witness") == "adopted", side(index).version
-    return [one for one in compared if one.unwitnessed and (adopted or one.field.since > version)]
 
 
 def explain_unwitnessed(index: Mapping[str, Any], unknown: Sequence[Comparison]) -> str:

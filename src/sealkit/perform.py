@@ -133,7 +133,7 @@ def _fill_manifests(root: Path, partial: Path) -> None:
 def _index_manifest(path: Path) -> dict[str, Any]:
     """The manifest of an index that a stage wrote, with the digests of its files."""
     document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    if document["schema"] != f"{manifest.KIND}/v{manifest.NEWEST}":
+    if document["schema"] != manifest.CONTRACT:
         listing = document["ids"]
         found = {"file": listing, "digest": digest.file(path.parent / listing)}
         return {**document, "digest": digest.file(path.parent / document["file"]), "ids": found}

@@ -9,7 +9,7 @@ import numpy as np
 
 from sealkit import architecture, fingerprint, tokenizer, weights
 from sealkit.finding import UsageError
-from sealkit.space import Encoder, Vectors, as_given, versions
+from sealkit.space import UNIT, Encoder, Vectors, as_given, versions
 
 PROBES = ["a", "the red fox jumps over the lazy dog", "stock markets fell today", "7"]
 METRICS = {
@@ -55,7 +55,7 @@ def of_sentence_transformer(
     probes = [encode(PROBES, role) for role in asked]
     norms = np.concatenate([vectors.double().norm(dim=1).cpu().numpy() for vectors in probes])
     norms = norms[norms > 0]  # a text without a known word has no direction
-    unit = len(norms) > 0 and bool(np.allclose(norms, 1, atol=5e-3))  # float16 and bfloat16 miss 1 by as much
+    unit = len(norms) > 0 and bool(np.allclose(norms, 1, atol=UNIT))
     unit = unit or (normalise and not len(norms))
     if metric is None and similarity == "cosine" and not unit:
         raise UsageError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sealkit import mask
 
 Vectors = NDArray[np.float32]
+UNIT = 5e-3  # how far a length of 1 may be off: float16 and bfloat16 miss it by as much
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ def group(tokenizer: Any, tokenize: Callable[[str], Sequence[int]], template: st
     """The group `tokenizer` of a fingerprint. `tokenize` gives the ids of one text as they reach the model.
 
     The length is measured, since the configurations of tokenizer and model disagree; it is None where a text is never
-    cut, and left out where the text has no token. `template` is the chat template, where texts go through it. What cannot be described is left out: unknown.
+    cut, and left out where the text has no token. `template` is the chat template, where texts go through it. What cannot be
+    described is left out: unknown.
     """
     ids = tokenize("word " * WORDS)
     if len(ids) >= WORDS:

@@ -50,6 +50,10 @@ class Facts:
         found = self._settings("m", "ef_construction", "lists")
         return {"kind": self.kind, "count": self.count, **found, "id_map": "map" if self.mapped else "positions"}
 
+    def vectors(self) -> dict[str, Any]:
+        """The `vectors` group, as far as the file tells it."""
+        return {"dimension": self.dimension, **({} if self.metric is None else {"metric": self.metric})}
+
     def search(self) -> dict[str, Any]:
         """The `search` group, as far as the file tells it."""
         return self._settings("probes", "ef_search")

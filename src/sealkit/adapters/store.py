@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from sealkit import fingerprint, manifest
-from sealkit.encoders import UNIT, Encoder, of_function
+from sealkit.encoders import Encoder, of_function
 from sealkit.finding import Finding, Location, Refused, Severity, pointer
 from sealkit.index import RESTORE, OpenIndex, open_index
 from sealkit.sentence_transformer import PROBES
-from sealkit.space import Vectors
+from sealkit.space import UNIT, Vectors
 
 REBUILD = "build the store again, and describe it there"
 Embed = Callable[[Sequence[str]], Any]
