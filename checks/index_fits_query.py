@@ -26,7 +26,8 @@ def find(run: View) -> Iterator[Finding]:
     for manifest in manifests:
         if identity(manifest.stated) != manifest.document["identity"]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
-            yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
+            fix = "put the manifest back as it was, or describe the index again"
+            yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),), fix=fix)
     indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, dict[str, None]()
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
@@ -107,7 +108,7 @@ CHECK = Check(
     title="The index fits the queries",
     why="A swap of encoders of the same dimension mixes two vector spaces without a sound (open-ontologies#74, "
     "BetterDB#411, haystack#2429: 'do I need to re-embed?').",
-    fix="build the index again with the model and settings of the query side",
+    fix="query it with the model and settings that it was built with, or build it again with those of the query side",
     reads={
         "resolved_config": 1,
         "run_metadata": 1,

@@ -93,7 +93,5 @@ def test_of_an_index_of_version_1_nobody_says_that_it_was_adopted(tmp_path: Path
         (root / name).write_text(json.dumps(search), "utf-8")
     outcome = judge(opened(root), BUILT_IN.checks["index-fits-query"])
     assert outcome.status is Status.BLOCKED and outcome.reason is not None
-    assert outcome.reason.startswith(
-        "written under index_manifest/v1: of the index are unknown preparation, mask, "
-    )
-    assert outcome.reason.count("mask.kind") == 1
+    assert outcome.reason.startswith("written under index_manifest/v1: of the index are unknown preparation, mask, ")
+    assert outcome.reason.count("of the index are unknown") == 1

@@ -10,7 +10,7 @@ from typing import Any
 from sealkit import fingerprint, manifest, vector_file, write
 from sealkit.describe import the_file
 from sealkit.finding import Location, ReadError, UsageError
-from sealkit.index import read_ids
+from sealkit.index_files import read_ids
 from sealkit.read import json
 from sealkit.vector_file import Facts
 

@@ -11,6 +11,7 @@ import numpy as np
 from sealkit import fingerprint, manifest, opened, probe, vector_file, write
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
+from sealkit.index import DESCRIBE
 from sealkit.vector_file import Facts
 
 SETTINGS = ("probes", "ef_search")
@@ -38,7 +39,9 @@ def describe_index(
     them, or compares otherwise than the file; UsageError where counts differ or a manifest is there already; ReadError where
     the file cannot be read.
     """
-    path = Path(path)
+    if not isinstance(encoder, Encoder):
+        raise UsageError(f"the encoder is a {type(encoder).__name__}; expected an Encoder", DESCRIBE)
+    path, corpus = Path(path), [as_input(one) for one in corpus]
     file, at = the_file(path), manifest.place(path)
     if at.exists():
         raise UsageError(f"{at}: there is a manifest already", "remove it where the index was built again")
@@ -69,6 +72,11 @@ def describe_index(
     whole = manifest.whole({"schema": manifest.CONTRACT, **document}, at.parent, names)
     manifest.keep(whole, at)
     return whole
+
+
+def as_input(one: Any) -> Any:
+    """An input as JSON keeps it: an array of tokens as a list."""
+    return one.tolist() if isinstance(one, np.ndarray) else one
 
 
 def _lines(ids: Sequence[str], listing: Path) -> str:

@@ -183,6 +183,11 @@ class Refused(SealkitError):
         self.findings = tuple(findings)
         super().__init__("; ".join(finding.message for finding in self.findings))
 
+    def __str__(self) -> str:
+        told = [f"{finding.at}: {finding.message}" for finding in self.findings]
+        fixes = dict.fromkeys(finding.fix for finding in self.findings if finding.fix)
+        return "\n".join([*told, *(f"  fix: {fix}" for fix in fixes)])
+
 
 class Blocked(SealkitError):
     """Raised by a check that cannot come to a judgement on this run: never a pass, exit 3."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sealkit import manifest
+from sealkit import index_files, manifest
 from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
 from sealkit.fingerprint import Comparison, State
@@ -151,8 +151,12 @@ def _space(told: Any, at: Path) -> Mapping[str, Any]:
 def compare(a: Stated, b: Stated) -> Fit:
     """Field by field, whether two sides fit. The probe is left out: it is replayed, never compared.
 
-    What a bare space leaves to the index file (how much of it is searched) is taken from the index.
+    The files of an index are held against its manifest, unless the manifest's own file was named. What a bare space leaves to
+    the index file (how much of it is searched) is taken from the index. Raises Refused and ReadError.
     """
+    for one in (a, b):
+        if one.kind is Kind.INDEX and one.path != one.at:
+            index_files.hold(one.document, one.at)
     turned = b.kind is Kind.INDEX and a.kind is not Kind.INDEX
     left, right = (b, a) if turned else (a, b)
     query = right.document

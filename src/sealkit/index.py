@@ -5,25 +5,25 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import digest, manifest, opened, probe, vector_file
+from sealkit import index_files, manifest, opened, probe
 from sealkit.encoders import Encoder
 from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
 from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.faiss import METRICS
-from sealkit.read.source import decode, read_bytes
 
-IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
 _UNIT = 2e-3  # how far the squared length of a query may be from 1 where queries are said to be normalised
-REBUILD = "build the index again with the model and settings of the query side"
-RESTORE = "put the files of the index back as they were, or build and describe it again"
+REBUILD = "query it with the model and settings that it was built with, or build it again with those of the query side"
+
+
+DESCRIBE = "describe it: sealkit.encoders.of_sentence_transformer(model), of_transformer, of_function, of_tokens"
 
 
 class NotWitnessed(UserWarning):
@@ -53,11 +53,11 @@ class OpenIndex:
     """
 
     vectors: Any
-    ids: NDArray[Any] | None
-    manifest: Mapping[str, Any]
-    space: Mapping[str, Any]
+    ids: NDArray[Any] | None = field(repr=False)
+    manifest: Mapping[str, Any] = field(repr=False)
+    space: Mapping[str, Any] = field(repr=False)
     shape: tuple[int, int]
-    settings: Mapping[str, tuple[int, Callable[[], int]]]
+    settings: Mapping[str, tuple[int, Callable[[], int]]] = field(repr=False)
     replay: Replay | None = None
     unknown: tuple[str, ...] = ()
 
@@ -67,7 +67,10 @@ class OpenIndex:
         An approximate index may find fewer than k: that is refused, or with `partial` told by the row -1 and the id None.
         Raises Refused, also where the index is set otherwise than when it was opened, and UsageError for what is no query.
         """
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        try:
+            queries = np.ascontiguousarray(queries, dtype=np.float32)
+        except ValueError as error:
+            raise UsageError(f"queries are no vectors: {error}", "encode them first: encoder.queries([...])") from None
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
         if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
@@ -86,7 +89,7 @@ class OpenIndex:
         if queries.ndim != 2 or queries.shape[1] != dimension:
             message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
             raise UsageError(message, "give one vector a row, from the encoder of the index")
-        if not 1 <= k <= count:
+        if not isinstance(k, int) or not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
         # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
         low, high = (
@@ -119,6 +122,9 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     unknown fields. Raises Refused with each field that differs or is unknown, or where files and manifest do not belong
     together; ReadError where one of them cannot be read.
     """
+    if not isinstance(query_side, Encoder | Mapping):
+        what = f"{type(query_side).__module__.partition('.')[0]}.{type(query_side).__name__}"
+        raise UsageError(f"the query side is a {what}; expected an Encoder or its space", DESCRIBE)
     side = query_side.space if isinstance(query_side, Encoder) else query_side
     if isinstance(query_side, Encoder):
         encode = encode or query_side.queries
@@ -130,7 +136,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     file = at.parent / Path(told["file"]).name
     metric = _metric(told["fingerprint"]) or _metric(space)
     before = _stamp(file)
-    ids = _held(stated, told, at, file)
+    ids = index_files.hold(stated, at)
     vectors = opened.load(file, metric)
     if _stamp(file) != before:
         raise Refused(
@@ -162,62 +168,6 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     if excused:
         warnings.warn(f"{at}: {manifest.explain_unwitnessed(stated, excused)}", NotWitnessed, stacklevel=3)
     return tuple(one.field.name for one in excused)
-
-
-def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
-    """The list of ids, once every file is what the manifest says. Raises Refused and ReadError."""
-    said, facts = told["fingerprint"], vector_file.facts(file, str(file))
-    ids, listed = (
-        (None, None) if told["ids"] is None else read_ids(at.parent / Path(told["ids"]["file"]).name, facts.count)
-    )
-    names = [entry["name"] for entry in told.get("files", {"listing": []})["listing"]]
-    sums = digest.files(at.parent, [*dict.fromkeys([file.name, *names])])
-    seen = {"structure": facts.structure(), "search": facts.search(), "vectors": facts.vectors()}
-    found: list[tuple[str, Any, Any, tuple[str, ...]]] = [
-        ("identity", manifest.identity(stated), stated["identity"], ("identity",))
-    ]
-    found += [("file digest", sums[file.name], told["digest"], ("digest",))]
-    found += [
-        (f"{group}.{name}", value, said[group][name], ("fingerprint", group, name))
-        for group, values in seen.items()
-        for name, value in values.items()
-        if name in said.get(group, {})
-    ]
-    if ids is not None and listed is not None:
-        found += [("ids digest", listed, told["ids"]["digest"], ("ids", "digest"))]
-        found += [("ids", len(ids), facts.count, ("ids",))]
-    if names:
-        whole = digest.listing({name: sums[name] for name in names})
-        found += [("digest of all files", whole, told["files"]["digest"], ("files", "digest"))]
-    wrong = [
-        Finding(f"{what}: the manifest says {expected}, found {value}", _at(at, *where), Severity.ERROR, fix=RESTORE)
-        for what, value, expected, where in found
-        if value != expected
-    ]
-    wrong += [
-        Finding(
-            f"{entry['name']} is not the file that was described",
-            Location(str(at.parent / entry["name"])),
-            Severity.ERROR,
-            fix=RESTORE,
-        )
-        for entry in told.get("files", {"listing": []})["listing"]
-        if sums[entry["name"]] != entry["digest"] and entry["name"] != file.name
-    ]
-    if wrong:
-        raise Refused(wrong)
-    return ids
-
-
-def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
-    """The ids of `count` rows, as many as the list holds, and its digest. CRLF reads like LF. Raises ReadError."""
-    data = read_bytes(listing, str(listing), limit=IDS_LIMIT + ID_LIMIT * count, follow=False)
-    lines = decode(data, str(listing)).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    ids = np.empty(len(lines), dtype=object)
-    ids[:] = [line.removesuffix("\r") for line in lines] if b"\r" in data else lines
-    return ids, digest.of_bytes(data)
 
 
 def _replay(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealkit import mask
+from sealkit.finding import UsageError
 
 Vectors = NDArray[np.float32]
 UNIT = 5e-3  # how far a length of 1 may be off: float16 and bfloat16 miss it by as much
@@ -28,6 +30,17 @@ class Encoder:
     space: Mapping[str, Any]
     queries: Callable[[Sequence[Any]], Vectors]
     documents: Callable[[Sequence[Any]], Vectors]
+
+    def __post_init__(self) -> None:
+        for name in ("queries", "documents"):
+            object.__setattr__(self, name, partial(_many, getattr(self, name)))
+
+
+def _many(encode: Callable[[Sequence[Any]], Vectors], inputs: Sequence[Any]) -> Vectors:
+    """Encode inputs. One text would pass for a list of its letters."""
+    if isinstance(inputs, str):
+        raise UsageError("one text was given; expected a list of them", "put it in brackets: [text]")
+    return encode(inputs)
 
 
 def as_given() -> dict[str, Any]:

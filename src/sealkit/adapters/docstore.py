@@ -10,7 +10,7 @@ from typing import Any
 from sealkit import digest
 from sealkit.adapters import store
 from sealkit.finding import Location
-from sealkit.index import RESTORE
+from sealkit.index_files import RESTORE
 from sealkit.read import pickle
 
 NEEDED = {

@@ -11,7 +11,8 @@ import numpy as np
 from sealkit import fingerprint, manifest
 from sealkit.encoders import Encoder, of_function
 from sealkit.finding import Finding, Location, Refused, Severity, pointer
-from sealkit.index import RESTORE, OpenIndex, open_index
+from sealkit.index import OpenIndex, open_index
+from sealkit.index_files import RESTORE
 from sealkit.sentence_transformer import PROBES
 from sealkit.space import UNIT, Vectors
 
