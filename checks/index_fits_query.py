@@ -15,6 +15,7 @@ def find(run: View) -> Iterator[Finding]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),))
     indexes, unknown = {manifest.document["identity"]: manifest for manifest in manifests}, []
+    unwitnessed = misfit = False
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
             continue
@@ -43,15 +44,18 @@ def find(run: View) -> Iterator[Finding]:
                 fix="wire the corpus that was indexed",
             )
         adopted = index.document["witness"] == "adopted"
+        unwitnessed |= adopted
         for one in compare(index.stated, search.stated):
             if one.unwitnessed and (adopted or one.field.since > index.contract.version):
                 unknown.append(one.field.name)
             elif one.misfit or (one.state is State.DIFFERS and one.field.binding == "warn"):
                 path = ("fingerprint", *one.field.path)
+                misfit |= one.misfit
                 soft = None if one.misfit else Severity.WARNING
                 yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
-    if unknown:
-        reason = f"adopted, not witnessed: of the index are unknown {', '.join(unknown)}"
+    if unknown or (unwitnessed and not misfit):
+        of = f": of the index are unknown {', '.join(unknown)}" if unknown else ""
+        reason = f"adopted, not witnessed{of}"
         raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
 
 

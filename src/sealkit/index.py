@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -65,7 +66,10 @@ class OpenIndex:
         An approximate index may find fewer than k: that is refused, or with `partial` told by the row -1 and the id None.
         Raises Refused, also where the index is set otherwise than when it was opened, and UsageError for what is no query.
         """
-        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        queries, k = (
+            np.ascontiguousarray(queries, dtype=np.float32),
+            operator.index(k),
+        )  # faiss takes no number of numpy
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
         if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
@@ -136,6 +140,8 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
         )
     settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, metric, encode, at)
+    if missing := _left_out(stated):
+        warnings.warn(f"{at}: {'; '.join(missing)}", NotWitnessed, stacklevel=2)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
@@ -160,11 +166,25 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
         warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
     unknown = tuple(one.field.name for one in excused)
-    if unknown:
+    if unknown or stated.get("witness") == "adopted":
         how = "adopted, not witnessed" if stated.get("witness") == "adopted" else f"written under {stated['schema']}"
-        message = f"{at}: {how}: of the index are unknown {', '.join(unknown)}"
-        warnings.warn(message, NotWitnessed, stacklevel=3)
+        of = f": of the index are unknown {', '.join(unknown)}" if unknown else ""
+        warnings.warn(f"{at}: {how}{of}", NotWitnessed, stacklevel=3)
     return unknown
+
+
+def _left_out(stated: Mapping[str, Any]) -> list[str]:
+    """What keeps the vectors and files of a witnessed index from being held against its manifest, in words."""
+    said, missing = stated["fingerprint"], list[str]()
+    if (
+        stated.get("witness", "adopted") == "adopted"
+    ):  # of which the unknown fields are told; the first version knew no witness
+        return missing
+    if not said.get("probe", {}).get("inputs") and said.get("structure", {}).get("count") != 0:
+        missing.append("no probe was taken: that the vectors are of this encoder is taken on trust")
+    if "files" not in stated:
+        missing.append("the files of the index are not listed")
+    return missing
 
 
 def _held(stated: Mapping[str, Any], told: Mapping[str, Any], at: Path, file: Path) -> NDArray[Any] | None:
@@ -247,10 +267,10 @@ def _at(place: Path, *parts: str) -> Location:
     return Location(str(place), pointer=pointer(*parts))
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written to or exchanged; None where there is none."""
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or exchanged, even for a while; None where there is none."""
     try:
         found = file.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

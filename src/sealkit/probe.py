@@ -19,6 +19,7 @@ Encode = Callable[[Sequence[Any]], Any]
 Search = Callable[[Vectors, int], tuple[Sequence[NDArray[np.float32]], list[list[Any]]]]
 
 INPUTS, NEIGHBOURS = 8, 10
+LIMIT = 1000  # inputs, and neighbours of each, of a probe that is replayed
 TOLERANCE = {"cosine": 1e-3, "norm": 1e-2}
 _ROUNDING = 1e-5  # of a score, relatively: another batch size sums in another order
 
@@ -82,6 +83,8 @@ def _broken(probe: Mapping[str, Any]) -> str | None:
     pairs = zip(parts[2], parts[3], strict=False)
     if not parts[0] or len({len(part) for part in parts}) > 1 or any(len(ids) != len(values) for ids, values in pairs):
         return "the probe is not whole: inputs, vectors, neighbours and scores differ in number"
+    if max(len(parts[0]), *map(len, parts[2])) > LIMIT:
+        return f"the probe holds more than {LIMIT:,} inputs or neighbours"
     try:
         stored(probe)
     except ValueError:
