@@ -53,6 +53,11 @@ def in_the_index(run: View, index: Artifact) -> Iterator[Finding]:
         message = "no probe was taken: that the vectors are of this encoder is taken on trust"
         yield Finding(message, at, Severity.WARNING, fix="describe the index where it is built, with its encoder")
         return
+    for name, most in PROBE_TOLERANCE.items():
+        if (value := probe.get("tolerance", PROBE_TOLERANCE)[name]) > most:
+            message = f"a {name} off by {value:g} passes for the same; usual is {most:g}"
+            place, fix = index.at("fingerprint", "probe", "tolerance", name), "describe the index again"
+            yield Finding(message, place, Severity.WARNING, fix=fix)
     ids: list[str] | range | None = None if facts.mapped else range(facts.count)
     if index.document["ids"] is not None:
         ids = [text for _, text in run.lines(index.beside(index.document["ids"]["file"]))]

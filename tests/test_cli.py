@@ -224,18 +224,15 @@ def test_an_index_built_with_another_model_of_the_same_dimension(here: Path, fin
     )
     assert done.returncode == 1
     assert done.stdout == "outputs/mixed\n"
-    assert (
-        "toolkit: stage search stopped: it refused; what it wrote lies in outputs/mixed/quarantine/search\n"
-        in done.stderr
-    )
+    assert "toolkit: stopped: the check index-fits-query failed\n" in done.stderr
     assert re.search(
-        r"stages/index/index/index_manifest.json:\d+: stage-search: encoder\.weights: the index was built with "
-        r"'sha256:[0-9a-f]{64}', the query side has 'sha256:[0-9a-f]{64}'\n",
+        r"resolved_config.json:\d+: index-fits-query: model: the stage index builds the index with './other', "
+        r"search searches it with 'tiny', of other weights\n",
         done.stderr,
     )
     summary = json.loads((here / "outputs/mixed/summary.json").read_text())
-    assert summary["failure"]["stage"] == "search"
-    assert [stage["name"] for stage in summary["stages"]] == ["data", "index"]
+    assert summary["failure"]["type"] == "CheckFailed"
+    assert summary["stages"] == []
 
 
 def test_an_index_one_vector_short(here: Path) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sealkit import digest
+from sealkit import digest, fit
 from sealkit.describe import describe_index
 from sealkit.finding import ReadError, Refused, UsageError
 from sealkit.fingerprint import ABSENT, of_inputs, of_lines, value
 from sealkit.index import open_index
 from sealkit.manifest import NAME, fields, identity
 from sealkit.pack import BUILT_IN
+from sealkit.render import fit as render
 from tests import spaces
 from tests.test_index import ENCODER, IDS, TEXTS, asked, put
 
@@ -215,3 +216,21 @@ def test_a_space_that_breaks_the_contract_is_refused_and_no_manifest_is_left(tmp
         describe_index(path, spaces.of(vectors__normalise="yes"), TEXTS, ids=IDS)
     assert [finding.message for finding in caught.value.findings] == ['expected boolean, found string "yes"']
     assert not (path / NAME).exists()
+
+
+def test_a_first_id_that_no_reader_would_give_back_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "x.faiss")
+    with pytest.raises(UsageError, match="byte-order mark"):
+        describe_index(tmp_path / "x.faiss", ENCODER, TEXTS, ids=["\ufeffd0", *IDS[1:]])
+
+
+def test_an_adopted_index_never_fits_whatever_was_filled_in(tmp_path: Path) -> None:
+    file, space = tmp_path / "x.faiss", tmp_path / "space.json"
+    put(file)
+    told = describe_index(file, ENCODER, TEXTS)
+    space.write_text(json.dumps(ENCODER.space), "utf-8")
+    assert fit.compare(fit.read(file), fit.read(space)).verdict is fit.Verdict.FITS
+    file.with_name(f"x.faiss.{NAME}").write_text(json.dumps({**told, "witness": "adopted"}), "utf-8")
+    found = fit.compare(fit.read(file), fit.read(space))
+    assert found.exit_code == 3
+    assert render.text(found).splitlines()[-1] == "unknown: A was adopted, not witnessed"

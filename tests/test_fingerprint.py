@@ -567,3 +567,15 @@ def test_the_digest_of_lines_is_that_of_their_file(tmp_path: Path) -> None:
 
     (tmp_path / "ids.txt").write_text("d1\ngröße\n", "utf-8", newline="\n")
     assert fingerprint.of_lines(["d1", "größe"]) == digest.file(tmp_path / "ids.txt")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [({"size": 4}, {"size": 4.0}), ({"x-a": [1]}, {"x-a": [True]}), ({"x-a": {"b": 0}}, {"x-a": {"b": False}})]
+)  # fmt: skip
+def test_a_number_within_a_value_is_of_its_type_too(one: Any, other: Any) -> None:
+    field = Field(("preparation", "chunking"), "bind", "both", 2)
+    states = [
+        compare({"preparation": {"chunking": one}}, {"preparation": {"chunking": right}}, [field])[0].state
+        for right in (copy.deepcopy(one), other)
+    ]
+    assert states == [State.SAME, State.DIFFERS]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sealkit import digest
+from sealkit import digest, opened
 from sealkit.describe import describe_index
 from sealkit.finding import ReadError, Refused, UsageError
 from sealkit.index import NotWitnessed, OpenIndex, OtherBuild, open_index
@@ -150,7 +150,8 @@ def test_ids_may_have_windows_line_ends(folder: Path) -> None:
     edit(folder, lambda m: m.update(ids={"file": "ids.txt", "digest": listing}))
     edit(folder, lambda m: m["fingerprint"].pop("probe"))
     assert again["ids"] is None
-    found = open_index(folder, ENCODER)
+    with pytest.warns(NotWitnessed, match="no probe was taken"):
+        found = open_index(folder, ENCODER)
     assert found.ids is not None and found.ids.tolist() == IDS
 
 
@@ -304,6 +305,51 @@ def test_an_adopted_index_is_opened_with_a_warning_that_names_what_is_unknown(fo
     assert index.replay is None
 
 
+def test_an_adopted_index_of_which_nothing_is_unknown_is_still_not_witnessed(folder: Path) -> None:
+    edit(folder, lambda m: m.update(witness="adopted"))
+    with pytest.warns(NotWitnessed, match="adopted, not witnessed"):
+        assert open_index(folder, ENCODER).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: m["fingerprint"].pop("probe"), "no probe was taken"),
+        (lambda m: m.pop("files"), "the files of the index are not listed"),
+    ],
+)
+def test_what_was_taken_out_of_a_witnessed_manifest_is_told(change: Any, said: str, folder: Path) -> None:
+    edit(folder, change)
+    with pytest.warns(NotWitnessed, match=said):
+        open_index(folder, ENCODER)
+
+
+def test_a_file_that_was_exchanged_for_a_while_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, away = folder / "index.faiss", folder.parent / "away"
+    load = opened.load
+
+    def exchanged(path: Path, metric: str | None) -> Any:
+        file.rename(away)
+        shutil.copyfile(away, file)
+        index = load(path, metric)
+        away.replace(file)
+        return index
+
+    monkeypatch.setattr(opened, "load", exchanged)
+    assert [message for _, _, message in refusal(folder)] == ["changed while it was opened"]
+
+
+def test_k_may_be_a_number_of_numpy(folder: Path) -> None:
+    index = open_index(folder, ENCODER)
+    assert index.search(asked("a"), np.int64(3)).rows.shape == (1, 3)  # type: ignore[arg-type]
+
+
+def test_a_file_that_can_have_no_such_name_is_no_crash(folder: Path) -> None:
+    edit(folder, lambda m: m.update(file="a\0b"))
+    with pytest.raises(ReadError, match="no file can have such a name"):
+        open_index(folder, ENCODER)
+
+
 def test_an_adopted_index_is_still_refused_for_what_it_knows(folder: Path) -> None:
     edit(folder, adopted)
     assert places(folder, spaces.of(vectors__dtype="float16")) == ["/fingerprint/vectors/dtype"]
@@ -409,7 +455,7 @@ def test_too_few_ids_are_refused_whatever_their_digest(folder: Path) -> None:
     (folder / "ids.txt").write_text("d1\nd2\n", "utf-8", newline="\n")
     edit(folder, lambda m: m["ids"].update(digest=digest.file(folder / "ids.txt")))
     edit(folder, lambda m: m.pop("files"))
-    assert refusal(folder) == [(AT, "/ids", "ids: the manifest says 12, found 2")]
+    assert refusal(folder) == [(AT, "/ids", "ids: ids.txt lists 2, index.faiss holds 12 vectors")]
 
 
 @pytest.mark.parametrize(

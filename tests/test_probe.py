@@ -206,3 +206,18 @@ def test_a_probe_is_of_the_longest_two_and_of_rows_from_everywhere(lengths: list
         longest = sorted(lengths)[-2:]
         assert sorted(lengths[row] for row in rows)[-len(longest) :] == longest
         assert max(rows) - min(rows) >= (len(lengths) - 1) // 2
+
+
+@pytest.mark.parametrize(("inputs", "near"), [(1001, 1), (1, 1001)])
+def test_a_probe_without_bounds_is_not_replayed(inputs: int, near: int) -> None:
+    import base64
+
+    vector = base64.b64encode(np.ones(2, "<f4").tobytes()).decode()
+    large = {
+        "inputs": ["a"] * inputs,
+        "vectors": [vector] * inputs,
+        "neighbours": [["a"] * near] * inputs,
+        "scores": [[1.0] * near] * inputs,
+    }
+    found = probe.replay(large, lambda *_: pytest.fail("searched"), "inner_product", None)
+    assert found.wrong == ("the probe holds more than 1,000 inputs or neighbours",)

@@ -244,6 +244,14 @@ def test_a_count_that_would_fill_the_world_is_refused(tmp_path: Path) -> None:
     assert f"{2**63 - 1:,} vectors of {2**31 - 1} dimensions take" in words(data, tmp_path)
 
 
+def test_a_graph_of_more_vectors_than_the_file_has_bytes_is_refused(tmp_path: Path) -> None:
+    data = bytearray(written("HNSW8"))
+    data[8:16] = struct.pack("<q", 2**61)
+    assert (
+        words(bytes(data), tmp_path) == f"index.faiss: is {len(data):,} bytes, and cannot hold {2**61:,} vectors{AGAIN}"
+    )
+
+
 def test_a_flat_index_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     for data in (flat(), flat(metric=4, fourcc=b"IxFl"), flat(count=0)):
         for cut in range(len(data)):

@@ -120,3 +120,10 @@ def test_blocks_are_the_rows_in_their_order(count: int, rows: int, k: int) -> No
         assert [start for start, _ in found] == list(range(0, count, rows))
         assert np.array_equal(np.concatenate([DRAWN[:0], *(block for _, block in found)]), DRAWN[:count])
         assert vector_file.nearest(path, None, ASKED, k, "l2")[1].shape == (3, min(k, count))
+
+
+def test_an_array_of_no_rows_has_no_dimension_beyond_bounds(tmp_path: Path) -> None:
+    header = b"{'descr':'<f4','fortran_order':False,'shape':(0,9223372036854775807)}".ljust(117) + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ReadError, match="expected rows × dimension"):
+        vector_file.facts(tmp_path / "x.npy")

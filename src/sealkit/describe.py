@@ -84,6 +84,8 @@ def _lines(ids: Sequence[str], listing: Path) -> str:
     for row, one in enumerate(ids):
         if "\n" in one or "\r" in one:
             raise UsageError(f"the id of row {row}, {one!r}, holds a line break", "give ids of one line")
+    if len(ids) and ids[0].startswith("\ufeff"):
+        raise UsageError("the first id begins with a byte-order mark", "take it off: no reader keeps it")
     lines = "".join(f"{one}\n" for one in ids)
     if listing.exists() and listing.read_bytes() != lines.encode():
         raise UsageError(

@@ -181,9 +181,12 @@ class Refused(SealkitError):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__("; ".join(finding.message for finding in self.findings))
+        self._joined = "; ".join(finding.message for finding in self.findings)
+        super().__init__(self._joined)
 
     def __str__(self) -> str:
+        if self.message != self._joined or not self.findings:  # whoever raised it has said more
+            return self.message
         told = [f"{finding.at}: {finding.message}" for finding in self.findings]
         fixes = dict.fromkeys(finding.fix for finding in self.findings if finding.fix)
         return "\n".join([*told, *(f"  fix: {fix}" for fix in fixes)])

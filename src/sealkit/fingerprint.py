@@ -107,7 +107,18 @@ def _state(field: Field, left: Any, right: Any, invariant: Container[str]) -> St
         return State.INVARIANT
     if left is ABSENT or right is ABSENT:
         return State.UNKNOWN
-    return State.SAME if type(left) is type(right) and left == right else State.DIFFERS
+    return State.SAME if _same(left, right) else State.DIFFERS
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two values are equal and of one JSON type, to their innermost parts: 4 is neither 4.0 nor true."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, Mapping):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right)
 
 
 def identity(fingerprint: Fingerprint, known: Sequence[Field], invariant: Sequence[str] = ()) -> str:

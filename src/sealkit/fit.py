@@ -73,7 +73,8 @@ class Fit:
     def verdict(self) -> Verdict:
         if self.named(State.DIFFERS, "bind"):
             return Verdict.DIFFERS
-        return Verdict.UNKNOWN if self.named(State.UNKNOWN, "bind") else Verdict.FITS
+        unwitnessed = self.a.adopted or self.b.adopted
+        return Verdict.UNKNOWN if unwitnessed or self.named(State.UNKNOWN, "bind") else Verdict.FITS
 
     @property
     def exit_code(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -71,6 +72,10 @@ class OpenIndex:
             queries = np.ascontiguousarray(queries, dtype=np.float32)
         except ValueError as error:
             raise UsageError(f"queries are no vectors: {error}", "encode them first: encoder.queries([...])") from None
+        try:
+            k = operator.index(k)  # faiss takes no number of numpy
+        except TypeError:
+            raise UsageError(f"k is {k!r}", "ask for a whole number of neighbours") from None
         self._hold(queries, k)
         scores, rows = self.vectors.search(queries, k)
         if min(rows[:, -1].tolist(), default=0) >= 0:  # places that were not filled come last
@@ -89,7 +94,7 @@ class OpenIndex:
         if queries.ndim != 2 or queries.shape[1] != dimension:
             message = f"queries have the shape {queries.shape}; expected (queries, {dimension})"
             raise UsageError(message, "give one vector a row, from the encoder of the index")
-        if not isinstance(k, int) or not 1 <= k <= count:
+        if not 1 <= k <= count:
             raise UsageError(f"k is {k}; the index holds {count} vectors", f"ask for 1 to {count}")
         # Plain comparisons: after a scan of the index each further call of numpy is a cold one. No number is never within bounds.
         low, high = (
@@ -144,6 +149,8 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
         )
     settings = {name: (get(), get) for name, get in opened.settings(vectors).items()}
     replayed = _replay(told, vectors, ids, encode, at)
+    if missing := _left_out(stated):
+        warnings.warn(f"{at}: {'; '.join(missing)}", NotWitnessed, stacklevel=2)
     return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
 
 
@@ -165,9 +172,23 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
         warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
     excused = [one for one in compared if one.unwitnessed]
-    if excused:
+    if excused or stated.get("witness") == "adopted":
         warnings.warn(f"{at}: {manifest.explain_unwitnessed(stated, excused)}", NotWitnessed, stacklevel=3)
     return tuple(one.field.name for one in excused)
+
+
+def _left_out(stated: Mapping[str, Any]) -> list[str]:
+    """What keeps the vectors and files of a witnessed index from being held against its manifest, in words."""
+    said, missing = stated["fingerprint"], list[str]()
+    if (
+        stated.get("witness", "adopted") == "adopted"
+    ):  # of which the unknown fields are told; the first version knew no witness
+        return missing
+    if not said.get("probe", {}).get("inputs") and said.get("structure", {}).get("count") != 0:
+        missing.append("no probe was taken: that the vectors are of this encoder is taken on trust")
+    if "files" not in stated:
+        missing.append("the files of the index are not listed")
+    return missing
 
 
 def _replay(
@@ -192,10 +213,10 @@ def _at(place: Path, *parts: str) -> Location:
     return Location(str(place), pointer=pointer(*parts))
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written to or exchanged; None where there is none."""
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or exchanged, even for a while; None where there is none."""
     try:
         found = file.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

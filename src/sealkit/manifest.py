@@ -155,7 +155,7 @@ def explain_unwitnessed(index: Mapping[str, Any], unknown: Sequence[Comparison])
         told += [group] if names.issuperset(members) else [name for name in members if name in names]
     told += sorted(names.difference(*groups.values()))
     how = "adopted, not witnessed" if index.get("witness") == "adopted" else f"written under {index['schema']}"
-    return f"{how}: of the index are unknown {', '.join(told)}"
+    return f"{how}: of the index are unknown {', '.join(told)}" if told else how
 
 
 def explain(found: Comparison) -> str:

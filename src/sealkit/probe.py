@@ -19,6 +19,7 @@ Encode = Callable[[Sequence[Any]], Any]
 Search = Callable[[Vectors, int], tuple[Sequence[NDArray[np.float32]], list[list[Any]]]]
 
 INPUTS, NEIGHBOURS = 8, 10
+LIMIT = 1000  # inputs, and neighbours of each, of a probe that is replayed
 TOLERANCE = {"cosine": 1e-3, "norm": 1e-2}
 _ROUNDING = 1e-5  # of a score, relatively: another batch size sums in another order
 
@@ -82,6 +83,8 @@ def _broken(probe: Mapping[str, Any]) -> str | None:
     pairs = zip(parts[2], parts[3], strict=False)
     if not parts[0] or len({len(part) for part in parts}) > 1 or any(len(ids) != len(values) for ids, values in pairs):
         return "the probe is not whole: inputs, vectors, neighbours and scores differ in number"
+    if max(len(parts[0]), *map(len, parts[2])) > LIMIT:
+        return f"the probe holds more than {LIMIT:,} inputs or neighbours"
     try:
         stored(probe)
     except ValueError:
@@ -139,11 +142,13 @@ def _moved(probe: Mapping[str, Any], vectors: Vectors, search: Search, metric: s
     no more than the tolerance times the length of a row."""
     k = max((len(row) for row in probe["neighbours"]), default=0)
     scores, found = search(vectors, k)
-    sizes = np.square(vectors.astype(np.float64)).sum(axis=1)  # a distance is a difference of numbers of this size
+    sizes = np.square(vectors.astype(np.float64)).sum(axis=1)
     wrong = []
     for i, (ids, values) in enumerate(zip(found, scores, strict=True)):
         old, new = np.asarray(probe["scores"][i], np.float64), np.asarray(values, np.float64)
-        slack = _ROUNDING * max(1.0, float(sizes[i]), float(np.abs(old).max(initial=0)))
+        # An inner product is as good as its own size; a distance is a difference of squares of the query's size.
+        size = max(float(np.abs(old).max(initial=0)), float(sizes[i]) if metric != "inner_product" else 0.0)
+        slack = _ROUNDING * size
         if len(new) != len(old) or not np.all(np.abs(new - old) <= slack):
             wrong.append(f"the input {i + 1} of the probe finds other scores than when the index was described")
         elif gone := _gone(probe["neighbours"][i], old, ids, new, slack, metric):

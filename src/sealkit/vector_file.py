@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _EXACT = ("flat", "hnsw", "ivf", "array")  # kinds that give a row back as it was put in
+_LARGEST = 2**31  # FAISS counts dimensions in 32 bits
 _HELD = 8 * MEBIBYTE  # of rows that are read at a time
 _FIX = "give a .faiss file, or a .npy array of float32 or float16"
 
@@ -69,7 +70,7 @@ def facts(path: Path, name: str | None = None, *, follow: bool = False) -> Facts
         magic = file.read(6)
     if magic == b"\x93NUMPY":
         header = npy.read_header(path, name, follow=follow)
-        if len(header.shape) != 2 or header.dtype not in ("<f4", "<f2") or 0 in header.shape[1:]:
+        if len(header.shape) != 2 or header.dtype not in ("<f4", "<f2") or not 0 < header.shape[1] < _LARGEST:
             shape = " × ".join(map(str, header.shape))
             raise ReadError(
                 f"is an array of {header.dtype}, {shape}; expected rows × dimension of floats", Location(name), _FIX

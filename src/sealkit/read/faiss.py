@@ -90,6 +90,9 @@ def _header(file: BufferedReader, name: str, size: int, *, mapped: bool) -> Fais
         settings = dict(zip(("lists", "probes"), _numbers(file, "<QQ", name), strict=True))
     elif code[:3] == b"IHN":
         settings = _graph(file, name, size)
+    if count > size:  # no kind keeps a vector in less than a byte
+        message = f"is {size:,} bytes, and cannot hold {count:,} vectors"
+        raise ReadError(message, Location(name), _FIX)
     found: dict[str, Any] = {"mapped": mapped, "rows": rows, "settings": settings}
     return FaissHeader(code.decode(), dimension, count, bool(trained), METRICS.get(metric, f"other:{metric}"), **found)
 

@@ -58,7 +58,7 @@ def _verdict(found: Fit) -> str:
     if found.verdict is Verdict.DIFFERS:
         return f"does not fit: {_differ(differs)}" + f"; unknown: {_names(unknown)}" * bool(unknown)
     if found.verdict is Verdict.UNKNOWN:
-        return f"unknown: {_names(unknown)}" + "".join(f"; {why}" for why in _why(found))
+        return f"unknown: {'; '.join([*([_names(unknown)] if unknown else []), *_why(found)])}"
     return "fits" + f", with a warning: {_differ(warned)}" * bool(warned)
 
 
