@@ -53,7 +53,10 @@ def test_an_optional_kind_is_marked() -> None:
 
 def test_a_kind_that_is_not_waited_for_is_told_as_one_that_is_needed() -> None:
     told = toolkit("index-fits-query").output
-    assert "reads     resolved_config/v1, index_manifest/v2, search_manifest/v2\n" in told
+    assert (
+        "reads     resolved_config/v1, run_metadata/v1, index_manifest/v2, search_manifest/v2, model_manifest/v1 if there\n"
+        in told
+    )
 
 
 def test_an_unknown_check_is_a_slip_of_the_hand() -> None:

@@ -183,4 +183,7 @@ def test_a_read_error_becomes_a_finding_with_everything_it_knows() -> None:
 def test_a_refusal_names_every_reason() -> None:
     refused = Refused(Finding(message, HERE) for message in ("other weights", "other pooling"))
     assert [finding.message for finding in refused.findings] == ["other weights", "other pooling"]
-    assert str(refused) == "other weights; other pooling"
+    assert refused.message == "other weights; other pooling"
+    assert str(refused) == f"{HERE}: other weights\n{HERE}: other pooling"
+    told = Refused([Finding("gone", HERE, fix="look"), Finding("cut", HERE, fix="look")])
+    assert str(told) == f"{HERE}: gone\n{HERE}: cut\n  fix: look"

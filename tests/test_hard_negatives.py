@@ -69,7 +69,7 @@ def test_pairs_without_enough_negatives_are_lost_and_counted(tmp_path: Path) -> 
     assert told == ["1 of 3 training pairs are lost: too few negatives score below their positive"]
     with pytest.raises(Refused) as caught:
         mined(tmp_path / "strict", inputs, max_lost=0.3)
-    assert str(caught.value) == "1 of 3 pairs have no 1 negatives below their positive; max_lost is 0.3"
+    assert caught.value.message == "1 of 3 pairs have no 1 negatives below their positive; max_lost is 0.3"
 
 
 def test_nothing_to_mine_is_refused(tmp_path: Path) -> None:
@@ -105,7 +105,9 @@ def test_the_model_mines_what_it_ranks_below_the_positive(inputs: dict[str, Inpu
     asked = {row["query_id"]: row["text"] for row in inputs["train_queries"].rows()}
     for row in found:
         names = [row["doc_id"], *row["negatives"]]
-        scores = model.encode([texts[n] for n in names], "") @ model.encode([asked[row["query_id"]]], "")[0]
+        scores = (
+            model.encode([texts[n] for n in names], "document") @ model.encode([asked[row["query_id"]]], "query")[0]
+        )
         assert len(row["negatives"]) == 2
         assert np.all(scores[1:] <= 0.99 * scores[0] + 1e-6)
         assert scores[1] >= scores[2] - 1e-6
