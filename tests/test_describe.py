@@ -93,7 +93,7 @@ def test_every_kind_is_described_and_opened(factory: str, tmp_path: Path) -> Non
 def test_an_encoder_that_did_not_make_the_vectors_is_refused(factory: str, tmp_path: Path) -> None:
     found = refused(described(tmp_path, factory), spaces.of(salt="other"))
     assert all(one.startswith("the vectors are not those of this encoder and corpus: ") for one in found)
-    assert len(found) == (8 if factory in EXACT else 1)
+    assert len(found) == 1 and found[0].endswith("; and 7 more of 8") == (factory in EXACT)
 
 
 @pytest.mark.parametrize("factory", [*EXACT, *CODED])
@@ -103,7 +103,7 @@ def test_a_corpus_in_another_order_is_refused(factory: str, tmp_path: Path) -> N
 
 def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:
     found = refused(folder_of(tmp_path), spaces.of(normalise=False))
-    assert len(found) == 8 and "its length off by" in found[0]
+    assert len(found) == 1 and "its length off by" in found[0]
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_an_encoder_that_only_says_it_is_the_same_is_refused(folder: Path) -> No
     liar = replace(spaces.of(salt="other"), space=ENCODER.space)
     found = refusal(folder, liar)
     assert {(path, where) for path, where, _ in found} == {(AT, "/fingerprint/probe")}
-    assert len(found) == 8
+    assert len(found) == 1 and found[0][2].endswith("; and 7 more of 8")
     assert re.match(r"the input 1 of the probe came out elsewhere: cosine -?0\.\d+ to the stored vector", found[0][2])
 
 

@@ -65,11 +65,18 @@ def test_the_same_encoder_brings_it_out_again(metric: str, normalise: bool) -> N
 
 
 @pytest.mark.parametrize("metric", ["inner_product", "l2"])
-def test_another_encoder_is_told_input_by_input(metric: str) -> None:
+def test_another_encoder_is_told_by_its_first_input_and_a_number(metric: str) -> None:
     found = replayed(taken(ROWS, metric), ROWS, lambda texts: spaces.vectors(texts, salt="other"), metric)
-    assert len(found.wrong) == 8
-    assert found.wrong[0].startswith("the input 1 of the probe came out elsewhere: cosine ")
+    (said,) = found.wrong
+    assert said.startswith("the input 1 of the probe came out elsewhere: cosine ") and said.endswith(
+        "; and 7 more of 8"
+    )
     assert found.cosine is not None and found.cosine < 0.9
+
+
+def test_no_tolerance_is_wide_enough_for_another_encoder() -> None:
+    kept = {**taken(ROWS), "tolerance": {"cosine": 1, "norm": 1e300}}
+    assert replayed(kept, ROWS, lambda texts: spaces.vectors(texts, salt="other")).wrong
 
 
 def test_lengths_that_are_not_1_are_told() -> None:

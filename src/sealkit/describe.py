@@ -171,7 +171,8 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
     own = [int(one) for one in np.asarray(own_ids(vectors, facts))[rows]] if ids is None else [ids[row] for row in rows]
     kept = opened.rows(vectors, rows) if facts.exact else None
     if kept is not None:
-        wrong = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
+        off = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
+        wrong = probe.with_the_rest(off, len(rows))
     else:
         # a tenth of a small index at most: among most of its rows any encoder finds any document
         _, near = search(documents, min(probe.NEIGHBOURS, max(1, facts.count // probe.NEIGHBOURS)))
