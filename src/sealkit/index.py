@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from sealkit import index_files, manifest, opened, probe
 from sealkit.encoders import Encoder
-from sealkit.finding import Finding, Location, Refused, Severity, UsageError, pointer
+from sealkit.finding import Finding, Location, Refused, Severity, UsageError
 from sealkit.fingerprint import State
 from sealkit.probe import Encode, Replay
 from sealkit.read.faiss import METRICS
 
 _UNIT = 2e-3  # how far the squared length of a query may be from 1 where queries are said to be normalised
-REBUILD = "query it with the model and settings that it was built with, or build it again with those of the query side"
-
-
 DESCRIBE = "describe it: sealkit.encoders.of_sentence_transformer(model), of_transformer, of_function, of_tokens"
+REBUILD = "query it with the model and settings that it was built with, or build it again with those of the query side"
 
 
 class NotWitnessed(UserWarning):
@@ -127,12 +125,13 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     unknown fields. Raises Refused with each field that differs or is unknown, or where files and manifest do not belong
     together; ReadError where one of them cannot be read.
     """
-    if not isinstance(query_side, Encoder | Mapping):
-        what = f"{type(query_side).__module__.partition('.')[0]}.{type(query_side).__name__}"
-        raise UsageError(f"the query side is a {what}; expected an Encoder or its space", DESCRIBE)
-    side = query_side.space if isinstance(query_side, Encoder) else query_side
     if isinstance(query_side, Encoder):
-        encode = encode or query_side.queries
+        side, encode = query_side.space, encode or query_side.queries
+    elif isinstance(query_side, Mapping):
+        side = query_side
+    else:
+        message = f"the query side is a {type(query_side).__name__}; expected an Encoder or its space"
+        raise UsageError(message, DESCRIBE)
     path = Path(path)
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
@@ -163,7 +162,7 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
     """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
     compared = manifest.compare(stated, space)
     found = [
-        Finding(manifest.explain(one), _at(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
+        Finding(manifest.explain(one), manifest.spot(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
         for one in compared
         if one.misfit and not one.unwitnessed
     ]
@@ -180,9 +179,8 @@ def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple
 def _left_out(stated: Mapping[str, Any]) -> list[str]:
     """What keeps the vectors and files of a witnessed index from being held against its manifest, in words."""
     said, missing = stated["fingerprint"], list[str]()
-    if (
-        stated.get("witness", "adopted") == "adopted"
-    ):  # of which the unknown fields are told; the first version knew no witness
+    # Of an adopted index the unknown fields are told; the first version knew no witness, and neither of these.
+    if stated.get("witness", "adopted") == "adopted":
         return missing
     if not said.get("probe", {}).get("inputs") and said.get("structure", {}).get("count") != 0:
         missing.append("no probe was taken: that the vectors are of this encoder is taken on trust")
@@ -204,13 +202,9 @@ def _replay(
             "encode queries as the index's encoder did (model, prompt, settings), or build and describe the index again"
         )
         raise Refused(
-            [Finding(one, _at(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong]
+            [Finding(one, manifest.spot(at, "fingerprint", "probe"), Severity.ERROR, fix=fix) for one in replayed.wrong]
         )
     return replayed
-
-
-def _at(place: Path, *parts: str) -> Location:
-    return Location(str(place), pointer=pointer(*parts))
 
 
 def _stamp(file: Path) -> tuple[int, ...] | None:

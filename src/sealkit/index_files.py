@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealkit import digest, manifest, vector_file
-from sealkit.finding import Finding, Location, Refused, Severity, pointer
+from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.read.source import decode, read_bytes
 
 IDS_LIMIT, ID_LIMIT = 2**16, 2**12  # bytes of a list of ids that are read: these, and so many for each row
@@ -46,7 +46,12 @@ def hold(stated: Mapping[str, Any], at: Path) -> NDArray[Any] | None:
         whole = digest.listing({name: sums[name] for name in names})
         found += [("digest of all files", whole, told["files"]["digest"], ("files", "digest"))]
     wrong = [
-        Finding(f"{what}: the manifest says {expected}, found {value}", _at(at, *where), Severity.ERROR, fix=RESTORE)
+        Finding(
+            f"{what}: the manifest says {expected}, found {value}",
+            manifest.spot(at, *where),
+            Severity.ERROR,
+            fix=RESTORE,
+        )
         for what, value, expected, where in found
         if value != expected
     ]
@@ -62,7 +67,7 @@ def hold(stated: Mapping[str, Any], at: Path) -> NDArray[Any] | None:
     ]
     if ids is not None and len(ids) != facts.count:
         message = f"ids: {told['ids']['file']} lists {len(ids)}, {file.name} holds {facts.count} vectors"
-        wrong.append(Finding(message, _at(at, "ids"), Severity.ERROR, fix=RESTORE))
+        wrong.append(Finding(message, manifest.spot(at, "ids"), Severity.ERROR, fix=RESTORE))
     if wrong:
         raise Refused(wrong)
     return ids
@@ -77,7 +82,3 @@ def read_ids(listing: Path, count: int) -> tuple[NDArray[Any], str]:
     ids = np.empty(len(lines), dtype=object)
     ids[:] = [line.removesuffix("\r") for line in lines] if b"\r" in data else lines
     return ids, digest.of_bytes(data)
-
-
-def _at(place: Path, *parts: str) -> Location:
-    return Location(str(place), pointer=pointer(*parts))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealkit import digest, fingerprint, write
-from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError
+from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError, pointer
 from sealkit.fingerprint import ABSENT, Comparison, Field
 from sealkit.pack import BUILT_IN
 from sealkit.read import json
@@ -156,6 +156,11 @@ def explain_unwitnessed(index: Mapping[str, Any], unknown: Sequence[Comparison])
     told += sorted(names.difference(*groups.values()))
     how = "adopted, not witnessed" if index.get("witness") == "adopted" else f"written under {index['schema']}"
     return f"{how}: of the index are unknown {', '.join(told)}" if told else how
+
+
+def spot(at: Path, *parts: str) -> Location:
+    """A place in the manifest that lies at `at`, by the parts of a JSON pointer."""
+    return Location(str(at), pointer=pointer(*parts))
 
 
 def explain(found: Comparison) -> str:
