@@ -34,7 +34,7 @@ def show(config: str, overrides: tuple[str, ...], output_format: str) -> int:
         Path(config),
         overrides,
         pack.contracts["pipeline/v1"],
-        pack.sections(pack.domains),
+        pack.sections,
         lambda uses: pack.stage(uses).params,
         pack.legacy_keys,
         settings.runs,
