@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealkit.finding import Finding, Location, ReadError
-from sealkit.read import gz, vcf_header
+from sealkit.read import gz, vcf_alleles, vcf_header
 from sealkit.read.faults import Faults
+from sealkit.read.vcf_alleles import MULTIALLELIC, NO_ALTERNATE
 from sealkit.read.vcf_genotypes import MISSING, tally
 from sealkit.read.vcf_header import COLUMNS, Header
 
-MULTIALLELIC, NO_ALTERNATE = "multiallelic", "no_alternate"
 LAST_POSITION = 2**31 - 1  # of VCF
-_BASES = re.compile(r"[ACGTNacgtn]+")
 _CONTIG = re.compile(r"[^\s<>,]+")
-_NAMED = re.compile(r"<[^\s<>,]+>|\*|[ACGTNacgtn.]*[\[\]][^\s\[\]]+[\[\]][ACGTNacgtn.]*|\.[ACGTNacgtn]+|[ACGTNacgtn]+\.")
-_NONE = (".", "<*>", "<NON_REF>")
+    r"<[^\s<>,]+>|\*|[ACGTNacgtn.]*[\[\]][^\s\[\]]+[\[\]][ACGTNacgtn.]*|\.[ACGTNacgtn]+|[ACGTNacgtn]+\."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Vcf:
             return None
         self._declared(number, contig, position, header)
         self._order(number, contig, position, at)
-        alternates = self._alleles(number, at, ref, alt)
+        alternates = vcf_alleles.judge(ref, alt, number, at, self.faults)
         if not header.genotypes:
             fix = 'add ##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype"> (bcftools reheader -h)'
             self.faults.add("GT undeclared", number, f"{at}: has genotypes, and the header declares no GT", fix)
@@ -126,17 +125,24 @@ class Vcf:
             message = f"{at}: {ref[:40]} to {alt[:40]} stands here a second time"
             self.faults.add("twice", number, message, f"bcftools norm -d exact -O z -o once.vcf.gz {self.path.name}")
         self._here.add((ref, alt))
-        return Variant(number, contig, position, None if name == "." else name, ref, alt, found.count, found.number, out)
+        return Variant(
+            number, contig, position, None if name == "." else name, ref, alt, found.count, found.number, out
+        )
 
     def _declared(self, number: int, contig: str, position: int, header: Header) -> None:
         if not _CONTIG.fullmatch(contig):
-            self.faults.add("contig name", number, f"{contig[:40]!r} is no name of a contig", "name it as its FASTA does")
+            self.faults.add(
+                "contig name", number, f"{contig[:40]!r} is no name of a contig", "name it as its FASTA does"
+            )
         elif header.contigs and contig not in header.contigs:
             other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
             fix = "declare the contigs of the FASTA: bcftools reheader --fai reference.fa.fai"
             known = ""
             if other in header.contigs:
-                known, fix = f"; it declares {other}", f"bcftools annotate --rename-chrs names.txt, with {contig} {other} in it"
+                known, fix = (
+                    f"; it declares {other}",
+                    f"bcftools annotate --rename-chrs names.txt, with {contig} {other} in it",
+                )
             self.faults.add("contig", number, f"the contig {contig} is not declared in the header{known}", fix)
         elif (length := header.contigs.get(contig)) is not None and position > length:
             message = f"{contig}:{position} is behind the end of the contig: the header says that it has {length} bases"
@@ -160,32 +166,10 @@ class Vcf:
             self._here.clear()
         self._position, self._line = position, number
 
-    def _alleles(self, number: int, at: str, ref: str, alt: str) -> int:
-        """The number of alternate alleles that are named."""
-        if not _BASES.fullmatch(ref):
-            message = f"{at}: expected bases (A, C, G, T, N) as REF, found {ref[:40]!r}"
-            self.faults.add("REF", number, message, "correct it after the reference: bcftools norm --check-ref")
-        found = [] if alt == "." else alt.split(",")
-        wrong = next((one for one in found if not (_BASES.fullmatch(one) or _NAMED.fullmatch(one))), None)
-        if wrong is not None:
-            message = f"{at}: expected bases, <ID>, * or a breakend as ALT, found {wrong[:40]!r}"
-            self.faults.add("ALT", number, message, "write alternate alleles as VCF has them")
-        elif repeated := [one for one in found if one.upper() == ref.upper() or found.count(one) > 1]:
-            message = f"{at}: the ALT {repeated[0][:40]} is also the REF or another ALT"
-            self.faults.add("ALT again", number, message, "fetch or write the file again: alleles of the line are wrong")
-        named = len(found) if len(found) > 1 else sum(one not in _NONE for one in found)
-        if named > 1:
-            message = f"{at}: has {named} alternate alleles, {alt[:40]}; expected one"
-            fix = f"bcftools norm -m- -O z -o split.vcf.gz {self.path.name}, or leave such variants out"
-            self.faults.add(MULTIALLELIC, number, message, f"{fix} (`multiallelic: leave_out`)")
-        elif not named:
-            message = f"{at}: names no alternate allele, but {alt}; expected one"
-            fix = f"bcftools view -m2 -M2 -O z -o two.vcf.gz {self.path.name}, or leave such variants out"
-            self.faults.add(NO_ALTERNATE, number, message, f"{fix} (`multiallelic: leave_out`)")
-        return named
 
-
-def findings(path: Path, name: str | None = None, *, but: Container[str] = (), follow: bool = True) -> Iterator[Finding]:
+def findings(
+    path: Path, name: str | None = None, *, but: Container[str] = (), follow: bool = True
+) -> Iterator[Finding]:
     """What keeps a VCF from being sound, one finding a fault, without the faults `but`. Raises ReadError, after what was found
     before it."""
     vcf = Vcf(path, name, follow=follow)

@@ -84,7 +84,9 @@ def _samples(line: str, number: int, faults: Faults) -> tuple[str, ...] | None:
         wrong = next((i for i, name in enumerate(COLUMNS) if i >= len(found) or found[i] != name), 0)
         seen = repr(found[wrong][:40]) if wrong < len(found) else "nothing"
         message = f"expected {COLUMNS[wrong]} as column {wrong + 1}, between tabs, found {seen}"
-        fix = "take a VCF with genotypes" if wrong == 8 and seen == "nothing" else "write the columns of VCF between tabs"
+        fix = (
+            "take a VCF with genotypes" if wrong == 8 and seen == "nothing" else "write the columns of VCF between tabs"
+        )
         faults.add("columns", number, message, fix)
         return None
     names = found[len(COLUMNS) :]

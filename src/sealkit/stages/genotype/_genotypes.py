@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,37 @@ def read(path: Path, header: Header, variants: Sequence[Variant]) -> NDArray[np.
 
     `variants` are those of a sound file that are wanted, in its order. Raises Refused where htslib reads other ones.
     """
+    found = np.empty((len(variants), 2 * len(header.samples)), np.uint8)
+    reader = _opened(path)
+    if tuple(reader.samples) != header.samples:
+        raise _other(path, header.line, f"{len(reader.samples)} samples that are not those of the header")
+    at = 0
+    for line, record in enumerate(_records(path, reader, header.line), header.line + 1):
+        if line == variants[at].line:
+            found[at] = _alleles(path, record, variants[at])
+            at += 1
+            if at == len(variants):
+                return found
+    raise _other(path, variants[at].line, "nothing from here on")
+
+
+def _opened(path: Path) -> Any:
     import cyvcf2
 
-    found = np.empty((len(variants), 2 * len(header.samples)), np.uint8)
-    at = 0
     try:
-        reader = cyvcf2.VCF(str(path))
-        if tuple(reader.samples) != header.samples:
-            raise _other(path, header.line, f"{len(reader.samples)} samples that are not those of the header")
-        for line, record in enumerate(reader, header.line + 1):
-            if at == len(variants):
-                break
-            if line == variants[at].line:
-                found[at] = _alleles(path, record, variants[at])
-                at += 1
+        return cyvcf2.VCF(str(path))
     except OSError:
-        fix = "write it again with bcftools view -O z, without a byte-order mark"
+        fix = r"if it begins with a byte-order mark, remove that: sed -i '1s/^\xef\xbb\xbf//'; else pack it again with bgzip"
         raise _other(path, 1, "no VCF", fix) from None
-    if at < len(variants):
-        raise _other(path, variants[at].line, "nothing from here on")
-    return found
+
+
+def _records(path: Path, reader: Any, line: int) -> Iterator[Any]:
+    """The records of the lines behind a line."""
+    try:
+        for line, record in enumerate(reader, line + 1):
+            yield record
+    except Exception as error:  # cyvcf2 raises nothing more special
+        raise _other(path, line + 1, f"no variant: {error}") from None
 
 
 def _alleles(path: Path, record: Any, variant: Variant) -> NDArray[Any]:
@@ -54,7 +65,8 @@ def _alleles(path: Path, record: Any, variant: Variant) -> NDArray[Any]:
         raise _other(path, variant.line, "genotypes that are not phased, of two alleles")
     if alleles.sum() != variant.count:
         raise _other(path, variant.line, f"{alleles.sum()} alternate alleles, the text has {variant.count}")
-    return alleles.ravel()
+    flat: NDArray[Any] = alleles.ravel()
+    return flat
 
 
 def _other(path: Path, line: int, what: str, fix: str = FIX) -> Refused:
