@@ -20,8 +20,6 @@ from sealkit.read.vcf_header import COLUMNS, Header
 
 LAST_POSITION = 2**31 - 1  # of VCF
 _CONTIG = re.compile(r"[^\s<>,]+")
-    r"<[^\s<>,]+>|\*|[ACGTNacgtn.]*[\[\]][^\s\[\]]+[\[\]][ACGTNacgtn.]*|\.[ACGTNacgtn]+|[ACGTNacgtn]+\."
-)
 
 
 @dataclass(frozen=True, slots=True)

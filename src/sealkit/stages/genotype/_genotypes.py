@@ -46,9 +46,10 @@ def _opened(path: Path) -> Any:
 
 
 def _records(path: Path, reader: Any, line: int) -> Iterator[Any]:
-    """The records of the lines behind a line."""
+    """The records of the lines behind that of the columns."""
     try:
-        for line, record in enumerate(reader, line + 1):
+        for record in reader:
+            line += 1
             yield record
     except Exception as error:  # cyvcf2 raises nothing more special
         raise _other(path, line + 1, f"no variant: {error}") from None

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from sealkit.finding import Refused, Severity, UsageError
-from sealkit.read.vcf import MULTIALLELIC, NO_ALTERNATE, Variant, Vcf
+from sealkit.read.vcf import Variant, Vcf
+from sealkit.read.vcf_alleles import MULTIALLELIC, NO_ALTERNATE
 from sealkit.read.vcf_genotypes import MISSING
 from sealkit.stage import FILES, Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _genotypes
