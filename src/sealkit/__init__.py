@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
-    from sealkit.index import NotWitnessed, OtherBuild, open_index
+    from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
     from sealkit.mask_difference import explain as explain_masks
@@ -51,6 +51,7 @@ _HOME = {
     "State": "fingerprint",
     "UsageError": "finding",
     "View": "check",
+    "Waived": "index",
     "callback": "trainers",
     "compare": "manifest",
     "describe_index": "describe",
@@ -82,7 +83,7 @@ _NAMED = {
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
-    "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
+    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
     "explain_unwitnessed", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults",
     "open_index", "record", "replay_probe",
 ]  # fmt: skip
