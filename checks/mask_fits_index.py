@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sealkit import Artifact, Blocked, Check, Finding, Location, View, compare, explain_masks, mask_faults
+from sealkit import Artifact, Blocked, Check, Finding, Location, View, compare, explain_masks, mask_faults, mask_place
 
 KINDS = ("none", "fixed", "dynamic")
 RULE = ("kind", "generator", "rate", "seed", "schedule", "window_length", "pad_value")
@@ -30,21 +30,18 @@ def find(run: View) -> Iterator[Finding]:
     masks, told, unknown = list(declared(run)), [], False
     for index in run.all("index_manifest"):
         for stage, met in meeting(run, index):
-            fields, stages = misfits(index, met), (run.maker(index), stage)
-            if not fields or (stages, group(met)) in told:
+            fields, stages, spot = misfits(index, met), (run.maker(index), stage), mask_place(run, stage, met)
+            if not fields or (stages, group(met), spot) in told:
                 continue
             if index.document["witness"] == "adopted" and not group(index):
                 unknown = True
                 continue
-            told.append((stages, group(met)))
+            told.append((stages, group(met), spot))
             fields = worth_telling(group(index), group(met), fields)
-            own = [mask for mask in masks if mask.stage == stage and mask.group.items() <= group(met).items()]
             lines = [line for mask in masks if mask.stage in stages for line in written(run, mask, fields)]
             # The place is the one that the config alone is told at: who signs for it signs once.
-            places = [run.one("resolved_config").at("config", *mask.path) for mask in own[:1]] + [at(met), at(index)]
-            yield Finding(
-                explain_masks(group(index), group(met), fields), places[0], also=(*places[1:], *dict.fromkeys(lines))
-            )
+            places = dict.fromkeys([spot, at(met), at(index), *lines])
+            yield Finding(explain_masks(group(index), group(met), fields), spot, also=tuple(places)[1:])
     yield from by_config(run, masks, told)
     if unknown:
         raise Blocked(UNKNOWN, "describe the index where it is built (sealkit.describe_index)")
@@ -70,7 +67,7 @@ def not_as_given(run: View) -> Iterator[Finding]:
             yield Finding(message, at(manifest), also=tuple(at(mask) for mask in masks), fix="run that stage again")
 
 
-def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group]]) -> Iterator[Finding]:
+def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group, Location]]) -> Iterator[Finding]:
     """What the config tells beforehand: rules that differ in what both of them declare."""
     config, of_stages = run.one("resolved_config"), []
     for index, query in pairs(run, masks):
@@ -78,13 +75,13 @@ def by_config(run: View, masks: list[Declared], told: list[tuple[Stages, Group]]
         both = [name for name in RULE if name in index.group and name in query.group]
         fields = [name for name in both if index.group[name] != query.group[name]]
         fields = [name for name in fields if "mask" not in held and f"mask.{name}" not in held]
-        # A section from which a stage has its mask is told of there, once for each such stage.
-        source = {line for mask in (index, query) for line in written(run, mask, list(RULE))}
+        # Where stages have the index's mask from a section, their wires tell what meets it.
+        source = run.origin(*index.path, "kind")
         if query.stage:
             of_stages.append(source)
-        elif any(source <= other for other in of_stages):
+        elif source in of_stages:
             continue
-        met = [group for stages, group in told if stages == (index.stage, query.stage)]
+        met = [group for stages, group, _ in told if stages == (index.stage, query.stage)]
         if fields and not any(query.group.items() <= group.items() for group in met):
             fields = worth_telling(index.group, query.group, fields)
             lines = [*written(run, query, fields), *written(run, index, fields)]

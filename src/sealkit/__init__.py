@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
-    from sealkit.index import NotWitnessed, OtherBuild, open_index
+    from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
     from sealkit.mask_difference import explain as explain_masks
+    from sealkit.mask_wiring import place as mask_place
     from sealkit.pack import legacy_pairs
     from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
     from sealkit.probe import replay as replay_probe
@@ -51,6 +52,7 @@ _HOME = {
     "State": "fingerprint",
     "UsageError": "finding",
     "View": "check",
+    "Waived": "index",
     "callback": "trainers",
     "compare": "manifest",
     "describe_index": "describe",
@@ -63,6 +65,7 @@ _HOME = {
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_faults": "mask",
+    "mask_place": "mask_wiring",
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
@@ -76,15 +79,16 @@ _NAMED = {
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_faults": "faults",
+    "mask_place": "place",
     "replay_probe": "replay",
 }
 
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
-    "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
+    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
     "explain_unwitnessed", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults",
-    "open_index", "record", "replay_probe",
+    "mask_place", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

@@ -76,6 +76,9 @@ class Context:
     """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress, and
     with `say` a line for the log.
 
+    `waived("mask-fits-index", "train_mask")` is the reason for which somebody signed for the misfit that this check tells of the
+    mask of that input, with who and until when; None where nobody did. What a stage did under a waiver serves no other run.
+
     `models` is the folder that models are exported to. `scratch` is a folder of the stage's own that outlives a crash: what
     it finds there when it starts is what it put there itself, with the same params and inputs, before it was cut off. It is
     gone when the stage is done.
@@ -98,6 +101,7 @@ class Context:
     facts: dict[str, Any] = field(default_factory=dict)
     purpose: str = "bench"
     say: Callable[[str], None] = lambda line: None
+    waived: Callable[[str, str], str | None] = lambda check, input: None
 
     def progress(self, what: str, done: int, total: int) -> None:
         self.report(what, done, total)
