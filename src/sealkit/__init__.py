@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sealkit import encoders, mask
+    from sealkit import encoders, imputation, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
     from sealkit.check import Check, View
@@ -70,7 +70,7 @@ _HOME = {
     "record": "recorder",
     "replay_probe": "probe",
 }
-_MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
+_MODULES = ("encoders", "imputation", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
@@ -86,9 +86,9 @@ _NAMED = {
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
-    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
-    "explain_unwitnessed", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults",
-    "mask_place", "open_index", "record", "replay_probe",
+    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
+    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_expectations", "legacy_pairs",
+    "listing_digest", "mask", "mask_faults", "mask_place", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 
