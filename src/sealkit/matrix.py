@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -24,7 +24,7 @@ from sealkit.worker import GRACE, Ended, Job, Worker
 
 OUTPUT = "output"  # the folder for what libraries print
 TAKEN = "go on with it with --resume; or choose another matrix.name or --out"
-WORST_FIRST = (4, None, 1, 2, 3, 0)  # None: it never ended
+WORST_FIRST = (4, 1, 2, 3, 0)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,12 @@ def run(
             for one in planned
         }
         _go(_Matrix(folder, record, on_event), work, jobs)
-    codes = {row["exit_code"] for row in record["experiments"]}
-    return Result(folder, record, next(4 if code is None else code for code in WORST_FIRST if code in codes))
+    return Result(folder, record, worst([row["exit_code"] for row in record["experiments"]]))
+
+
+def worst(codes: Collection[int | None]) -> int:
+    """The exit code of several runs; a run without one did not end, and its matrix is broken."""
+    return 4 if None in codes else next(code for code in WORST_FIRST if code in codes)
 
 
 def prepare(
@@ -129,19 +133,20 @@ def _take_up(record: dict[str, Any], planned: Sequence[Planned], folder: Path, p
 
     Raises UsageError, before anything is changed, where a run that is complete would be another now, or is asked for no more.
     """
-    old, experiments = matrix_record.read(folder, pack)
-    configs = {entry["run_dir"]: entry["config"] for entry in experiments["experiments"]}
+    old = matrix_record.read(folder, pack)
     before = {row["run_dir"]: row for row in old["experiments"] if (folder / row["run_dir"]).exists()}
     for row, one in zip(record["experiments"], planned, strict=True):
         known = before.pop(row["run_dir"], None)
         if known is None:
             continue
-        now = resolved(one, workspace(folder))["config"]
-        changed = [f"{dotted(where)} {values}" for where, values in changes(configs[row["run_dir"]], now)]
+        config, now = matrix_record.config_of(folder, known), resolved(one, workspace(folder))["config"]
+        changed = [f"{dotted(where)} {values}" for where, values in changes(config, now)]
         if changed and matrix_record.complete(folder, known):
             fix = f"give it another label, or move {folder / row['run_dir']} away to run it again"
             raise one.experiment.error("\n  ".join(["its run is complete, and this changed since:", *changed]), fix)
         row |= {key: known[key] for key in (*matrix_record.PENDING, "model_sha256") if key in known}
+        if row["status"] == "running":
+            row |= {"status": "failed", "reason": "it was cut off"}
     if before:
         gone = next(iter(before.values()))
         message = f"experiment {gone['label']} is not in it any more, and its run lies in {folder / gone['run_dir']}"
@@ -157,7 +162,7 @@ class _Matrix:
     folder: Path
     record: dict[str, Any]
     on_event: Callable[[str, Event | Ended], None]
-    running: dict[str, tuple[Planned, Worker]] = field(default_factory=dict)
+    running: dict[str, tuple[Planned, Worker, float]] = field(default_factory=dict)
 
     def row(self, one: Planned) -> dict[str, Any]:
         return next(row for row in self.record["experiments"] if row["index"] == one.experiment.index)
@@ -169,16 +174,16 @@ class _Matrix:
             matrix_record.save(self.folder, self.record)
         place = f"{row['index']} of {len(self.record['experiments'])}"
         self.on_event(one.experiment.name, Event("run-started", None, place))
-        self.running[one.experiment.name] = one, Worker(job, threads)
+        self.running[one.experiment.name] = one, Worker(job, threads), time.monotonic()
 
     def hear(self, timeout: float) -> None:
         """Wait until a run says something, and write down which ended. A process may end without a word."""
-        connection.wait([worker.connection for _, worker in self.running.values()], timeout)
-        for name, (one, worker) in list(self.running.items()):
+        connection.wait([worker.connection for _, worker, _ in self.running.values()], timeout)
+        for name, (one, worker, started) in list(self.running.items()):
             for message in worker.messages():
                 if isinstance(message, Ended):
                     del self.running[name]
-                    matrix_record.ended(self.row(one), self.folder, one, message)
+                    matrix_record.ended(self.row(one), self.folder, one, message, time.monotonic() - started)
                     matrix_record.save(self.folder, self.record)
                 self.on_event(name, message)
 
@@ -186,12 +191,12 @@ class _Matrix:
         """Interrupt what is running, and wait for its last words; not for ever, and not when interrupted once more."""
         deadline = time.monotonic() + GRACE
         try:
-            for _, worker in self.running.values():
+            for _, worker, _ in self.running.values():
                 worker.stop()
             while self.running and time.monotonic() < deadline:
                 self.hear(1.0)
         finally:
-            for _, worker in self.running.values():
+            for _, worker, _ in self.running.values():
                 worker.kill()
             while self.running:
                 self.hear(0)

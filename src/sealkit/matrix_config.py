@@ -36,8 +36,11 @@ class Experiment:
 
     def error(self, message: str, fix: str | None = None) -> UsageError:
         """A UsageError that names the experiment, on the line of the override that the message speaks of."""
-        own = zip(self.overrides, self.places[1:], strict=False)
-        at = next((place for override, place in own if f"{override}:" in message), self.places[0])
+        heads = [(f"override {text}:", f"override {text!r}:") for text in self.overrides[: len(self.places) - 1]]
+        own = (
+            place for head, place in zip(heads, self.places[1:], strict=True) if any(part in message for part in head)
+        )
+        at = next(own, self.places[0])
         return UsageError(f"{at}: experiment {self.label}: {message}", fix)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sealkit import digest, world, write
-from sealkit.finding import Finding, ReadError, Status, UsageError, Verdict
+from sealkit.finding import Finding, ReadError, Status, UsageError, Verdict, dotted
 from sealkit.matrix_config import MatrixConfig
 from sealkit.matrix_plan import Planned, models_taken, resolved
 from sealkit.pack import Pack
 from sealkit.read import json
-from sealkit.read import yaml as read_yaml
 from sealkit.rundir import MATRIX, RUNS, workspace
 from sealkit.worker import Ended
 
@@ -79,24 +78,24 @@ def write_resolved(folder: Path, record: dict[str, Any], planned: Sequence[Plann
     record["experiments_resolved"]["digest"] = digest.of_bytes(text.encode())
 
 
-def read(folder: Path, pack: Pack) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`matrix.json` and the resolved experiments of a matrix folder. Raises UsageError where they are not what was written."""
-    fix = "put them back, or choose another matrix.name or --out"
+def read(folder: Path, pack: Pack) -> dict[str, Any]:
+    """The `matrix.json` of a matrix folder. Raises UsageError where it does not keep its contract."""
+    path, fix = folder / MATRIX, "put it back, or choose another matrix.name or --out"
     try:
-        record = json.read(folder / MATRIX, str(folder / MATRIX))
-        experiments = read_yaml.read(folder / RESOLVED).data
-        found = digest.file(folder / RESOLVED)
+        record: dict[str, Any] = json.read(path, str(path))
     except ReadError as error:
         raise UsageError(f"{error.at}: {error.message}", fix) from error
-    for name, content, contract in ((MATRIX, record, "matrix/v1"), (RESOLVED, experiments, "experiments_resolved/v1")):
-        for violation in pack.contracts[contract].violations(content):
-            raise UsageError(f"{folder / name}: {violation.pointer}: {violation.message}", fix)
-    if found != record["experiments_resolved"]["digest"]:
-        raise UsageError(f"{folder / RESOLVED}: is not what the matrix wrote", fix)
-    return record, experiments
+    for violation in pack.contracts["matrix/v1"].violations(record):
+        raise UsageError(f"{path}: {dotted(violation.pointer)}: {violation.message}", fix)
+    return record
 
 
-def complete(folder: Path, row: dict[str, Any]) -> bool:
+def config_of(folder: Path, row: Mapping[str, Any]) -> Any:
+    """The config that a run was begun with, by its own record; empty where it wrote none."""
+    return _read(folder / row["run_dir"] / "resolved_config.json").get("config", {})
+
+
+def complete(folder: Path, row: Mapping[str, Any]) -> bool:
     """Whether a run came to its end, also where the matrix was killed before it could say so."""
     return row["status"] == "ok" or _read(folder / row["run_dir"] / "summary.json").get("status") == "ok"
 
@@ -105,8 +104,8 @@ def began(row: dict[str, Any]) -> None:
     row |= {**PENDING, "status": "running"}
 
 
-def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended) -> None:
-    """Write into a run's row how it ended, and what its own records say."""
+def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: float) -> None:
+    """Write into a run's row how it ended, and what its own records say; `seconds` are those of its process."""
     run = folder / row["run_dir"]
     metadata, summary = _read(run / "run_metadata.json"), _read(run / "summary.json")
     models = list(_models(run, one, metadata, summary))
@@ -116,7 +115,7 @@ def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended) -> None:
         "verdict": _verdict(how),
         "exit_code": how.exit_code,
         "reason": reason(how),
-        "seconds": summary.get("seconds"),
+        "seconds": summary.get("seconds") or round(seconds, 3),
         "summary": f"{row['run_dir']}/summary.json" if summary else None,
         "models": models,
     }

@@ -271,6 +271,8 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     """Open a run directory. Raises UsageError where it is none that the layout recognises."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
+    if (root / MATRIX).is_file():
+        raise UsageError(f"{root}: is a matrix, and no run", f"name one of its runs: {root / RUNS}/…")
     if not (root / layout.recognised_by).is_file():
         raise UsageError(
             f"{root}: is no run directory: it holds no {layout.recognised_by}",

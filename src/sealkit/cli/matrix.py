@@ -65,15 +65,12 @@ def _tell(name: str, event: Event | Ended) -> None:
         if (said := line(event)) is not None:
             click.echo(f"{name}: {text.clean(said)}", err=True)
         return
-    told = [text.clean(event.error)] if event.error else []
-    for outcome in event.report.outcomes if event.report else ():
-        # Of a run that was stopped, what stopped it: that all the rest is absent goes without saying.
-        if outcome.status is Status.FAILED or (
-            not event.error and outcome.status not in (Status.PASSED, Status.SKIPPED)
-        ):
-            told += text.outcome(outcome).split("\n")
+    bad = (Status.FAILED,) if event.error else (Status.FAILED, Status.BLOCKED, Status.CRASHED)
+    outcomes = event.report.outcomes if event.report else ()
+    told = [text.outcome(outcome) for outcome in outcomes if outcome.status in bad]
+    told += [text.clean(event.error)] if event.error else []
     told += [f"not judged yet: {text.clean(waiting)}" for waiting in event.waiting]
     if event.report and not event.error:
-        told.append(f"verdict: {event.report.verdict}")
-    for one in told:
+        told.append(f"verdict: {event.report.verdict} ({text.counts(event.report.checks)})")
+    for one in "\n".join(told).split("\n"):
         click.echo(f"{name}: {one}", err=True)
