@@ -35,11 +35,15 @@ def forecast(
     runs: Path | None = None,
     resume: bool = False,
     cache: bool = True,
+    workspace: Path | None = None,
 ) -> list[Forecast]:
-    """What `pipeline.run` would do with these; nothing is written, and what is kept is not hashed. Raises UsageError as it would."""
+    """What `pipeline.run` would do with these; nothing is written, and what is kept is not hashed. Raises UsageError as it would.
+
+    `workspace` is that of a run whose matrix is not there yet.
+    """
     planned = prepare(path, overrides, pack, runs)
     run = planned.config.data["run"]
-    workspace = rundir.workspace(planned.root)
+    workspace = workspace or rundir.workspace(planned.root)
     kept = Cache(workspace) if cache else None
     # A key that is not there yet is not made: then no secret was written with it that could be compared.
     redactor = planned.config.redactor(workspace if (workspace / KEY_FILE).is_file() else None)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QUOTE_LIMIT = 200
 LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
 SEAL = "seal"  # the folder of a seal
+RUNS, MATRIX = "runs", "matrix.json"  # the folder of a matrix's runs, and what tells that it is one
 
 
 @dataclass(frozen=True)
@@ -270,6 +271,8 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     """Open a run directory. Raises UsageError where it is none that the layout recognises."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
+    if (root / MATRIX).is_file():
+        raise UsageError(f"{root}: is a matrix, and no run", f"name one of its runs: {root / RUNS}/…")
     if not (root / layout.recognised_by).is_file():
         raise UsageError(
             f"{root}: is no run directory: it holds no {layout.recognised_by}",
@@ -278,6 +281,14 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     return Run(root, layout, contracts, metric_keys)
 
 
+def outermost(run_directory: Path) -> Path:
+    """The folder of the matrix that a run belongs to; its own where it belongs to none."""
+    run_directory = run_directory.resolve()
+    matrix = run_directory.parent.parent
+    in_one = run_directory.parent.name == RUNS and (matrix / MATRIX).is_file()
+    return matrix if in_one else run_directory
+
+
 def workspace(run_directory: Path) -> Path:
-    """The folder that holds `run.output_dir`; `models/` lies beside that."""
-    return run_directory.resolve().parent.parent
+    """The folder that holds `run.output_dir`, or the one that a run's matrix lies in; `models/` lies beside that."""
+    return outermost(run_directory).parent.parent

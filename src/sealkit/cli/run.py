@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lock-timeout", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="Wait so long for another run."
 )
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs of a matrix at a time; default: 1.")
 @options.reference
 @options.waivers
 def command(
@@ -36,24 +37,35 @@ def command(
     dry_run: bool,
     no_cache: bool,
     lock_timeout: float,
+    jobs: int | None,
     reference: str | None,
     waivers: str | None,
 ) -> int:
-    """Run the pipeline document CONFIG (YAML), with single values overridden as KEY=VALUE.
+    """Run the pipeline or matrix document CONFIG (YAML), with single values overridden as KEY=VALUE.
 
     \b
     toolkit run configs/retriever_ft.yaml run.name=second stages.train.with.epochs=1
     toolkit run configs/retriever_ft.yaml run.limit=32        a quick smoke run
     toolkit run configs/retriever_ft.yaml --resume            go on where it was cut off
+    toolkit run matrix.yaml --jobs 2                          every run of a matrix, two at a time
 
-    The last line on stdout is the run directory; everything else goes to stderr.
+    The last line on stdout is the run directory, or the matrix folder; everything else goes to stderr.
     """
-    from sealkit import pipeline, project
-    from sealkit.cli import fail
+    from sealkit import matrix_config, pipeline, project
+    from sealkit.cli import fail, matrix
     from sealkit.finding import Status
     from sealkit.render import text
 
     settings = project.load(Path.cwd())
+    if matrix_config.is_matrix(Path(config)):
+        options_given = {"resume": resume, "cache": not no_cache}
+        if dry_run:
+            return matrix.forecast(Path(config), overrides, out, settings, **options_given)
+        more = {"jobs": jobs or 1, "lock_timeout": lock_timeout, "reference": Path(reference) if reference else None}
+        policy = options.policy(settings, waivers)
+        return matrix.run(Path(config), overrides, out, settings, policy=policy, **options_given, **more)
+    if jobs is not None:
+        raise click.UsageError("--jobs is for matrices: one pipeline is one run")
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     if dry_run:
         for line in _forecast(Path(config), given, settings, resume, not no_cache):
@@ -105,6 +117,19 @@ def _command_line() -> list[str]:
     return ["toolkit", *sys.argv[1:]]
 
 
+def line(event: Event) -> str | None:
+    """An event in words; None for one that is not told in words."""
+    if event.kind in ("stage-cached", "stage-kept"):
+        return f"{event.stage}: {event.kind.removeprefix('stage-')}, {event.message}"
+    if event.kind in ("stage-started", "note"):
+        return f"{event.stage}: {event.message}" if event.stage else event.message
+    if event.kind == "stage-finished":
+        return f"{event.stage}: done in {event.message}"
+    if event.kind == "warning":
+        return f"warning: {event.message}"
+    return f"  {event.message}" if event.kind in ("output", "left-out") else None
+
+
 class Progress:
     """Draws the engine's events on stderr: a bar for a terminal, plain lines elsewhere."""
 
@@ -132,22 +157,10 @@ class Progress:
             self._advance(event)
             return
         self._clear()
-        if event.kind == "stage-started":
-            self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind in ("stage-cached", "stage-kept"):
-            how = event.kind.removeprefix("stage-")
-            self.console.print(f"{event.stage}: {how}, {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "note":
-            said = f"{event.stage}: {event.message}" if event.stage else event.message
-            self.console.print(escape(text.clean(said)), soft_wrap=True)
-        elif event.kind == "warning":
-            self.console.print(f"warning: {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "stage-finished":
-            self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
-        elif event.kind in ("output", "left-out"):
-            self.console.print(f"  {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
+        if event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
             self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)
+        elif (said := line(event)) is not None:
+            self.console.print(escape(text.clean(said)), soft_wrap=True)
 
     def _advance(self, event: Event) -> None:
         description = f"{event.stage}: {event.message}"
