@@ -66,11 +66,12 @@ def train(
     optimiser: Any,
     given: Examples,
     data: Data,
+    minor: NDArray[np.uint8],
     params: Any,
     seed: int,
     tell: Callable[[int, int], None],
 ) -> tuple[float, float]:
-    """Train on all examples once, in an order of this seed. The mean loss, and F1 on what was hidden, each batch as it was met."""
+    """Train on all examples once, in an order of this seed; `minor` (variants,) is the minor allele of each. The mean loss, and F1 on what was hidden, each batch as it was met."""
     import torch
     from torch.nn import functional
 
@@ -83,7 +84,7 @@ def train(
     turns = torch.randperm(len(blocks), generator=order).split(max(1, params.batch_size // params.block))
     places = [_network.places(window, data.vocabulary, data.width) for window in data.windows]
     references = [torch.from_numpy(data.tokens("reference", window)) for window in data.windows]
-    losses, counted = [], _Counted(data)
+    losses, counted = [], _Counted(minor)
     model.train()
     for done, turn in enumerate(turns, 1):
         batch = [blocks[i] for i in turn.tolist()]
@@ -137,9 +138,9 @@ def _alike(model: Any, states: Any, x: Any, true: Any, variants: Any, shares: An
     return functional.kl_div(said, target, reduction="batchmean")
 
 
-def f1(model: Any, given: Examples, data: Data) -> float:
+def f1(model: Any, given: Examples, data: Data, minor: NDArray[np.uint8]) -> float:
     """F1 of minor alleles on all that is hidden."""
-    counted = _Counted(data)
+    counted = _Counted(minor)
     for window, masked, true, hidden, near in zip(
         data.windows, given.masked, given.true, given.hidden, given.near, strict=True
     ):
@@ -150,10 +151,10 @@ def f1(model: Any, given: Examples, data: Data) -> float:
 
 
 class _Counted:
-    """True and called minor alleles, minor by the reference part: what may be known of while training."""
+    """True and called minor alleles."""
 
-    def __init__(self, data: Data) -> None:
-        self._alternate_is_minor = data.vocabulary.frequencies <= 0.5
+    def __init__(self, minor: NDArray[np.uint8]) -> None:
+        self._alternate_is_minor = minor == 1
         self._true: list[NDArray[np.bool_]] = []
         self._called: list[NDArray[np.bool_]] = []
 

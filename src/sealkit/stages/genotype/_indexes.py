@@ -111,7 +111,7 @@ def search(root: Path, data: Data, space: Space, part: str, drawn: Mask, epoch: 
     Raises Refused where an index is of another space, mask or window than the queries, unless that was `waived`.
     """
     group, found = drawn.group(epoch), Found([], [], [], 0.0, 0.0, 0.0, {})
-    total = 0.0
+    turn, total = np.argsort(np.argsort(data.parts["reference"].ids)), 0.0
     for window, tokens in _space.queries(data, part, drawn, epoch):
         began = time.perf_counter()
         with warnings.catch_warnings():
@@ -120,12 +120,22 @@ def search(root: Path, data: Data, space: Space, part: str, drawn: Mask, epoch: 
         opened = time.perf_counter()
         vectors: Vectors = space.vectors(tokens, window)
         hits = index.search(vectors, min(k, index.shape[0]))
+        rows, scores = _ordered(hits.rows, -hits.scores + 0.0 if space.metric == "l2" else hits.scores, turn)
         found.seconds_guard += opened - began
         found.seconds_search += time.perf_counter() - opened
-        total += _space.recall(data, part, window, hits.rows)
-        found.rows.append(hits.rows)
-        found.scores.append(-hits.scores if space.metric == "l2" else hits.scores)
+        total += _space.recall(data, part, window, rows)
+        found.rows.append(rows)
+        found.scores.append(scores)
         found.opened.append(index)
         found.waived |= index.waived
     found.recall = total / len(data.windows)
     return found
+
+
+def _ordered(
+    rows: NDArray[np.int64], scores: NDArray[np.float32], turn: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows and scores by falling score, then falling id; `turn` is the place of each row's id among all of them."""
+    by = np.argsort(-turn[rows], axis=1, kind="stable")
+    by = np.take_along_axis(by, np.argsort(-np.take_along_axis(scores, by, 1), axis=1, kind="stable"), 1)
+    return np.take_along_axis(rows, by, 1), np.take_along_axis(scores, by, 1)

@@ -14,14 +14,18 @@ RARE = 0.05  # minor allele frequencies below it
 BINS = ((0.0, 0.01), (0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
 
 
+def minor_alleles(variants: Iterable[Mapping[str, Any]]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The minor allele of each variant in the whole panel, 0 or 1 (the alternate one where both are as frequent), and its frequency."""
+    copies = np.array([(row["allele_count"], row["allele_number"]) for row in variants])
+    alternate, number = copies[:, 0], copies[:, 1]
+    return (2 * alternate <= number).astype(np.uint8), np.minimum(alternate, number - alternate) / number
+
+
 class Scored:
     """Takes the probabilities of one window after the other, then measures all of them together."""
 
     def __init__(self, variants: Iterable[Mapping[str, Any]], part: Part) -> None:
-        rows = list(variants)
-        alternate = np.array([row["allele_count"] / row["allele_number"] for row in rows])
-        self._maf = np.minimum(alternate, 1 - alternate)
-        self._minor = (alternate <= 0.5).astype(np.uint8)  # the minor allele: at one half the alternate one
+        self._minor, self._maf = minor_alleles(variants)
         self._truth = part.alleles
         samples = sorted(set(part.samples))
         self._sample = np.array([samples.index(name) for name in part.samples])
@@ -44,11 +48,14 @@ class Scored:
             is_minor, said = (truth[:, kept] == minor[kept]).ravel(), (called[:, kept] == minor[kept]).ravel()
             if is_minor.any() or said.any():
                 found[name] = float(f1_score(is_minor, said))
-        dosage, genotype, guess = (self._by_sample(one) for one in (p_alt, truth, called))
+        genotype, guess = self._by_sample(truth), self._by_sample(called)
+        # Doses are of the minor allele: pooled over variants, it matters which one is counted.
+        dose = self._by_sample(np.where(minor == 1, p_alt, 1 - p_alt))
+        true_dose = self._by_sample(truth == minor)
         for suffix, kept in [("", np.ones(len(numbers), dtype=bool)), *((f"/{_name(*b)}", _within(maf, *b)) for b in BINS)]:
             if kept.any():
                 found[f"concordance{suffix}"] = float(np.mean(genotype[:, kept] == guess[:, kept]))
-                if (squared := _r2(dosage[:, kept].ravel(), genotype[:, kept].ravel())) is not None:
+                if (squared := _r2(dose[:, kept].ravel(), true_dose[:, kept].ravel())) is not None:
                     found[f"dosage_r2{suffix}"] = squared
         return found
 
@@ -74,10 +81,10 @@ def _name(low: float, high: float) -> str:
     return f"{low:g}-{high:g}"
 
 
-def _r2(dosage: NDArray[np.float64], genotype: NDArray[np.float64]) -> float | None:
+def _r2(dose: NDArray[np.float64], true_dose: NDArray[np.float64]) -> float | None:
     """The squared Pearson correlation; None where either side is constant."""
     from scipy.stats import pearsonr
 
-    if np.ptp(dosage) == 0 or np.ptp(genotype) == 0:
+    if len(dose) < 2 or np.ptp(dose) == 0 or np.ptp(true_dose) == 0:
         return None
-    return float(pearsonr(dosage, genotype).statistic ** 2)
+    return float(pearsonr(dose, true_dose).statistic ** 2)

@@ -18,6 +18,7 @@ from sealkit.stages.genotype._haplotypes import Data, Mask
 from sealkit.stages.genotype._indexes import Found
 from sealkit.stages.genotype._network import Architecture
 from sealkit.stages.genotype._progress import Progress, resumed
+from sealkit.stages.genotype._scores import minor_alleles
 from sealkit.stages.genotype._space import Space
 
 SELECTED_BY = "genotype/validation/F1"
@@ -55,7 +56,8 @@ def run(inputs: Mapping[str, Input], params: Train, out: Out, ctx: Context) -> N
     if progress.epoch:
         progress.restore(model, optimiser)
         ctx.say(f"goes on after epoch {progress.epoch}")
-    training = _Training(inputs, params, ctx, data, masks, {part: why for part, why in waived.items() if why}, model, progress)
+    minor, _ = minor_alleles(inputs["variants"].rows())
+    training = _Training(inputs, params, ctx, data, masks, {part: why for part, why in waived.items() if why}, minor, model, progress)
     while progress.epoch < params.epochs and progress.epoch - progress.best_epoch < params.patience:
         training.epoch(optimiser)
         progress.keep(model, optimiser)
@@ -83,6 +85,7 @@ class _Training:
     data: Data
     masks: Mapping[str, Mask]
     waived: Mapping[str, str]
+    minor: Any
     model: Any
     progress: Progress
 
@@ -91,10 +94,10 @@ class _Training:
         number, began = self.progress.epoch + 1, time.perf_counter()
         examples = self._examples("train", number)
         loss, train_f1 = _epochs.train(
-            self.model, optimiser, examples, self.data, self.params, self.ctx.seed * 100_003 + number,
+            self.model, optimiser, examples, self.data, self.minor, self.params, self.ctx.seed * 100_003 + number,
             lambda done, total: self.ctx.progress(f"epoch {number}", done, total),
         )  # fmt: skip
-        found = _epochs.f1(self.model, self._examples("validation", number), self.data)
+        found = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
         self._note(number, len(examples), {"train/loss": loss, "genotype/train/F1": train_f1, SELECTED_BY: found})
         seconds = time.perf_counter() - began
         self.progress.finished(number, self.model, found, seconds)
@@ -110,9 +113,8 @@ class _Training:
         space, seconds, encoded = self._space(part, epoch)
         root = self.inputs["index"].path if self.params.space == "token" else self.ctx.scratch / "index"
         reason = self.waived.get(part)
-        stale = self.ctx.waived("index-keeps-pace", "index") if self.params.space == "embedding" else None
-        excused = ({"mask": reason} if reason else {}) | ({"encoder": stale} if stale else {})
-        found = _indexes.search(root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, excused)
+        waived = {"mask": reason} if reason else {}
+        found = _indexes.search(root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, waived)
         self.progress.searches.append(self._search_row(part, epoch, space, found, seconds, encoded))
         return _epochs.examples(self.data, part, self.masks[part], epoch, found)
 
