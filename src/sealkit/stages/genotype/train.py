@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field
@@ -114,9 +114,25 @@ class _Training:
         root = self.inputs["index"].path if self.params.space == "token" else self.ctx.scratch / "index"
         reason = self.waived.get(part)
         waived = {"mask": reason} if reason else {}
-        found = _indexes.search(root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, waived)
+        try:
+            found = _indexes.search(root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, waived)
+        except Refused as refused:
+            raise Refused([self._told(finding, part, epoch) for finding in refused.findings]) from None
         self.progress.searches.append(self._search_row(part, epoch, space, found, seconds, encoded))
         return _epochs.examples(self.data, part, self.masks[part], epoch, found)
+
+    def _told(self, finding: Finding, part: str, epoch: int) -> Finding:
+        """What the guard said, with the search that it stopped; of an index that is older than the network, how old both are."""
+        message, fix = f"{part}, epoch {epoch}: {finding.message}", finding.fix
+        done = self._trained(part, epoch)
+        if self.params.space == "embedding" and self.progress.indexed != done:
+            built = f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
+            message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", "refresh_every: 1"
+        return replace(finding, message=message, fix=fix)
+
+    def _trained(self, part: str, epoch: int) -> int:
+        """For how many epochs the network has been trained when a part is searched for."""
+        return epoch - (part == "train")
 
     def _space(self, part: str, epoch: int) -> tuple[Space, tuple[float, float], int]:
         """The space of the queries, and what it took to build the indexes again: seconds of building and describing, references.
@@ -126,7 +142,7 @@ class _Training:
         if self.params.space == "token":
             return _space.TokenSpace(self.data), (0.0, 0.0), 0
         space, root = _space.embedding(self.data, self.model), self.ctx.scratch / "index"
-        done = epoch - (part == "train")  # epochs that the network has been trained for
+        done = self._trained(part, epoch)
         if self.progress.indexed == done or (done % self.params.refresh_every and root.exists()):
             return space, (0.0, 0.0), 0
         seconds = _indexes.rebuild(root, self.data, space, self.params.invariant)
