@@ -160,7 +160,7 @@ CHECK = Check(
     title="The panel is sound",
     why="Tools take what they are given: unphased genotypes were treated as phased (Ensembl/ensembl-vep#435), an unsorted VCF was "
     "cut off in the middle (atks/vt#79), a line with too few columns crashed the reader (samtools/bcftools#60).",
-    fix="correct the VCF, and run the panel again",
+    fix="run the panel again from a VCF that is sound: its files belong together",
     reads={"haplotypes": 1, "variants?": 1, "panel?": 1, "windows?": 1},
     find=find,
 )

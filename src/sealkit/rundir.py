@@ -17,7 +17,7 @@ from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.provenance import REFERENCE
-from sealkit.read import json, pickle, text, vcf, yaml
+from sealkit.read import gz, json, pickle, text, vcf, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
@@ -265,7 +265,11 @@ class Run:
         return read_text(self.place(name), name, follow=False)
 
     def _line(self, name: str, line: int) -> str | None:
-        lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
+        lines = (
+            enumerate(self._text(name).split("\n"), 1)
+            if name in self.virtual
+            else gz.lines(self.place(name), name, follow=False)
+        )
         text = next((mask(content.strip()) for number, content in lines if number == line), None)
         return text if text is None or len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
