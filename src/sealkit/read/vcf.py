@@ -71,6 +71,11 @@ class Vcf:
             message = "lacks the block that ends a bgzip file: it may be cut off between two blocks"
             self.faults.add("end", number, message, "compare it with its source, then pack it again", warning=True)
 
+    @property
+    def contigs(self) -> tuple[str, ...]:
+        """The contigs that have variants, in the order of the file."""
+        return (*self._ended, *([] if self._contig is None else [self._contig]))
+
     def _refuse_bcf(self) -> None:
         if gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True) == b"BCF":
             message = "is BCF, the binary form; VCF text is read"

@@ -113,7 +113,8 @@ def _sound(path: Path, params: Panel, ctx: Context) -> tuple[Vcf, list[Variant],
         ctx.say(f"{path.name}: {count} variants are left out: {reason.replace('_', ' ')}")
     if not kept:
         why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items())
-        raise UsageError(f"{path}: no variant is left ({why})", "check `region`, and what is left out")
+        contigs = ", ".join(vcf.contigs)
+        raise UsageError(f"{path}: no variant is left ({why})", f"check `region` (there are variants on {contigs})")
     return vcf, kept, dict(left_out)
 
 
