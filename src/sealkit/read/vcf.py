@@ -71,6 +71,11 @@ class Vcf:
             message = "lacks the block that ends a bgzip file: it may be cut off between two blocks"
             self.faults.add("end", number, message, "compare it with its source, then pack it again", warning=True)
 
+    @property
+    def contigs(self) -> tuple[str, ...]:
+        """The contigs that have variants, in the order of the file."""
+        return (*self._ended, *([] if self._contig is None else [self._contig]))
+
     def _refuse_bcf(self) -> None:
         if gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True) == b"BCF":
             message = "is BCF, the binary form; VCF text is read"
@@ -115,7 +120,9 @@ class Vcf:
             self.faults.add("GT undeclared", number, f"{at}: has genotypes, and the header declares no GT", fix)
         if keys.partition(":")[0] != "GT":
             message = f"{at}: expected GT first in FORMAT, found {keys[:40]!r}"
-            self.faults.add("FORMAT", number, message, "keep GT alone: bcftools annotate -x ^FORMAT/GT")
+            here = "GT" in keys.split(":")
+            fix = "keep GT alone: bcftools annotate -x ^FORMAT/GT" if here else "take a VCF with genotypes"
+            self.faults.add("FORMAT", number, message, fix)
             return None
         found = tally(block, header.samples, keys, alternates, number, at, self.faults)
         out = MULTIALLELIC if alternates > 1 else NO_ALTERNATE if not alternates else MISSING if found.missing else None

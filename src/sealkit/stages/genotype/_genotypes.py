@@ -40,9 +40,9 @@ def _opened(path: Path) -> Any:
 
     try:
         return cyvcf2.VCF(str(path))
-    except OSError:
-        fix = r"if it begins with a byte-order mark, remove that: sed -i '1s/^\xef\xbb\xbf//'; else pack it again with bgzip"
-        raise _other(path, 1, "no VCF", fix) from None
+    except Exception as error:  # cyvcf2 raises OSError, and Exception itself
+        fix = r"if it begins with a byte-order mark: sed -i '1s/^\xef\xbb\xbf//' FILE; else write the header as VCF has it"
+        raise _other(path, 1, f"no VCF: {error}", fix) from None
 
 
 def _records(path: Path, reader: Any, line: int) -> Iterator[Any]:

@@ -45,14 +45,15 @@ class Shares(Params):
 
 class Panel(Params):
     """`multiallelic` and `missing`: variants that do not have just one alternate allele, and those with a missing allele, are
-    refused or left out. `region`: contig:start-end, both ends included; null is all. `seed` of the split; null is the run's.
+    refused or left out. `region`: contig:start-end, both ends included; null is all. `draw`: the seed of the split, where runs of
+    several seeds are to share one; null is the run's.
     """
 
     multiallelic: Literal["refuse", "leave_out"] = "refuse"
     missing: Literal["refuse", "leave_out"] = "refuse"
     region: str | None = Field(default=None, pattern=r"^\S+:[1-9][0-9]{0,9}-[1-9][0-9]{0,9}$")
     split: Shares = Shares()
-    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    draw: int | None = Field(default=None, ge=0, lt=2**63)
 
 
 def run(inputs: Mapping[str, Input], params: Panel, out: Out, ctx: Context) -> None:
@@ -63,7 +64,7 @@ def run(inputs: Mapping[str, Input], params: Panel, out: Out, ctx: Context) -> N
     assert vcf.header is not None
     samples = vcf.header.samples
     _refuse_too_large(path, len(kept), len(samples))
-    seed = ctx.seed if params.seed is None else params.seed
+    seed = ctx.seed if params.draw is None else params.draw
     part = split(samples, params.split.model_dump(), seed)
     alleles = _genotypes.read(path, vcf.header, kept)
     out.rows("variants", ({"variant": i, **_row(variant)} for i, variant in enumerate(kept)))
@@ -112,7 +113,8 @@ def _sound(path: Path, params: Panel, ctx: Context) -> tuple[Vcf, list[Variant],
         ctx.say(f"{path.name}: {count} variants are left out: {reason.replace('_', ' ')}")
     if not kept:
         why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items())
-        raise UsageError(f"{path}: no variant is left ({why})", "check `region`, and what is left out")
+        contigs = ", ".join(vcf.contigs)
+        raise UsageError(f"{path}: no variant is left ({why})", f"check `region` (there are variants on {contigs})")
     return vcf, kept, dict(left_out)
 
 
