@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sealkit.index import NotWitnessed, OtherBuild, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_difference import explain as explain_masks
     from sealkit.pack import legacy_pairs
     from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
@@ -63,6 +64,7 @@ _HOME = {
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_faults": "mask",
+    "mask_of_bits": "mask",
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
@@ -76,6 +78,7 @@ _NAMED = {
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_faults": "faults",
+    "mask_of_bits": "of_bits",
     "replay_probe": "replay",
 }
 
@@ -83,7 +86,7 @@ __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
-    "explain_unwitnessed", "identity", "imputation", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults",
+    "explain_unwitnessed", "identity", "imputation", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits",
     "open_index", "record", "replay_probe",
 ]  # fmt: skip
 

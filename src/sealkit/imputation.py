@@ -19,6 +19,7 @@ from sealkit.haplotypes import BINS, Bits, Floats, Haplotypes, Row, Variants, ha
 
 __all__ = [
     "BINS",
+    "MEASURES",
     "Haplotypes",
     "Scores",
     "Tally",
@@ -35,6 +36,11 @@ __all__ = [
 
 Counts = NDArray[np.int64]
 
+MEASURES = (
+    "F1",
+    "F1_rare",
+    *(f"{name}{end}" for name in ("concordance", "dosage_r2") for end in ("", *(f"/{b}" for b in BINS))),
+)
 STILL = 1e-9  # doses that differ by no more are one: what is left of rounding is no variance
 
 
