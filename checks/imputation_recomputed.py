@@ -55,10 +55,9 @@ def imputed(run: View, metrics: Artifact) -> Iterator[tuple[str, Artifact, str, 
         haplotypes, variants = (run.produced(stage["in"][key]) for key in ("haplotypes", "variants"))
         if rows is None or subset is None or haplotypes is None or variants is None:
             continue
+        panel, known, said = ((row for _, row in artifact.rows()) for artifact in (haplotypes, variants, rows))
         try:
-            panel = imputation.haplotypes((row for _, row in haplotypes.rows()), {subset.partition(".")[0]})
-            known = imputation.variants(row for _, row in variants.rows())
-            found = imputation.score(panel, known, imputation.windows(row for _, row in rows.rows())).measures()
+            found = imputation.score_rows(panel, known, said, subset.partition(".")[0]).measures()
         except ValueError as error:
             yield subset, rows, str(error), {}
         else:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from sealkit import encoders, imputation, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
+    from sealkit.band import judge as judge_band
     from sealkit.check import Check, View
     from sealkit.describe import describe_index
     from sealkit.digest import listing as listing_digest
+    from sealkit.expectation import HistoryBand
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
@@ -37,6 +39,7 @@ _HOME = {
     "Check": "check",
     "Context": "stage",
     "Finding": "finding",
+    "HistoryBand": "expectation",
     "Input": "stage",
     "Location": "finding",
     "NotWitnessed": "index",
@@ -60,6 +63,7 @@ _HOME = {
     "explain_masks": "mask_difference",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
+    "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "listing_digest": "digest",
@@ -75,6 +79,7 @@ _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
     "explain_masks": "explain",
+    "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_faults": "faults",
@@ -83,10 +88,10 @@ _NAMED = {
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
-    "explain_unwitnessed", "identity", "imputation", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits",
+    "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits",
     "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
