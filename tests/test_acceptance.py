@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from sealkit import acceptance, digest, expectation, observe, pipeline, policy, write
+from sealkit import acceptance, band, digest, expectation, observe, pipeline, policy, write
 from sealkit.audit import audit
+from sealkit.expectation import HistoryBand
 from sealkit.finding import Report, Severity, Status, UsageError, Verdict
 from sealkit.metric_keys import MetricKeys
 from sealkit.pack import BUILT_IN, Pack
@@ -381,6 +382,30 @@ def test_rows_out_of_order_are_judged_by_step(tmp_path: Path) -> None:
     history(path, (3, LOSS, 0.5), (1, LOSS, 3.0), (2, LOSS, 2.0))
     (row,) = acceptance.judge(opened(path))
     assert (row.status, row.found) == ("passed", "0.5 at step 3")
+
+
+@pytest.mark.parametrize(
+    ("better", "values", "status"),
+    [("higher", [0.5, 0.9], "passed"), ("higher", [0.9, 0.5], "failed"), ("lower", [0.9, 0.5], "passed"), (None, [0.9, 0.5], "failed"), (None, [0.5, 0.9], "failed")],
+)  # fmt: skip
+def test_a_gap_of_which_one_side_is_said_counts_only_what_lies_behind(
+    better: str | None, values: list[float], status: str, tmp_path: Path
+) -> None:
+    promised = {"history": LOSS, "gap_to": "train/other", "at_most": 0.2}
+    path = promising(tmp_path, {**promised, **({"better": better} if better else {})})
+    history(path, (1, "train/other", values[0]), (1, LOSS, values[1]))
+    (row,) = acceptance.judge(opened(path))
+    assert row.status == status
+
+
+def test_one_of_two_histories_is_judged_where_its_path_is_given(tmp_path: Path) -> None:
+    path = promising(tmp_path)
+    history(path, (1, LOSS, 1.0), (2, LOSS, 3.0))
+    shutil.copyfile(path / "stages/train/metric_history.jsonl", path / "stages/train/other_metric_history.jsonl")
+    history(path, (1, LOSS, 3.0), (2, LOSS, 1.0))
+    promise = HistoryBand(history=LOSS, fall_from_best=1, better="lower")
+    found = [band.judge(opened(path), promise, f"stages/train/{name}metric_history.jsonl") for name in ("", "other_")]
+    assert [judged.status for judged in found] == ["passed", "failed"]
 
 
 def test_a_key_of_two_histories_is_judged_in_neither(tmp_path: Path) -> None:

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from sealkit import encoders, imputation, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
+    from sealkit.band import judge as judge_band
     from sealkit.check import Check, View
     from sealkit.describe import describe_index
     from sealkit.digest import listing as listing_digest
+    from sealkit.expectation import HistoryBand
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_difference import explain as explain_masks
     from sealkit.mask_wiring import place as mask_place
     from sealkit.pack import legacy_pairs
@@ -37,6 +40,7 @@ _HOME = {
     "Check": "check",
     "Context": "stage",
     "Finding": "finding",
+    "HistoryBand": "expectation",
     "Input": "stage",
     "Location": "finding",
     "NotWitnessed": "index",
@@ -61,11 +65,13 @@ _HOME = {
     "explain_masks": "mask_difference",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
+    "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_faults": "mask",
     "mask_place": "mask_wiring",
+    "mask_of_bits": "mask",
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
@@ -76,19 +82,22 @@ _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
     "explain_masks": "explain",
+    "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_faults": "faults",
     "mask_place": "place",
+    "mask_of_bits": "of_bits",
     "replay_probe": "replay",
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
-    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_expectations", "legacy_pairs",
-    "listing_digest", "mask", "mask_faults", "mask_place", "open_index", "record", "replay_probe",
+    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits", "mask_place", "open_index", "record",
+    "replay_probe",
 ]  # fmt: skip
 
 

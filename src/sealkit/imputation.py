@@ -19,6 +19,7 @@ from sealkit.haplotypes import BINS, Bits, Floats, Haplotypes, Row, Variants, ha
 
 __all__ = [
     "BINS",
+    "MEASURES",
     "Haplotypes",
     "Scores",
     "Tally",
@@ -28,6 +29,7 @@ __all__ = [
     "r_squared",
     "recall",
     "score",
+    "score_rows",
     "spans",
     "variants",
     "windows",
@@ -35,6 +37,11 @@ __all__ = [
 
 Counts = NDArray[np.int64]
 
+MEASURES = (
+    "F1",
+    "F1_rare",
+    *(f"{name}{end}" for name in ("concordance", "dosage_r2") for end in ("", *(f"/{b}" for b in BINS))),
+)
 STILL = 1e-9  # doses that differ by no more are one: what is left of rounding is no variance
 
 
@@ -178,6 +185,11 @@ def score(panel: Haplotypes, known: Variants, predicted: Mapping[int, Window]) -
             raise ValueError(f"window {number}: not both copies of sample {lone[0]}")
         scores._add(window, panel.alleles[own][:, window.positions], owner[own])
     return scores
+
+
+def score_rows(haplotype_rows: Iterable[Row], variant_rows: Iterable[Row], imputed: Iterable[Row], part: str) -> Scores:
+    """`score` from `haplotypes/v1`, `variants/v1` and `imputed_alleles/v1` rows of one part. Raises ValueError."""
+    return score(haplotypes(haplotype_rows, {part}), variants(variant_rows), windows(imputed))
 
 
 def r_squared(one: Floats, other: Floats) -> float | None:
