@@ -35,7 +35,10 @@ stages:
   copy: {uses: toy.copy, in: {corpus: data.corpus}}
   documents: {uses: toy.documents}
 """
-WELL = [{"label": "a"}, {"label": "b", "tag": "more", "overrides": ["stages.documents.with.count=4"]}]
+WELL: list[dict[str, Any]] = [
+    {"label": "a"},
+    {"label": "b", "tag": "more", "overrides": ["stages.documents.with.count=4"]},
+]
 
 
 @pytest.fixture
@@ -272,7 +275,7 @@ def wait(until: Any) -> None:
         time.sleep(0.02)
 
 
-SLOW = [
+SLOW: list[dict[str, Any]] = [
     {"label": "a", "overrides": ["run.seed=1"]},
     {"label": "b", "overrides": ["run.seed=2"]},
     {"label": "c", "overrides": ["run.seed=3"]},

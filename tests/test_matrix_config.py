@@ -44,6 +44,7 @@ def test_experiments_are_laid_over_their_base(place: Path) -> None:
         "  - {label: first, tag: plain}\n"
         "  - {label: second, base: other.yaml, overrides: [stages.documents.with.count=4]}\n"
     )
+    (place / "other.yaml").write_text(CONFIG)
     found = matrix_config.read(place / "m.yaml", CONTRACT, ("run.limit=3",)).experiments
     assert [(one.index, one.label, one.name, one.tag, one.base.name) for one in found] == [
         (1, "first", "first-seed1", "plain", "toy.yaml"),
@@ -107,15 +108,15 @@ REFUSED = {
     ),
     "base that is not there": (
         HEAD + "experiments:\n  - {label: a, base: nowhere.yaml}\n",
-        "m.yaml:5: experiment a: nowhere.yaml: cannot be read: No such file or directory\n  fix: check the path",
+        "m.yaml:5: experiments.0.base: there is no file nowhere.yaml\n  fix: paths begin beside this document",
     ),
     "override of a name": (
         HEAD + "experiments:\n  - {label: a, overrides: [run.name=b]}\n",
-        "m.yaml:5: experiment a: override 'run.name=b': the matrix sets that\n  fix: remove it",
+        "m.yaml:5: experiment a: override 'run.name=b': the label names the run\n  fix: remove it",
     ),
     "override of what is repeated": (
         HEAD + "repeat: {run.seed: [1]}\nexperiments:\n  - {label: a, overrides: [run.seed=7]}\n",
-        "m.yaml:6: experiment a: override 'run.seed=7': repeat sets that\n  fix: remove it",
+        "m.yaml:6: experiment a: override 'run.seed=7': `repeat` sets that\n  fix: remove it",
     ),
     "repeated names": (
         HEAD + "repeat: {run.name: [b]}\nexperiments:\n  - {label: a}\n",
@@ -158,6 +159,7 @@ def test_runs_are_told_apart_or_refused(tmp_path: Path, labels: list[str], value
         "experiments": [{"label": label} for label in labels],
     }
     (tmp_path / "any.yaml").write_text(yaml.safe_dump(document))
+    (tmp_path / "toy.yaml").touch()
     with contextlib.suppress(UsageError):
         found = matrix_config.read(tmp_path / "any.yaml", CONTRACT).experiments
         names = [one.name.casefold() for one in found]

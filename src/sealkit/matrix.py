@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from multiprocessing import connection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import matrix_config, matrix_record, write
+from sealkit import crew, matrix_config, matrix_record, write
 from sealkit.comparison import changes
 from sealkit.engine import Event
 from sealkit.finding import UsageError, dotted
@@ -19,8 +15,8 @@ from sealkit.matrix_config import MatrixConfig
 from sealkit.matrix_plan import Planned, plans, refuse_unready, resolved
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
-from sealkit.rundir import MATRIX, workspace
-from sealkit.worker import GRACE, Ended, Job, Worker
+from sealkit.rundir import MATRIX, open_run, workspace
+from sealkit.worker import Ended, Job
 
 OUTPUT = "output"  # the folder for what libraries print
 TAKEN = "go on with it with --resume; or choose another matrix.name or --out"
@@ -61,6 +57,8 @@ def run(
     experiment. From then on a run that fails is one row of the Result, and the others go on.
     """
     planned, config, folder = prepare(path, overrides, pack, out=out, runs=runs)
+    if reference:
+        open_run(reference, pack.layout(), pack.contracts, pack.metric_keys)
     exports = (models or workspace(folder) / "models").resolve() / config.name
     options = {
         "models": exports,
@@ -91,7 +89,7 @@ def run(
             )
             for one in planned
         }
-        _go(_Matrix(folder, record, on_event), work, jobs)
+        crew.go(crew.Crew(folder, record, on_event), work, jobs)
     return Result(folder, record, worst([row["exit_code"] for row in record["experiments"]]))
 
 
@@ -153,69 +151,3 @@ def _take_up(record: dict[str, Any], planned: Sequence[Planned], folder: Path, p
         raise UsageError(f"{record['matrix_config']['path']}: {message}", "put it back, or move its run away")
     again = {"time": write.now(), "git_hash": record["git_hash"], "matrix_config": record["matrix_config"]["digest"]}
     record |= {key: old[key] for key in ("created_at_utc", "git_hash")} | {"resumed": [*old["resumed"], again]}
-
-
-@dataclass
-class _Matrix:
-    """A matrix while it goes on: its record, and the workers by the names of their runs."""
-
-    folder: Path
-    record: dict[str, Any]
-    on_event: Callable[[str, Event | Ended], None]
-    running: dict[str, tuple[Planned, Worker, float]] = field(default_factory=dict)
-
-    def row(self, one: Planned) -> dict[str, Any]:
-        return next(row for row in self.record["experiments"] if row["index"] == one.experiment.index)
-
-    def start(self, one: Planned, job: Job, threads: int | None) -> None:
-        row = self.row(one)
-        if row["status"] != "ok":  # one that is complete stays so while it is looked at again
-            matrix_record.began(row)
-            matrix_record.save(self.folder, self.record)
-        place = f"{row['index']} of {len(self.record['experiments'])}"
-        self.on_event(one.experiment.name, Event("run-started", None, place))
-        self.running[one.experiment.name] = one, Worker(job, threads), time.monotonic()
-
-    def hear(self, timeout: float) -> None:
-        """Wait until a run says something, and write down which ended. A process may end without a word."""
-        connection.wait([worker.connection for _, worker, _ in self.running.values()], timeout)
-        for name, (one, worker, started) in list(self.running.items()):
-            for message in worker.messages():
-                if isinstance(message, Ended):
-                    del self.running[name]
-                    matrix_record.ended(self.row(one), self.folder, one, message, time.monotonic() - started)
-                    matrix_record.save(self.folder, self.record)
-                self.on_event(name, message)
-
-    def stop(self) -> None:
-        """Interrupt what is running, and wait for its last words; not for ever, and not when interrupted once more."""
-        deadline = time.monotonic() + GRACE
-        try:
-            for _, worker, _ in self.running.values():
-                worker.stop()
-            while self.running and time.monotonic() < deadline:
-                self.hear(1.0)
-        finally:
-            for _, worker, _ in self.running.values():
-                worker.kill()
-            while self.running:
-                self.hear(0)
-
-
-def _go(matrix: _Matrix, work: Mapping[Planned, Job], jobs: int) -> None:
-    """All runs, so many at a time, in their order. An interrupt ends those that are running, and no other begins."""
-    matrix_record.save(matrix.folder, matrix.record)
-    waiting = deque(work.items())
-    threads = max(1, _cores() // jobs) if jobs > 1 else None
-    try:
-        while waiting or matrix.running:
-            while waiting and len(matrix.running) < jobs:
-                matrix.start(*waiting.popleft(), threads)
-            matrix.hear(1.0)
-    except KeyboardInterrupt:
-        matrix.stop()
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system tells, else all there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -84,7 +84,7 @@ def read(path: Path, contract: Contract, overrides: tuple[str, ...] = ()) -> Mat
             raise UsageError(f"override {override!r}: the matrix names its runs", "choose their folder with --out")
     experiments = tuple(_experiments(path, document, overrides))
     _refuse_names_in_use(experiments)
-    base = path.parent / data["base"] if "base" in data else None
+    base = _base(path, document, "/base", data["base"]) if "base" in data else None
     section = data["matrix"]
     return MatrixConfig(
         path, digest.of_bytes(text.encode()), section["name"], section.get("output_dir"), base, experiments
@@ -105,11 +105,14 @@ def _experiments(path: Path, document: yaml.Document, more: tuple[str, ...]) -> 
         places = [_place(path, document, f"{where}/overrides/{i}") for i in range(len(own))]
         for override, place in zip(own, places, strict=True):
             if override.partition("=")[0] in (*OURS, key):
-                who = "repeat" if override.partition("=")[0] == key else "the matrix"
-                raise UsageError(f"{place}: experiment {label}: override {override!r}: {who} sets that", "remove it")
+                who = "`repeat` sets that" if override.partition("=")[0] == key else "the label names the run"
+                raise UsageError(f"{place}: experiment {label}: override {override!r}: {who}", "remove it")
         at = _place(path, document, where)
-        base = entry.get("base", data.get("base"))
-        if base is None:
+        if "base" in entry:
+            base = _base(path, document, f"{where}/base", entry["base"])
+        elif "base" in data:
+            base = path.parent / data["base"]
+        else:
             raise UsageError(
                 f"{at}: experiment {label}: has no base", "add `base: CONFIG.yaml` to it, or to the matrix"
             )
@@ -121,11 +124,18 @@ def _experiments(path: Path, document: yaml.Document, more: tuple[str, ...]) -> 
                 label,
                 entry.get("tag"),
                 f"{label}-{key.rpartition('.')[2]}{value}" if key else label,
-                path.parent / base,
+                base,
                 repeat,
                 (*own, *([f"{key}={json.dumps(value)}"] if key else []), *more),
                 (at, *places),
             )
+
+
+def _base(path: Path, document: yaml.Document, where: str, named: str) -> Path:
+    if not (path.parent / named).is_file():
+        message = f"{dotted(where)}: there is no file {named}"
+        raise UsageError(f"{_place(path, document, where)}: {message}", "paths begin beside this document")
+    return path.parent / named
 
 
 def _refuse_names_in_use(experiments: tuple[Experiment, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,8 @@ def refuse_unready(planned: Sequence[Planned], models: Path) -> None:
                 try:
                     step.stage.ready(step.values(), Ready(one.plan.root.name, models))
                 except UsageError as error:
-                    raise one.experiment.error(f"stage {step.name}: {error.message}", error.fix) from error
-
-
-def models_taken(plan: Plan) -> Iterator[tuple[str, str, str]]:
-    """(stage, input, what it is wired to) of every model that a stage of a plan is handed."""
-    for step in plan.steps:
-        for name, reference in step.inputs.items():
-            if step.contract(name) == "model_manifest/v1":
-                yield step.name, name, reference
+                    fix = error.fix and error.fix.replace("run.name", "matrix.name")
+                    raise one.experiment.error(f"stage {step.name}: {error.message}", fix) from error
 
 
 def resolved(one: Planned, workspace: Path) -> dict[str, Any]:

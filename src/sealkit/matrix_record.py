@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 
 from sealkit import digest, world, write
+from sealkit.completion import MODEL_MANIFEST
 from sealkit.finding import Finding, ReadError, Status, UsageError, Verdict, dotted
 from sealkit.matrix_config import MatrixConfig
-from sealkit.matrix_plan import Planned, models_taken, resolved
+from sealkit.matrix_plan import Planned, resolved
 from sealkit.pack import Pack
+from sealkit.plan import MODEL
 from sealkit.read import json
 from sealkit.rundir import MATRIX, RUNS, workspace
 from sealkit.worker import Ended
@@ -120,8 +122,9 @@ def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: 
         "models": models,
     }
     row.pop("model_sha256", None)
-    if len({model["weights"] for model in models}) == 1:
-        row["model_sha256"] = models[0]["weights"]
+    loaded = _loaded(one, models)
+    if len(loaded) == 1 and None not in loaded:
+        row["model_sha256"] = loaded.pop()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -158,13 +161,23 @@ def _told(check: str, finding: Finding) -> str:
 
 def _models(run: Path, one: Planned, metadata: dict[str, Any], summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every model that a finished stage was handed, by the digests that the run recorded of it."""
-    finished = {record["name"]: record for record in summary.get("stages", [])}
-    named = {model["name"]: model["tree"] for model in metadata.get("models", [])}
+    named = {model["name"]: model for model in metadata.get("models", [])}
+    finished = {record["name"]: record["inputs"] for record in summary.get("stages", [])}
     made = {f"{step.name}.{name}": path for step in one.plan.steps for name, (_, path, _) in step.outputs.items()}
     found: dict[tuple[str, str], list[str]] = {}
-    for stage, name, reference in models_taken(one.plan):
-        if stage in finished:
-            found.setdefault((reference, finished[stage]["inputs"][name]), []).append(stage)
-    for (reference, weights), stages in found.items():
-        tree = named.get(reference) or _read(run / made.get(reference, "") / "model_manifest.json").get("tree")
-        yield {"name": reference, "weights": weights, "tree": tree, "stages": stages}
+    for step in one.plan.steps:
+        for name, reference in step.inputs.items():
+            handed = finished.get(step.name, {}).get(name)
+            if step.contract(name) == MODEL and handed:
+                found.setdefault((reference, handed), []).append(step.name)
+    for (reference, handed), stages in found.items():
+        model = named.get(reference) or _read(run / made.get(reference, reference) / MODEL_MANIFEST)
+        same = model.get("weights") == handed
+        digests = (handed, model["tree"]) if same else (None, handed)
+        yield {"name": reference, "weights": digests[0], "tree": digests[1], "stages": stages}
+
+
+def _loaded(one: Planned, models: Sequence[Mapping[str, Any]]) -> set[str | None]:
+    """The weights that the stages were handed which write no model themselves."""
+    making = {step.name for step in one.plan.steps if MODEL in {contract for contract, _, _ in step.outputs.values()}}
+    return {model["weights"] for model in models if set(model["stages"]) - making}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,35 +35,38 @@ def forecast(
 ) -> int:
     """Say of every run of a matrix which stages would run, and why."""
     from sealkit import matrix
+    from sealkit.cli.run import forecast_lines
     from sealkit.forecast import forecast
     from sealkit.render.text import clean
     from sealkit.rundir import workspace
 
     folder = Path(out) if out else None
     planned, _, place = matrix.prepare(config, overrides, settings.pack, out=folder, runs=settings.runs)
+    first: dict[str, str] = {}  # what is worked on → the run that needs it first
+    how: dict[str, Any] = {"resume": resume, "cache": cache, "workspace": workspace(place)}
     for one in planned:
-        click.echo(f"{one.experiment.name}:")
-        stages = forecast(
-            one.experiment.base,
-            list(one.overrides),
-            settings.pack,
-            resume=resume,
-            cache=cache,
-            workspace=workspace(place),
-        )
-        for stage in stages:
-            click.echo(clean(f"  {stage.stage:<16}  {stage.does:<6}  {'; '.join(stage.why)}".rstrip()))
+        name = one.experiment.name
+        stages = forecast(one.experiment.base, list(one.overrides), settings.pack, **how)
+        shared = [
+            replace(stage, does="shared", why=(f"with {other}",))
+            if stage.does == "run" and stage.work and (other := first.setdefault(stage.work, name)) != name
+            else stage
+            for stage in stages
+        ]
+        click.echo(f"{name}:")
+        for line in forecast_lines(shared):
+            click.echo(clean(f"  {line}".rstrip()))
     return 0
 
 
 def _tell(name: str, event: Event | Ended) -> None:
-    from sealkit.cli.run import line
+    from sealkit.cli.run import words
     from sealkit.finding import Status
     from sealkit.render import text
     from sealkit.worker import Ended
 
     if not isinstance(event, Ended):
-        if (said := line(event)) is not None:
+        if (said := words(event)) is not None:
             click.echo(f"{name}: {text.clean(said)}", err=True)
         return
     bad = (Status.FAILED,) if event.error else (Status.FAILED, Status.BLOCKED, Status.CRASHED)

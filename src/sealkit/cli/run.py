@@ -12,8 +12,10 @@ import click
 from sealkit.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sealkit.engine import Event
-    from sealkit.project import Settings
+    from sealkit.forecast import Forecast
 
 
 @click.command(short_help="Run a pipeline; stop at the first broken contract.")
@@ -54,6 +56,7 @@ def command(
     from sealkit import matrix_config, pipeline, project
     from sealkit.cli import fail, matrix
     from sealkit.finding import Status
+    from sealkit.forecast import forecast
     from sealkit.render import text
 
     settings = project.load(Path.cwd())
@@ -68,7 +71,8 @@ def command(
         raise click.UsageError("--jobs is for matrices: one pipeline is one run")
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     if dry_run:
-        for line in _forecast(Path(config), given, settings, resume, not no_cache):
+        stages = forecast(Path(config), given, settings.pack, runs=settings.runs, resume=resume, cache=not no_cache)
+        for line in forecast_lines(stages):
             click.echo(text.clean(line))
         return 0
     # Libraries print where they like; on stdout there is only the run directory.
@@ -100,24 +104,20 @@ def command(
     return result.exit_code
 
 
-def _forecast(config: Path, given: list[str], settings: Settings, resume: bool, cache: bool) -> list[str]:
+def forecast_lines(stages: list[Forecast]) -> Iterator[str]:
     """A line for each stage, and one for each further reason."""
-    from sealkit.forecast import forecast
-
-    stages = forecast(config, given, settings.pack, runs=settings.runs, resume=resume, cache=cache)
     width = max(len(one.stage) for one in stages)
-    lines = []
     for one in stages:
         first, *more = one.why or ("",)
-        lines += [f"{one.stage:<{width}}  {one.does:<6}  {first}", *(f"{'':<{width + 10}}{why}" for why in more)]
-    return lines
+        yield f"{one.stage:<{width}}  {one.does:<6}  {first}"
+        yield from (f"{'':<{width + 10}}{why}" for why in more)
 
 
 def _command_line() -> list[str]:
     return ["toolkit", *sys.argv[1:]]
 
 
-def line(event: Event) -> str | None:
+def words(event: Event) -> str | None:
     """An event in words; None for one that is not told in words."""
     if event.kind in ("stage-cached", "stage-kept"):
         return f"{event.stage}: {event.kind.removeprefix('stage-')}, {event.message}"
@@ -159,7 +159,7 @@ class Progress:
         self._clear()
         if event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
             self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)
-        elif (said := line(event)) is not None:
+        elif (said := words(event)) is not None:
             self.console.print(escape(text.clean(said)), soft_wrap=True)
 
     def _advance(self, event: Event) -> None:
