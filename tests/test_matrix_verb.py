@@ -59,7 +59,11 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
         r"\d+ (passed|skipped)", "N \\1", SAID
     )
     folder = place / "outputs" / "two"
-    assert json.loads((folder / "runs/well/run_metadata.json").read_text())["command"][:3] == ["toolkit", "run", "two.yaml"]
+    assert json.loads((folder / "runs/well/run_metadata.json").read_text())["command"][:3] == [
+        "toolkit",
+        "run",
+        "two.yaml",
+    ]
     again = toolkit("run", "two.yaml", "--resume", "--jobs", "2")
     assert (again.returncode, again.stdout) == (4, "outputs/two\n")
     assert "well: the run had finished; it is judged again, and nothing is written\n" in again.stderr

@@ -87,7 +87,9 @@ def load(
 
 def _domains(stages: Any) -> set[str]:
     """The domains whose stages a document uses; whether it is well formed is seen later."""
-    used = [stage.get("uses") for stage in stages.values() if isinstance(stage, dict)] if isinstance(stages, dict) else []
+    used = (
+        [stage.get("uses") for stage in stages.values() if isinstance(stage, dict)] if isinstance(stages, dict) else []
+    )
     return {uses.partition(".")[0] for uses in used if isinstance(uses, str)}
 
 

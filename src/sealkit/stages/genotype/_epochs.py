@@ -89,7 +89,8 @@ def train(
     for done, turn in enumerate(turns, 1):
         batch = [blocks[i] for i in turn.tolist()]
         x, true, hidden, near, variants, shares, which = (
-            torch.cat(parts) for parts in zip(*(_block(given, places, references, i, rows) for i, rows in batch), strict=True)
+            torch.cat(parts)
+            for parts in zip(*(_block(given, places, references, i, rows) for i, rows in batch), strict=True)
         )
         states = model.states(x, variants, shares)
         logits, target = model.impute(states, x, near)[hidden], (true == data.vocabulary.alternate)[hidden]

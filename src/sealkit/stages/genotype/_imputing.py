@@ -12,7 +12,9 @@ from sealkit.stages.genotype._haplotypes import Data, Tokens, Window
 from sealkit.stages.genotype._space import CHUNK
 
 
-def probabilities(model: Any, data: Data, window: Window, tokens: Tokens, near: NDArray[np.int64]) -> NDArray[np.float32]:
+def probabilities(
+    model: Any, data: Data, window: Window, tokens: Tokens, near: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """P(alternate allele), (haplotypes, width), of a window's masked tokens; `near` are rows of the reference part (haplotypes, k)."""
     import torch
 

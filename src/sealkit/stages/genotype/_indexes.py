@@ -59,7 +59,9 @@ def _build(root: Path, data: Data, space: Space, window: Window, drawn: Mask | N
     return index, _Built(folder, side, space.inputs(tokens, vectors), about)
 
 
-def write(root: Path, data: Data, space: Space, drawn: Mask | None, invariant: Mapping[str, str], run_id: str) -> dict[Path, dict[str, Any]]:
+def write(
+    root: Path, data: Data, space: Space, drawn: Mask | None, invariant: Mapping[str, str], run_id: str
+) -> dict[Path, dict[str, Any]]:
     """Build the indexes of all windows; the folder of each with its manifest, whose digests are not filled in yet."""
     found, ids = {}, data.parts["reference"].ids
     for window in data.windows:
@@ -84,7 +86,12 @@ def rebuild(root: Path, data: Data, space: Space, invariant: Mapping[str, str]) 
         _, built = _build(root, data, space, window, None)
         made = time.perf_counter()
         describe_index(
-            built.folder, built.encoder, built.inputs, ids=data.parts["reference"].ids, about=built.about, invariant=invariant
+            built.folder,
+            built.encoder,
+            built.inputs,
+            ids=data.parts["reference"].ids,
+            about=built.about,
+            invariant=invariant,
         )
         building += made - began
         describing += time.perf_counter() - made
@@ -105,7 +112,9 @@ class Found:
     waived: dict[str, str]
 
 
-def search(root: Path, data: Data, space: Space, part: str, drawn: Mask, epoch: int, k: int, waived: Mapping[str, str]) -> Found:
+def search(
+    root: Path, data: Data, space: Space, part: str, drawn: Mask, epoch: int, k: int, waived: Mapping[str, str]
+) -> Found:
     """The nearest k references of each window of a part, masked as in this epoch, each index opened by its guard.
 
     Raises Refused where an index is of another space, mask or window than the queries, unless that was `waived`.

@@ -96,7 +96,12 @@ def described(params: Architecture, data: Data) -> dict[str, Any]:
     """What a network for these windows is built by."""
     numbers = {name: getattr(data.vocabulary, name) for name in ("reference", "alternate", "mask", "pad")}
     variants = len(data.vocabulary.frequencies)
-    return {**params.model_dump(include=set(Architecture.model_fields)), "width": data.width, "variants": variants, "tokens": numbers}
+    return {
+        **params.model_dump(include=set(Architecture.model_fields)),
+        "width": data.width,
+        "variants": variants,
+        "tokens": numbers,
+    }
 
 
 def save(model: Any, architecture: Mapping[str, Any], folder: Path) -> None:

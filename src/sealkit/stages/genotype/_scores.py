@@ -52,7 +52,10 @@ class Scored:
         # Doses are of the minor allele: pooled over variants, it matters which one is counted.
         dose = self._by_sample(np.where(minor == 1, p_alt, 1 - p_alt))
         true_dose = self._by_sample(truth == minor)
-        for suffix, kept in [("", np.ones(len(numbers), dtype=bool)), *((f"/{_name(*b)}", _within(maf, *b)) for b in BINS)]:
+        for suffix, kept in [
+            ("", np.ones(len(numbers), dtype=bool)),
+            *((f"/{_name(*b)}", _within(maf, *b)) for b in BINS),
+        ]:
             if kept.any():
                 found[f"concordance{suffix}"] = float(np.mean(genotype[:, kept] == guess[:, kept]))
                 if (squared := _r2(dose[:, kept].ravel(), true_dose[:, kept].ravel())) is not None:
@@ -64,7 +67,11 @@ class Scored:
         numbers = np.concatenate(self._numbers)
         rare = numbers[(self._maf[numbers] > 0) & (self._maf[numbers] < RARE)]
         minor = int((self._truth[:, rare] == self._minor[rare]).sum())
-        return {"variants": len(set(numbers.tolist())), "rare_variants": len(set(rare.tolist())), "rare_minor_alleles": minor}
+        return {
+            "variants": len(set(numbers.tolist())),
+            "rare_variants": len(set(rare.tolist())),
+            "rare_minor_alleles": minor,
+        }
 
     def _by_sample(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Sums over the two copies of each sample: (samples, hidden)."""

@@ -103,7 +103,13 @@ def embedding(data: Data, model: Any, weights: str | None = None) -> EmbeddingSp
     if weights is None:
         state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
         said = encoders.of_function(
-            list, name=_network.NAME, version=_network.VERSION, dimension=dimension, normalise=True, weights=state, tokenizer=None
+            list,
+            name=_network.NAME,
+            version=_network.VERSION,
+            dimension=dimension,
+            normalise=True,
+            weights=state,
+            tokenizer=None,
         )
         weights = said.space["encoder"]["weights"]
     return EmbeddingSpace(data, model, dimension, weights)

@@ -37,7 +37,9 @@ def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> 
     for i, window in enumerate(data.windows):
         folder = _indexes.place(out["searches"], window)
         folder.mkdir()
-        out.manifest(folder, "search_manifest", _manifest(inputs, found, i, params.top_k, len(data.parts[params.subset].ids)))
+        out.manifest(
+            folder, "search_manifest", _manifest(inputs, found, i, params.top_k, len(data.parts[params.subset].ids))
+        )
     ctx.metrics[f"genotype/{params.subset}/recall@{params.top_k}"] = found.recall
     ctx.counters |= {"windows": len(data.windows), "queries": len(data.parts[params.subset].ids)}
     ctx.facts |= {"seconds_guard": round(found.seconds_guard, 4), "seconds_search": round(found.seconds_search, 4)}

@@ -57,13 +57,15 @@ def run(inputs: Mapping[str, Input], params: Train, out: Out, ctx: Context) -> N
         progress.restore(model, optimiser)
         ctx.say(f"goes on after epoch {progress.epoch}")
     minor, _ = minor_alleles(inputs["variants"].rows())
-    training = _Training(inputs, params, ctx, data, masks, {part: why for part, why in waived.items() if why}, minor, model, progress)
+    training = _Training(
+        inputs, params, ctx, data, masks, {part: why for part, why in waived.items() if why}, minor, model, progress
+    )
     while progress.epoch < params.epochs and progress.epoch - progress.best_epoch < params.patience:
         training.epoch(optimiser)
-        progress.keep(model, optimiser)
+        progress.keep(model, optimiser, architecture)
     if progress.epoch < params.epochs:
         ctx.say(f"stopped after epoch {progress.epoch}: no better {SELECTED_BY} since epoch {progress.best_epoch}")
-    _write(architecture, progress, inputs, out, ctx)
+    _write(progress, out, ctx)
     ctx.metrics["train/loss"] = next(row["value"] for row in reversed(progress.history) if row["key"] == "train/loss")
     ctx.counters |= {
         "epochs": progress.epoch,
@@ -100,8 +102,10 @@ class _Training:
         found = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
         self._note(number, len(examples), {"train/loss": loss, "genotype/train/F1": train_f1, SELECTED_BY: found})
         seconds = time.perf_counter() - began
-        self.progress.finished(number, self.model, found, seconds)
-        self.ctx.say(f"epoch {number}: loss {loss:.4f}, F1 {train_f1:.4f} in training, {found:.4f} in validation, {seconds:.1f} s")
+        self.progress.finished(number, found, seconds)
+        self.ctx.say(
+            f"epoch {number}: loss {loss:.4f}, F1 {train_f1:.4f} in training, {found:.4f} in validation, {seconds:.1f} s"
+        )
         peak = _epochs.peak_memory_mib()
         if peak > self.params.max_memory_mib:
             message = f"training took {peak:.0f} MiB, max_memory_mib is {self.params.max_memory_mib}"
@@ -115,7 +119,9 @@ class _Training:
         reason = self.waived.get(part)
         waived = {"mask": reason} if reason else {}
         try:
-            found = _indexes.search(root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, waived)
+            found = _indexes.search(
+                root, self.data, space, part, self.masks[part], epoch, self.params.neighbours, waived
+            )
         except Refused as refused:
             raise Refused([self._told(finding, part, epoch) for finding in refused.findings]) from None
         self.progress.searches.append(self._search_row(part, epoch, space, found, seconds, encoded))
@@ -126,7 +132,9 @@ class _Training:
         message, fix = f"{part}, epoch {epoch}: {finding.message}", finding.fix
         done = self._trained(part, epoch)
         if self.params.space == "embedding" and self.progress.indexed != done:
-            built = f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
+            built = (
+                f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
+            )
             message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", "refresh_every: 1"
         return replace(finding, message=message, fix=fix)
 
@@ -174,27 +182,33 @@ class _Training:
 
     def _note(self, epoch: int, examples: int, values: Mapping[str, float]) -> None:
         step = epoch * -(-examples // self.params.batch_size)
-        self.progress.history += [{"step": step, "epoch": epoch, "key": key, "value": value} for key, value in values.items()]
+        self.progress.history += [
+            {"step": step, "epoch": epoch, "key": key, "value": value} for key, value in values.items()
+        ]
 
 
-def _write(
-    architecture: Mapping[str, Any], progress: Progress, inputs: Mapping[str, Input], out: Out, ctx: Context
-) -> None:
-    best = next(r for r in progress.history if r["key"] == SELECTED_BY and r["epoch"] == progress.best_epoch)
-    model = _network.network(architecture)
-    progress.restore_best(model)
-    _network.save(model, architecture, out["model"])
-    training = {"run_id": ctx.run_id, "commit": ctx.commit, "loss": "binary cross-entropy", "hard_negatives": False}
+def _write(progress: Progress, out: Out, ctx: Context) -> None:
+    """The best network as the model, that of every epoch as a checkpoint, and both histories."""
+    evaluated = [row for row in progress.history if row["key"] == SELECTED_BY]
+    best = next(row for row in evaluated if row["epoch"] == progress.best_epoch)
     selection = {"metric": SELECTED_BY, "direction": "higher", "step": best["step"], "value": best["value"]}
-    manifest = {"role": "best", "step": best["step"], "exported_to": None, "base": None, "selection": selection}
-    out.manifest(
-        out["model"],
-        "model_manifest",
-        {**manifest, "training": {**training, "purpose": ctx.purpose, "seed": ctx.seed}},
-    )
+    training = {
+        "run_id": ctx.run_id,
+        "commit": ctx.commit,
+        "loss": "binary cross-entropy",
+        "hard_negatives": False,
+        "purpose": ctx.purpose,
+        "seed": ctx.seed,
+    }
+    shared = {"exported_to": None, "base": None, "training": training, "selection": selection}
+    for row in evaluated:
+        kept, folder = progress.steps / f"epoch_{row['epoch']}", out["checkpoints"] / f"step_{row['step']}"
+        shutil.copytree(kept, folder)
+        out.manifest(folder, "model_manifest", {"role": "step", "step": row["step"], **shared})
+    shutil.copytree(progress.steps / f"epoch_{progress.best_epoch}", out["model"], dirs_exist_ok=True)
+    out.manifest(out["model"], "model_manifest", {"role": "best", "step": best["step"], **shared})
     out.rows("metric_history", progress.history)
     out.rows("search_history", progress.searches)
-    shutil.rmtree(ctx.scratch / "index", ignore_errors=True)
 
 
 STAGE = Stage(
@@ -211,6 +225,7 @@ STAGE = Stage(
     },
     outputs={
         "model": "model_manifest/v1",
+        "checkpoints": "model_manifest/v1",
         "metric_history": "metric_history/v1",
         "search_history": "search_history/v1",
     },
