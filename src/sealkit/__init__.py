@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_difference import explain as explain_masks
     from sealkit.mask_wiring import place as mask_place
+    from sealkit.mask_misfit import declared as masks_declared_apart
+    from sealkit.mask_misfit import place as mask_place
+    from sealkit.mask_misfit import recorded as masks_recorded_apart
+    from sealkit.mask_wiring import at as mask_at
+    from sealkit.mask_wiring import group as mask_group
+    from sealkit.mask_wiring import meetings as mask_meetings
     from sealkit.pack import legacy_pairs
     from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
     from sealkit.probe import replay as replay_probe
@@ -62,16 +68,21 @@ _HOME = {
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
-    "explain_masks": "mask_difference",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
     "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "listing_digest": "digest",
+    "mask_at": "mask_wiring",
     "mask_faults": "mask",
     "mask_place": "mask_wiring",
     "mask_of_bits": "mask",
+    "mask_group": "mask_wiring",
+    "mask_meetings": "mask_wiring",
+    "mask_place": "mask_misfit",
+    "masks_declared_apart": "mask_misfit",
+    "masks_recorded_apart": "mask_misfit",
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
@@ -85,9 +96,14 @@ _NAMED = {
     "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
+    "mask_at": "at",
     "mask_faults": "faults",
+    "mask_group": "group",
+    "mask_meetings": "meetings",
     "mask_place": "place",
     "mask_of_bits": "of_bits",
+    "masks_declared_apart": "declared",
+    "masks_recorded_apart": "recorded",
     "replay_probe": "replay",
 }
 
@@ -96,8 +112,8 @@ __all__ = [
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
     "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
-    "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits", "mask_place", "open_index", "record",
-    "replay_probe",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
+    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

@@ -67,6 +67,11 @@ class View:
         self._allow("resolved_config")
         return self.run.origin(*path)
 
+    def source(self, *path: str | int) -> tuple[str | int, ...]:
+        """The place in the config at which a value was written, by way of what refers to it."""
+        self._allow("resolved_config")
+        return self.run.source(*path)
+
     @property
     def reference(self) -> View | None:
         """The run that this one is compared with, where one is at hand."""

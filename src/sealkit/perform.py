@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, folders, key, manifest, mask_wiring, rundir, write
+from sealkit import digest, folders, key, manifest, mask_misfit, rundir, write
 from sealkit.check import View
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
@@ -127,7 +127,7 @@ def _waived(engine: Engine, step: Step, check: str, name: str) -> str | None:
     )
     if mask is None:
         return None
-    place = mask_wiring.place(run, step.name, mask)
+    place = mask_misfit.place(run, step.name, mask)
     return engine.policy.reason(check, place, engine.metadata["name"], write.now()[:10])
 
 

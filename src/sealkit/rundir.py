@@ -152,22 +152,28 @@ class Run:
         found = (one["stage"] for one in self._promises() if f"{artifact.path}/".startswith(f"{one['path']}/"))
         return next(found, None)
 
-    def origin(self, *path: str | int) -> Location:
-        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
-        where it stands in no file."""
+    def source(self, *path: str | int) -> tuple[str | int, ...]:
+        """The place in the config at which a value was written: where a stage refers to a section, that of the section."""
         seen: list[tuple[str | int, ...]] = []
         while path not in seen:
             seen.append(path)
-            told = (self.document("resolved_config") or {}).get("provenance", {}).get(pointer(*path), "")
-            place, _, via = told.partition(" via ")
-            reference = REFERENCE.fullmatch(via)
-            if reference is None:
-                line = LINE.fullmatch(place)
-                if line and line["name"] in self.files:
-                    return Location(line["name"], line=int(line["line"]))
-                break
-            path = tuple(reference[1].split("."))
+            reference = REFERENCE.fullmatch(self._provenance(path).partition(" via ")[2])
+            if reference:
+                path = tuple(reference[1].split("."))
+        return path
+
+    def origin(self, *path: str | int) -> Location:
+        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
+        where it stands in no file."""
+        path = self.source(*path)
+        line = LINE.fullmatch(self._provenance(path).partition(" via ")[0])
+        if line and line["name"] in self.files:
+            return Location(line["name"], line=int(line["line"]))
         return Location("resolved_config.json", pointer=pointer("config", *path))
+
+    def _provenance(self, path: tuple[str | int, ...]) -> str:
+        told = (self.document("resolved_config") or {}).get("provenance", {})
+        return str(told.get(pointer(*path), ""))
 
     def _promises(self) -> list[dict[str, str]]:
         """What the stages of the run's config promise."""
