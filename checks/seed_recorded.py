@@ -33,11 +33,10 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def recorded(run: View, path: tuple[str | int, ...], value: int) -> bool:
-    """Whether a seed is that of a mask or of a panel's split: drawn for themselves, and recorded with what was drawn."""
+    """Whether a seed is that of a mask: drawn for itself, and recorded with what was drawn."""
     if path[-2:] == ("mask", "seed"):
         return True
     drawn = {run.maker(one): one.document["seed"] for one in run.all("mask")}
-    drawn |= {run.maker(one): one.document["split"]["seed"] for one in run.all("panel")}
     return path[:1] == ("stages",) and path[2:] == ("with", "seed") and drawn.get(str(path[1])) == value
 
 
@@ -60,7 +59,7 @@ CHECK = Check(
     why="The same seed gave other results because one part drew from its own (sentence-transformers#617, #3248, setfit#432), "
     "and another seed gave the same because it was not the one that counted (private-transformers#10).",
     fix="set run.seed, and let every stage draw from it",
-    reads={"run_metadata": 1, "resolved_config": 1, "model_manifest?": 1, "mask?": 1, "panel?": 1},
+    reads={"run_metadata": 1, "resolved_config": 1, "model_manifest?": 1, "mask?": 1},
     find=find,
     severity=Severity.WARNING,
 )

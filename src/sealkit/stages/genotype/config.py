@@ -11,11 +11,11 @@ from sealkit.stages.genotype.mask import Masking
 
 
 class Panel(Params):
-    """`vcf`: the file of phased haplotypes. `split`: the seed by which samples are split into parts, for itself, so that runs with
+    """`vcf`: the file of phased haplotypes. `draw`: which split of the samples into parts, of all that a seed could give: runs with
     other seeds are trained and judged on the same samples."""
 
     vcf: str = "panel.vcf.gz"
-    split: int = Field(default=0, ge=0)
+    draw: int = Field(default=0, ge=0)
 
 
 class Windows(Params):
