@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sealkit.mask import faults as mask_faults
     from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_difference import explain as explain_masks
-    from sealkit.mask_wiring import place as mask_place
     from sealkit.mask_misfit import declared as masks_declared_apart
     from sealkit.mask_misfit import place as mask_place
     from sealkit.mask_misfit import recorded as masks_recorded_apart
@@ -76,7 +75,6 @@ _HOME = {
     "listing_digest": "digest",
     "mask_at": "mask_wiring",
     "mask_faults": "mask",
-    "mask_place": "mask_wiring",
     "mask_of_bits": "mask",
     "mask_group": "mask_wiring",
     "mask_meetings": "mask_wiring",

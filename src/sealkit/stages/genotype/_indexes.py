@@ -51,7 +51,7 @@ def _build(root: Path, data: Data, space: Space, window: Window, drawn: Mask | N
     folder.mkdir(parents=True)
     faiss.write_index(index, str(folder / FILE))
     name = f"references at {window.contig}:{window.start}-{window.end}"
-    about = {
+    about: dict[str, dict[str, Any]] = {
         "corpus": {"digest": data.source.digest, "name": name},
         "preparation": {"template": None, "chunking": None},
     }

@@ -42,7 +42,7 @@ class TokenSpace:
             tokens=_rule(self.data, window), dimension=self.data.width, mask=group, metric=self.metric
         )
 
-    def inputs(self, tokens: Tokens, vectors: Vectors) -> Sequence[Any]:
+    def inputs(self, tokens: Tokens, vectors: Vectors) -> NDArray[Any]:
         """What such an encoder is handed for these windows."""
         return vectors
 
@@ -89,7 +89,7 @@ class EmbeddingSpace:
             mask=group,
         )
 
-    def inputs(self, tokens: Tokens, vectors: Vectors) -> Sequence[Any]:
+    def inputs(self, tokens: Tokens, vectors: Vectors) -> NDArray[Any]:
         """What such an encoder is handed for these windows."""
         return tokens
 
