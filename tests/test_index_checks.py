@@ -95,3 +95,15 @@ def test_of_an_index_of_version_1_nobody_says_that_it_was_adopted(tmp_path: Path
     assert outcome.status is Status.BLOCKED and outcome.reason is not None
     assert outcome.reason.startswith("written under index_manifest/v1: of the index are unknown preparation, mask, ")
     assert outcome.reason.count("of the index are unknown") == 1
+
+
+def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path) -> None:
+    for path in [root / "resolved_config.json", *root.glob("stages/*/*_corpus.jsonl")]:
+        path.unlink()
+    assert judge(opened(root), BUILT_IN.checks["index-counts"]).status is Status.PASSED
+    document = json.loads((root / INDEX).read_text("utf-8"))
+    document["fingerprint"]["structure"]["count"] += 1
+    (root / INDEX).write_text(json.dumps(document), "utf-8")
+    outcome = judge(opened(root), BUILT_IN.checks["index-counts"])
+    assert outcome.status is Status.FAILED
+    assert outcome.findings[0].message.endswith("the manifest says 4")
