@@ -157,10 +157,10 @@ def within(windows: Artifact, sites: Sites) -> Iterator[Finding]:
 
 CHECK = Check(
     since="0.2.0",
-    title="The panel is sound",
+    title="Panels and VCF files are sound",
     why="Tools take what they are given: unphased genotypes were treated as phased (Ensembl/ensembl-vep#435), an unsorted VCF was "
     "cut off in the middle (atks/vt#79), a line with too few columns crashed the reader (samtools/bcftools#60).",
     fix="run the panel again from a VCF that is sound: its files belong together",
-    reads={"haplotypes": 1, "variants?": 1, "panel?": 1, "windows?": 1},
+    reads={"run_metadata": 1, "panel?": 1, "variants?": 1, "haplotypes?": 1, "windows?": 1},
     find=find,
 )

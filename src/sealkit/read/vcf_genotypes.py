@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 from sealkit.read.faults import Faults
 
 MISSING = "missing"
 _ALLELES = re.compile(r"(?:\.|[0-9]{1,5})(?:[|/](?:\.|[0-9]{1,5}))*")
+_COLONS = methodcaller("count", ":")
 _EXPECTED = "expected two alleles with | between them, as 0|1"
 _FIXES = {
     "genotype": "write genotypes as VCF has them",
@@ -38,20 +40,22 @@ def tally(block: str, samples: Sequence[str], keys: str, alternates: int, line: 
     if (plain := _plain(block, len(samples))) is not None and alternates:
         return Tally(2 * len(samples), plain)
     cells = block.split("\t")
-    if any(cell.count(":") > keys.count(":") for cell in cells):
-        column = next(i for i, cell in enumerate(cells) if cell.count(":") > keys.count(":"))
+    colons = list(map(_COLONS, cells))
+    if max(colons) > keys.count(":"):
+        column = next(i for i, found in enumerate(colons) if found > keys.count(":"))
         message = f"{at}: {samples[column]} has more values than FORMAT {keys[:40]} names, {cells[column][:40]!r}"
         faults.add("values", line, message, "fetch or write the file again: values of the line were shifted")
+    genotypes = [cell.partition(":")[0] for cell in cells] if any(colons) else cells
     number = count = 0
     noted: set[str] = set()
-    genotypes = Counter(cell.partition(":")[0] for cell in cells)
-    for genotype, times in genotypes.items():
+    for genotype, times in Counter(genotypes).items():
         alleles = re.split(r"[|/]", genotype)
         if found := _fault(genotype, alleles, alternates):
             fault, says = found
             if fault not in noted:
-                column = next(i for i, cell in enumerate(cells) if cell.partition(":")[0] == genotype)
-                message = f"{at}: the genotype of {samples[column]} is {genotype[:40] or 'empty'}, {says}"
+                message = (
+                    f"{at}: the genotype of {samples[genotypes.index(genotype)]} is {genotype[:40] or 'empty'}, {says}"
+                )
                 faults.add(fault, line, message, _FIXES[fault])
                 noted.add(fault)
         called = [allele for allele in alleles if allele.isdigit()]
