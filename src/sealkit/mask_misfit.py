@@ -79,7 +79,7 @@ def _ways_out(run: View, index: Declared, query: Declared, fields: Sequence[str]
         one = f"give both stages one mask{_one_mask(run, index, query)}"
     two = "search in embedding space, with an index that declares the mask invariant"
     if index.stage is None or inside(run.one("resolved_config").document["config"], invariant(index)) is not None:
-        two += f": {'.'.join(map(str, run.source(*invariant(index))))}: {{mask: the reason}}"
+        two += f": {'.'.join(map(str, run.source(*invariant(index), 'mask')))}: the reason"
     return (
         f"{one}; or {two}; if it is meant, sign a waiver of this check, scope: {{at: {pointer('config', *query.path)}}}"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from sealkit.stage import Params
 
 
@@ -14,9 +12,13 @@ class Mask(Params):
     schedule: str | None = None
 
 
+class Invariant(Params):
+    mask: str | None = None
+
+
 class Index(Params):
     mask: Mask = Mask()
-    invariant: dict[str, str] = Field(default_factory=dict)
+    invariant: Invariant = Invariant()
 
 
 class Part(Params):
