@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,7 @@ experiments:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text(BASE)
     (tmp_path / "two.yaml").write_text(MATRIX)
@@ -59,7 +58,11 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
         r"\d+ (passed|skipped)", "N \\1", SAID
     )
     folder = place / "outputs" / "two"
-    assert json.loads((folder / "runs/well/run_metadata.json").read_text())["command"][:3] == ["toolkit", "run", "two.yaml"]
+    assert json.loads((folder / "runs/well/run_metadata.json").read_text())["command"][:3] == [
+        "toolkit",
+        "run",
+        "two.yaml",
+    ]
     again = toolkit("run", "two.yaml", "--resume", "--jobs", "2")
     assert (again.returncode, again.stdout) == (4, "outputs/two\n")
     assert "well: the run had finished; it is judged again, and nothing is written\n" in again.stderr
@@ -71,7 +74,6 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
 
 
 def test_a_dry_run_says_what_is_shared_and_writes_nothing(place: Path) -> None:
-    (place / "two.yaml").write_text(MATRIX + "  - {label: other, overrides: [run.device=cpu]}\n")
     (place / "two.yaml").write_text(MATRIX.replace("stages.make.with.run=[sh, -c, exit 7]", "data.path=elsewhere"))
     done = toolkit("run", "two.yaml", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
