@@ -110,7 +110,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    verbs = "run, check, seal, verify, diff, fingerprint, explain, spec, config, cache"
+    verbs = "run, check, seal, verify, diff, table, fingerprint, explain, spec, config, cache"
     assert f"No such verb `verfy`. Did you mean `verify`? Verbs: {verbs}." in done.stderr
 
 
