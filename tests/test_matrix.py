@@ -195,6 +195,23 @@ def test_a_matrix_is_never_overwritten(place: Path) -> None:
             run(resume=resume)
 
 
+def test_no_secret_is_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_OF_MINE", "hunter2-hunter2")
+    Path("base.yaml").write_text(
+        "schema: pipeline/v1\nrun: {name: base}\nstages:\n"
+        '  leak: {uses: toy.leak, with: {secret: "${ENV:TOKEN_OF_MINE}"}}\n'
+    )
+    write(
+        [{"label": "a"}, {"label": "b", "overrides": ["stages.leak.with.secret=correct-horse-battery", "run.seed=1"]}]
+    )
+    assert set(came_out(run()).values()) == {("failed", 4)}
+    for path in Path("outputs/m").rglob("*"):
+        if path.is_file():
+            assert not any(secret in path.read_bytes() for secret in (b"hunter2", b"correct-horse")), path
+    assert "the password is [redacted:" in Path("outputs/m/output/a.txt").read_text()
+    assert "the last word" in Path("outputs/m/output/a.txt").read_text()
+
+
 # Going on
 
 

@@ -40,9 +40,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 SAID = """\
+well: begins, 1 of 2
 well: make: Run a command
 well: make: done in 0.0 s
 well: verdict: PASS (with warnings) (16 passed, 2 warned, 11 skipped)
+seven: begins, 2 of 2
 seven: make: Run a command
 seven: stage make stopped: it raised CommandFailed: `sh` ended with exit code 7; it printed nothing; what it wrote lies in outputs/two/runs/seven/quarantine/make
 run    came out              seconds
@@ -51,12 +53,15 @@ seven  failed                    0.0  stage make stopped: it raised CommandFaile
 """
 
 
+def plain(text: str) -> str:
+    """Without what another machine, or another check, would change."""
+    return re.sub(r"\d+\.\d", "0.0", re.sub(r"\d+ (passed|skipped)", r"N \1", text))
+
+
 def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
     done = toolkit("run", "two.yaml")
     assert (done.returncode, done.stdout) == (4, "outputs/two\n")
-    assert re.sub(r"\d+\.\d( s)?", r"0.0\1", re.sub(r"\d+ (passed|skipped)", "N \\1", done.stderr)) == re.sub(
-        r"\d+ (passed|skipped)", "N \\1", SAID
-    )
+    assert plain(done.stderr) == plain(SAID)
     folder = place / "outputs" / "two"
     assert json.loads((folder / "runs/well/run_metadata.json").read_text())["command"][:3] == [
         "toolkit",
@@ -74,7 +79,6 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
 
 
 def test_a_dry_run_says_what_is_shared_and_writes_nothing(place: Path) -> None:
-    (place / "two.yaml").write_text(MATRIX + "  - {label: other, overrides: [run.device=cpu]}\n")
     (place / "two.yaml").write_text(MATRIX.replace("stages.make.with.run=[sh, -c, exit 7]", "data.path=elsewhere"))
     done = toolkit("run", "two.yaml", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,7 +14,8 @@ from typing import Any
 from sealkit import matrix_record
 from sealkit.engine import Event
 from sealkit.matrix_plan import Planned
-from sealkit.worker import GRACE, Ended, Job, Worker
+from sealkit.rundir import workspace
+from sealkit.worker import GRACE, Ended, Job, Worker, uninterrupted
 
 
 @dataclass
@@ -37,18 +38,20 @@ class Crew:
             matrix_record.save(self.folder, self.record)
         place = f"{row['index']} of {len(self.record['experiments'])}"
         self.on_event(one.experiment.name, Event("run-started", None, place))
-        self.running[one.experiment.name] = one, Worker(job, threads), time.monotonic()
+        clean = one.plan.config.redactor(workspace(self.folder)).text
+        self.running[one.experiment.name] = one, Worker(job, threads, clean), time.monotonic()
 
     def hear(self, timeout: float) -> None:
         """Wait until a run says something, and write down which ended. A process may end without a word."""
         connection.wait([worker.connection for _, worker, _ in self.running.values()], timeout)
         for name, (one, worker, started) in list(self.running.items()):
-            for message in worker.messages():
-                if isinstance(message, Ended):
-                    del self.running[name]
-                    matrix_record.ended(self.row(one), self.folder, one, message, time.monotonic() - started)
-                    matrix_record.save(self.folder, self.record)
-                self.on_event(name, message)
+            with uninterrupted():
+                for message in worker.messages():
+                    if isinstance(message, Ended):
+                        del self.running[name]
+                        matrix_record.ended(self.row(one), self.folder, one, message, time.monotonic() - started)
+                        matrix_record.save(self.folder, self.record)
+                    self.on_event(name, message)
 
     def stop(self) -> None:
         """Interrupt what is running, and wait for its last words; not for ever, and not when interrupted once more."""
@@ -77,6 +80,9 @@ def go(crew: Crew, work: Mapping[Planned, Job], jobs: int) -> None:
             crew.hear(1.0)
     except KeyboardInterrupt:
         crew.stop()
+    except BaseException:
+        crew.stop()
+        raise
 
 
 def _cores() -> int:

@@ -110,13 +110,13 @@ def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: 
     """Write into a run's row how it ended, and what its own records say; `seconds` are those of its process."""
     run = folder / row["run_dir"]
     metadata, summary = _read(run / "run_metadata.json"), _read(run / "summary.json")
-    models = list(_models(run, one, metadata, summary))
+    models, why = list(_models(run, one, metadata, summary)), reason(how)
     row |= {
         "run_id": metadata.get("run_id"),
         "status": "ok" if summary.get("status") == "ok" and how.report is not None else "failed",
         "verdict": _verdict(how),
         "exit_code": how.exit_code,
-        "reason": reason(how),
+        "reason": why and one.plan.config.redactor(workspace(folder)).text(why),
         "seconds": summary.get("seconds") or round(seconds, 3),
         "summary": f"{row['run_dir']}/summary.json" if summary else None,
         "models": models,

@@ -24,6 +24,7 @@ from sealkit.engine import Event
 from sealkit.finding import Report, SealkitError
 from sealkit.pack import Pack
 
+LINE = 65536  # bytes of a line that it prints
 GRACE = 30.0  # seconds for the last words of a run that is interrupted
 
 
@@ -50,17 +51,21 @@ class Ended:
 
 
 class Worker:
-    """The process of a job, from outside."""
+    """The process of a job, from outside. `clean` takes out of a line that it prints what must not be written."""
 
-    def __init__(self, job: Job, threads: int | None) -> None:
+    def __init__(self, job: Job, threads: int | None, clean: Callable[[str], str]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would take threads' locks along
         # What is found once is not sent: contracts hold functions that cannot be.
         pack = replace(job.pack, more=tuple(replace(pack) for pack in job.pack.more))
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, replace(job, pack=pack)))
-        with _threads(threads), _no_interrupt():
+        printed, prints = context.Pipe(duplex=False)
+        self._process = context.Process(target=_work, args=(theirs, prints, replace(job, pack=pack)))
+        with _threads(threads), uninterrupted():
             self._process.start()
         theirs.close()
+        prints.close()
+        self._keeper = threading.Thread(target=_keep, args=(printed, job.output, clean), daemon=True)
+        self._keeper.start()
 
     def messages(self) -> Iterator[Event | Ended]:
         """What the process told since it was asked last; the last of all is an Ended."""
@@ -93,9 +98,21 @@ class Worker:
         self._process.join(GRACE)
         if self._process.exitcode is None:
             self.kill()
+        self._keeper.join(GRACE)
 
 
-def _work(connection: Connection, job: Job) -> None:
+def _keep(printed: Connection, path: Path, clean: Callable[[str], str]) -> None:
+    """Write down what a process prints, to the end: one whose pipe nobody empties would wait for ever."""
+    with printed, os.fdopen(os.dup(printed.fileno()), "rb") as lines, path.open("a", encoding="utf-8") as file:
+        for raw in iter(lambda: lines.readline(LINE), b""):
+            # What a progress bar wrote over is gone for a reader at a terminal, too.
+            line = raw.decode("utf-8", "backslashreplace").rstrip("\r\n").rpartition("\r")[2]
+            with suppress(OSError):
+                file.write(f"{clean(line)}\n")
+                file.flush()
+
+
+def _work(connection: Connection, prints: Connection, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: whoever started this process says when it is to end
     signal.signal(signal.SIGTERM, _interrupt)
     speaking = threading.Lock()
@@ -105,10 +122,9 @@ def _work(connection: Connection, job: Job) -> None:
             connection.send(message)
 
     threading.Thread(target=_listen, args=(connection,), daemon=True).start()
-    with job.output.open("ab", buffering=0) as file:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
+    for descriptor in (1, 2):
+        os.dup2(prints.fileno(), descriptor)
+    prints.close()
     tell(_run(job, lambda event: tell(event) if event.kind != "progress" else None))
 
 
@@ -149,8 +165,8 @@ def _threads(count: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Keeps an interrupt for later: a process that is just starting could say no last words."""
+def uninterrupted() -> Iterator[None]:
+    """Keeps an interrupt for later; a process that is started meanwhile has none at all."""
     if sys.platform == "win32":
         yield
         return

@@ -66,7 +66,9 @@ def _tell(name: str, event: Event | Ended) -> None:
     from sealkit.worker import Ended
 
     if not isinstance(event, Ended):
-        if (said := words(event)) is not None:
+        if event.kind == "run-started":
+            click.echo(f"{name}: begins, {event.message}", err=True)
+        elif (said := words(event)) is not None:
             click.echo(f"{name}: {text.clean(said)}", err=True)
         return
     bad = (Status.FAILED,) if event.error else (Status.FAILED, Status.BLOCKED, Status.CRASHED)
