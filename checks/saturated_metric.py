@@ -18,8 +18,6 @@ def find(run: View) -> Iterator[Finding]:
         family, values = run.metric_keys.find(key), rows.get(key)
         if family is None or not family.derivable or (values is not None and len(values) < ENOUGH):
             continue
-        if "." in key.split("/")[1]:
-            continue  # a baseline on the same items, as test.major_allele: it is there to be beaten
         if key.startswith("genotype/") and by_construction(family.match(key)):
             continue
         over = f" over {len(values)} queries" if values else ""

@@ -52,7 +52,7 @@ class Workspace:
         for command in (["init", "-q"], ["add", "-f", ".gitignore"], ["commit", "-q", "-m", "start"]):
             subprocess.run([*GIT, *command], cwd=folder, check=True)
 
-    def run(self, config: str, *overrides: str, policy: Policy = NO_POLICY, **how: bool) -> Result:
+    def run(self, config: str, *overrides: str, policy: Policy = NO_POLICY, **how: Any) -> Result:
         given = [f"run.output_dir={self.folder}/outputs", *SMALL, *overrides]
         with contextlib.chdir(self.folder):
             return pipeline.run(

@@ -108,6 +108,8 @@ def test_a_mask_that_neither_side_knows_is_told_once(tmp_path: Path) -> None:
     outcome = judge(opened(root), BUILT_IN.checks["index-fits-query"])
     told = [one for one in outcome.findings if (one.at.pointer or "").startswith("/fingerprint/mask/")]
     assert outcome.status is Status.FAILED and len(told) == 9
+
+
 def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path) -> None:
     for path in [root / "resolved_config.json", *root.glob("stages/*/*_corpus.jsonl")]:
         path.unlink()

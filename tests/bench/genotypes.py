@@ -61,11 +61,9 @@ class Run:
 
     def by_sample(self) -> dict[str, float]:
         """Concordance of each test sample, from what was imputed."""
-        given = (
-            self.rows(name)
-            for name in ("panel/haplotypes.jsonl", "panel/variants.jsonl", "evaluate/imputed_alleles.jsonl")
-        )
-        return imputation.score_rows(*given, "test").per_sample()["concordance"]
+        names = ("panel/haplotypes.jsonl", "panel/variants.jsonl", "evaluate/imputed_alleles.jsonl")
+        haplotypes, variants, imputed = (self.rows(name) for name in names)
+        return imputation.score_rows(haplotypes, variants, imputed, "test").per_sample()["concordance"]
 
 
 def shown(values: Sequence[float], digits: int = 3) -> str:
