@@ -416,6 +416,37 @@ def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
     assert told(path) == ["panel.vcf.gz:6: has a line of over 8,388,608 bytes -> None"]
 
 
+def test_a_link_out_of_a_run_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link.vcf.gz").symlink_to(placed(tmp_path, gzip.compress(SOUND.encode()), "panel.vcf.gz"))
+    assert list(vcf.findings(tmp_path / "link.vcf.gz")) == []
+    with pytest.raises(ReadError, match="is a symbolic link") as caught:
+        list(vcf.findings(tmp_path / "link.vcf.gz", follow=False))
+    assert not caught.value.malformed
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "message"),
+    [
+        ("vcf_header.CONTIGS_LIMIT", SOUND, "panel.vcf:3: declares over 1 contigs"),
+        ("vcf_order.CONTIGS_LIMIT", SOUND + BODY.replace("21\t", "Y\t"), "panel.vcf:9: has over 1 contigs"),
+        ("vcf_order.HERE_LIMIT", changed("\t200\t", "\t100\t"), "panel.vcf:7: has over 1 variants at one position"),
+    ],
+    ids=["declared", "met", "at one position"],
+)  # fmt: skip
+def test_what_would_be_kept_of_a_file_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, text: str, message: str
+) -> None:
+    monkeypatch.setattr(f"sealkit.read.{limit}", 1)
+    assert told(placed(tmp_path, text))[-1] == f"{message} -> check that the file is a VCF"
+
+
+def test_names_of_any_length_are_told_shortly(tmp_path: Path) -> None:
+    long = "N" * 10_000
+    text = SOUND.replace("\tA\tB\n", f"\t{long}\t{long}\n").replace("rs1", long).replace("=22>", f"={long}>")
+    text = text.replace("\n22\t50\trs3\tG", f"\n{long}\t50\trs3\t{long}") + text[-30:]
+    assert max(map(len, told(placed(tmp_path, text)))) < 300
+
+
 # Whatever comes
 
 

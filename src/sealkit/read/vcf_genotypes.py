@@ -43,7 +43,7 @@ def tally(block: str, samples: Sequence[str], keys: str, alternates: int, line: 
     colons = list(map(_COLONS, cells))
     if max(colons) > keys.count(":"):
         column = next(i for i, found in enumerate(colons) if found > keys.count(":"))
-        message = f"{at}: {samples[column]} has more values than FORMAT {keys[:40]} names, {cells[column][:40]!r}"
+        message = f"{at}: {samples[column][:40]} has more values than FORMAT {keys[:40]} names, {cells[column][:40]!r}"
         faults.add("values", line, message, "fetch or write the file again: values of the line were shifted")
     genotypes = [cell.partition(":")[0] for cell in cells] if any(colons) else cells
     number = count = 0
@@ -53,9 +53,7 @@ def tally(block: str, samples: Sequence[str], keys: str, alternates: int, line: 
         if found := _fault(genotype, alleles, alternates):
             fault, says = found
             if fault not in noted:
-                message = (
-                    f"{at}: the genotype of {samples[genotypes.index(genotype)]} is {genotype[:40] or 'empty'}, {says}"
-                )
+                message = f"{at}: the genotype of {samples[genotypes.index(genotype)][:40]} is {genotype[:40] or 'empty'}, {says}"
                 faults.add(fault, line, message, _FIXES[fault])
                 noted.add(fault)
         called = [allele for allele in alleles if allele.isdigit()]
