@@ -104,6 +104,7 @@ GOOD = {
     "a contig in quotes is no declaration": changed("<ID=22>", '<ID=22,assembly="x,length=7,ID=5">'),
     "a name with blanks": SOUND.replace("\tA\tB\n", "\tA 1\tB\n"),
     "a name that ends as columns begin": SOUND.replace("\tA\tB\n", "\t#CHROM\tB\n"),
+    "GT declared in another order": changed("Number=1,Type=String,", "Type=String,").replace('pe">', 'pe",Number=1>'),
     "position at the end": changed("21\t200\t", "21\t48129895\t"),
     "a contig of GRCh38": SOUND.replace("=22>", "=HLA-A*01:01:01:01>").replace("\n22\t", "\nHLA-A*01:01:01:01\t"),
 }

@@ -15,6 +15,8 @@ _FIRST = re.compile(r"##fileformat=VCFv4\.[0-9]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ID = re.compile(r"[<,]ID=([^,>]{1,255})[,>]")
 _LENGTH = re.compile(r"[<,]length=([0-9]{1,12})[,>]")
+_NUMBER = re.compile(r"[<,]Number=([^,>]{1,20})[,>]")
+_TYPE = re.compile(r"[<,]Type=([^,>]{1,20})[,>]")
 _GENOTYPE = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
 
 
@@ -77,7 +79,7 @@ def _contig(line: str, number: int, contigs: dict[str, int | None], faults: Faul
 
 
 def _genotype(line: str, number: int, faults: Faults) -> None:
-    if ",Number=1," not in line or ",Type=String," not in line:
+    if _value(_NUMBER, line) != "1" or _value(_TYPE, line) != "String":
         message = f"declares GT otherwise than with Number=1 and Type=String: {line[:60]!r}"
         faults.add("GT line", number, message, f"write {_GENOTYPE} (bcftools reheader -h)")
 
