@@ -195,6 +195,8 @@ WRONG: dict[str, str | bytes] = {
     "no genotype": changed("0|0\t1|0", "0|0\tA|G"),
     "a genotype of nothing": changed("0|0\t1|0", "\t1|0"),
     "more values than names": changed("GT\t0|0\t1|0", "GT:DS\t0|0:0\t1|0:1:7"),
+    "digits that are none": changed("0|0\t1|0", "0|1²\t1|0"),
+    "more digits than a number may have": changed("0|0\t1|0", f"0|{'1' * 5000}\t1|0"),
     "phase before the alleles": changed("0|0\t1|0", "|0|0\t1|0"),
 }
 GOLDEN: dict[str, list[str]] = {
@@ -337,6 +339,12 @@ GOLDEN: dict[str, list[str]] = {
     ],
     "phase before the alleles": [
         "panel.vcf:7: 21:200: the genotype of A is |0|0, which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
+    ],
+    "digits that are none": [
+        "panel.vcf:7: 21:200: the genotype of A is 0|1², which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
+    ],
+    "more digits than a number may have": [
+        "panel.vcf:7: 21:200: the genotype of A is 0|11111111111111111111111111111111111111, which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
     ],
 }
 

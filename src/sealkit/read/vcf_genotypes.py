@@ -49,14 +49,14 @@ def tally(block: str, samples: Sequence[str], keys: str, alternates: int, line: 
     number = count = 0
     noted: set[str] = set()
     for genotype, times in Counter(genotypes).items():
-        alleles = re.split(r"[|/]", genotype)
+        alleles = re.split(r"[|/]", genotype) if _ALLELES.fullmatch(genotype) else []
         if found := _fault(genotype, alleles, alternates):
             fault, says = found
             if fault not in noted:
                 message = f"{at}: the genotype of {samples[genotypes.index(genotype)][:40]} is {genotype[:40] or 'empty'}, {says}"
                 faults.add(fault, line, message, _FIXES[fault])
                 noted.add(fault)
-        called = [allele for allele in alleles if allele.isdigit()]
+        called = [allele for allele in alleles if allele != "."]
         number += times * len(called)
         count += times * sum(int(allele) > 0 for allele in called)
     return Tally(number, count, MISSING in noted)
@@ -72,8 +72,8 @@ def _plain(block: str, samples: int) -> int | None:
 
 
 def _fault(genotype: str, alleles: Sequence[str], alternates: int) -> tuple[str, str] | None:
-    """The fault of a genotype, and the words for it. What is missing has neither phase nor ploidy."""
-    if not _ALLELES.fullmatch(genotype):
+    """The fault of a genotype, and the words for it; it is none without `alleles`. What is missing has neither phase nor ploidy."""
+    if not alleles:
         return "genotype", f"which is no genotype; {_EXPECTED}"
     if "." in alleles:
         return MISSING, "an allele is missing"
