@@ -46,7 +46,7 @@ CHECK = Check(
     since="0.2.0",
     title="Parts are split by sample",
     why="Rows of one thing were split as if they were many: 108 samples stood in training and validation (theislab/multimil#75), five "
-    "rows of each gene cluster in both (HUST-NingKang-Lab/BGC-Prophet#8). The copies of a sample share their errors and relatives.",
+    "rows of each gene cluster in training and test (HUST-NingKang-Lab/BGC-Prophet#8).",
     fix="split by sample, then index and train again",
     reads={"haplotypes": 1, "index_manifest?": 2, "imputed_alleles?": 1},
     find=find,
