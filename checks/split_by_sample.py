@@ -1,8 +1,8 @@
-"""A sample is of one part only, both its copies; only the reference is indexed, and only the rest is imputed."""
+"""A sample is of one part only, both its copies; only the reference is indexed and found, and only the rest is searched for and imputed."""
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, View
+from sealkit import Artifact, Check, Finding, Location, View
 
 REFERENCE = "reference"
 
@@ -23,6 +23,8 @@ def find(run: View) -> Iterator[Finding]:
     for index in run.all("index_manifest"):
         if index.document["ids"] is not None:
             yield from indexed(run, index.beside(index.document["ids"]["file"]), parts)
+    for rankings in run.all("rankings"):
+        yield from searched(rankings, parts)
     for imputed in run.all("imputed_alleles"):
         for line, row in imputed.rows():
             found = parts.get(row["haplotype_id"])
@@ -42,12 +44,28 @@ def indexed(run: View, listing: str, parts: dict[str, tuple[str, Location]]) -> 
             return
 
 
+def searched(rankings: Artifact, parts: dict[str, tuple[str, Location]]) -> Iterator[Finding]:
+    """The first row in which a query's haplotype is of the reference, or a result's is not. A query may name its window too, as
+    in HG00096:0/w3; other names are no haplotypes."""
+    for line, row in rankings.rows():
+        query, result = row["query_id"], row["doc_id"]
+        query = query if query in parts else query.rpartition("/")[0]
+        if query in parts and parts[query][0] == REFERENCE:
+            message = f"{query} was searched for, and is of the reference: it finds itself"
+            yield Finding(message, rankings.at(line=line), also=parts[query][1:])
+            return
+        if result in parts and parts[result][0] != REFERENCE:
+            message = f"{result} was found, and is of the part {parts[result][0]}"
+            yield Finding(message, rankings.at(line=line), also=parts[result][1:])
+            return
+
+
 CHECK = Check(
     since="0.2.0",
     title="Parts are split by sample",
     why="Rows of one thing were split as if they were many: 108 samples stood in training and validation (theislab/multimil#75), five "
-    "rows of each gene cluster in both (HUST-NingKang-Lab/BGC-Prophet#8). The copies of a sample share their errors and relatives.",
+    "rows of each gene cluster in training and test (HUST-NingKang-Lab/BGC-Prophet#8).",
     fix="split by sample, then index and train again",
-    reads={"haplotypes": 1, "index_manifest?": 2, "imputed_alleles?": 1},
+    reads={"haplotypes": 1, "index_manifest?": 2, "rankings?": 1, "imputed_alleles?": 1},
     find=find,
 )

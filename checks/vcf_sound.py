@@ -159,7 +159,7 @@ CHECK = Check(
     since="0.2.0",
     title="Panels and VCF files are sound",
     why="Tools take what they are given: unphased genotypes were treated as phased (Ensembl/ensembl-vep#435), an unsorted VCF was "
-    "cut off in the middle (atks/vt#79), a line with too few columns crashed the reader (samtools/bcftools#60).",
+    "cut off in the middle (atks/vt#79), rows that had lost columns crashed the next tool (samtools/bcftools#60).",
     fix="run the panel again from a VCF that is sound: its files belong together",
     reads={"run_metadata": 1, "panel?": 1, "variants?": 1, "haplotypes?": 1, "windows?": 1},
     find=find,

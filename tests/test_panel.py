@@ -146,16 +146,21 @@ def test_a_line_that_htslib_would_crash_on_never_comes_to_it(tmp_path: Path) -> 
     assert told == "panel.vcf:9: is blank; expected a variant on each line"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"\xef\xbb\xbf" + SOUND.encode(), "panel.vcf:1: htslib reads no VCF: "),
-        (changed("GT\t0|1", "GT:" + ":".join(f"K{i}" for i in range(400)) + "\t0|1"), "panel.vcf:6: htslib reads no variant: "),
-    ],
-)  # fmt: skip
-def test_what_htslib_does_not_read_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
-    (told,) = refused(placed(tmp_path, content), tmp_path, split=HALVES)
-    assert told.startswith(message)
+UNREAD: dict[str, tuple[str | bytes, str, str]] = {
+    "a byte-order mark": (b"\xef\xbb\xbf" + SOUND.encode(), "panel.vcf:1: htslib reads no VCF: ", "remove the byte-order mark: "),
+    "a header of its own": (changed("<ID=22>", "<ID=22,IDX=2000000000>"), "panel.vcf:1: htslib reads no VCF: cannot parse", "write its header"),
+    "400 values a sample": (changed("GT\t0|1", f"GT{':K' * 400}\t0|1"), "panel.vcf:6: htslib reads no variant: ", "write it again"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_htslib_does_not_read_is_refused(tmp_path: Path, case: str) -> None:
+    content, message, fix = UNREAD[case]
+    with pytest.raises(Refused) as caught:
+        read(placed(tmp_path, content), tmp_path / "out", context(tmp_path), split=HALVES)
+    (finding,) = caught.value.findings
+    assert f"{finding.at}: {finding.message}".startswith(f"{tmp_path}/{message}")
+    assert str(finding.fix).startswith(fix)
 
 
 def test_what_htslib_reads_is_held_against_the_text(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ GOOD = {
     "a contig in quotes is no declaration": changed("<ID=22>", '<ID=22,assembly="x,length=7,ID=5">'),
     "a name with blanks": SOUND.replace("\tA\tB\n", "\tA 1\tB\n"),
     "a name that ends as columns begin": SOUND.replace("\tA\tB\n", "\t#CHROM\tB\n"),
+    "GT declared in another order": changed("Number=1,Type=String,", "Type=String,").replace('pe">', 'pe",Number=1>'),
     "position at the end": changed("21\t200\t", "21\t48129895\t"),
     "a contig of GRCh38": SOUND.replace("=22>", "=HLA-A*01:01:01:01>").replace("\n22\t", "\nHLA-A*01:01:01:01\t"),
 }
@@ -194,6 +195,8 @@ WRONG: dict[str, str | bytes] = {
     "no genotype": changed("0|0\t1|0", "0|0\tA|G"),
     "a genotype of nothing": changed("0|0\t1|0", "\t1|0"),
     "more values than names": changed("GT\t0|0\t1|0", "GT:DS\t0|0:0\t1|0:1:7"),
+    "digits that are none": changed("0|0\t1|0", "0|1²\t1|0"),
+    "more digits than a number may have": changed("0|0\t1|0", f"0|{'1' * 5000}\t1|0"),
     "phase before the alleles": changed("0|0\t1|0", "|0|0\t1|0"),
 }
 GOLDEN: dict[str, list[str]] = {
@@ -337,6 +340,12 @@ GOLDEN: dict[str, list[str]] = {
     "phase before the alleles": [
         "panel.vcf:7: 21:200: the genotype of A is |0|0, which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
     ],
+    "digits that are none": [
+        "panel.vcf:7: 21:200: the genotype of A is 0|1², which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
+    ],
+    "more digits than a number may have": [
+        "panel.vcf:7: 21:200: the genotype of A is 0|11111111111111111111111111111111111111, which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
+    ],
 }
 
 
@@ -414,6 +423,37 @@ def test_a_pointer_of_git_lfs_is_not_judged(tmp_path: Path) -> None:
 def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
     path = placed(tmp_path, gzip.compress(HEAD.encode() + b"0" * (9 * 2**20)), "panel.vcf.gz")
     assert told(path) == ["panel.vcf.gz:6: has a line of over 8,388,608 bytes -> None"]
+
+
+def test_a_link_out_of_a_run_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link.vcf.gz").symlink_to(placed(tmp_path, gzip.compress(SOUND.encode()), "panel.vcf.gz"))
+    assert list(vcf.findings(tmp_path / "link.vcf.gz")) == []
+    with pytest.raises(ReadError, match="is a symbolic link") as caught:
+        list(vcf.findings(tmp_path / "link.vcf.gz", follow=False))
+    assert not caught.value.malformed
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "message"),
+    [
+        ("vcf_header.CONTIGS_LIMIT", SOUND, "panel.vcf:3: declares over 1 contigs"),
+        ("vcf_order.CONTIGS_LIMIT", SOUND + BODY.replace("21\t", "Y\t"), "panel.vcf:9: has over 1 contigs"),
+        ("vcf_order.HERE_LIMIT", changed("\t200\t", "\t100\t"), "panel.vcf:7: has over 1 variants at one position"),
+    ],
+    ids=["declared", "met", "at one position"],
+)  # fmt: skip
+def test_what_would_be_kept_of_a_file_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, text: str, message: str
+) -> None:
+    monkeypatch.setattr(f"sealkit.read.{limit}", 1)
+    assert told(placed(tmp_path, text))[-1] == f"{message} -> check that the file is a VCF"
+
+
+def test_names_of_any_length_are_told_shortly(tmp_path: Path) -> None:
+    long = "N" * 10_000
+    text = SOUND.replace("\tA\tB\n", f"\t{long}\t{long}\n").replace("rs1", long).replace("=22>", f"={long}>")
+    text = text.replace("\n22\t50\trs3\tG", f"\n{long}\t50\trs3\t{long}") + text[-30:]
+    assert max(map(len, told(placed(tmp_path, text)))) < 300
 
 
 # Whatever comes

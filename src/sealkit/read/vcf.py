@@ -17,9 +17,10 @@ from sealkit.read.faults import Faults
 from sealkit.read.vcf_alleles import MULTIALLELIC, NO_ALTERNATE
 from sealkit.read.vcf_genotypes import MISSING, tally
 from sealkit.read.vcf_header import COLUMNS, Header
+from sealkit.read.vcf_order import Order
 
 LAST_POSITION = 2**31 - 1  # of VCF
-_CONTIG = re.compile(r"[^\s<>,]+")
+_CONTIG = re.compile(r"[^\s<>,]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,7 @@ class Vcf:
         self.path, self.name, self.follow = path, name or str(path), follow
         self.faults = Faults(self.name)
         self.header: Header | None = None
-        self._ended: dict[str, int] = {}  # the contigs before the current one, and the last line of each
-        self._contig: str | None = None
-        self._position = self._line = 0
-        self._here: set[tuple[str, str]] = set()  # REF and ALT of what stands at the position
+        self._order = Order(self.path.name, self.faults)
 
     def variants(self) -> Iterator[Variant]:
         """The variants whose line could be read as one, sound or not, in the order of the file. Raises ReadError."""
@@ -74,7 +72,7 @@ class Vcf:
     @property
     def contigs(self) -> tuple[str, ...]:
         """The contigs that have variants, in the order of the file."""
-        return (*self._ended, *([] if self._contig is None else [self._contig]))
+        return self._order.contigs
 
     def _refuse_bcf(self) -> None:
         if gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True) == b"BCF":
@@ -113,7 +111,7 @@ class Vcf:
             self.faults.add("position", number, message, "write positions as VCF counts them, from 1")
             return None
         self._declared(number, contig, position, header)
-        self._order(number, contig, position, at)
+        self._order.next(number, contig, position, ref, alt)
         alternates = vcf_alleles.judge(ref, alt, number, at, self.faults)
         if not header.genotypes:
             fix = 'add ##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype"> (bcftools reheader -h)'
@@ -126,50 +124,25 @@ class Vcf:
             return None
         found = tally(block, header.samples, keys, alternates, number, at, self.faults)
         out = MULTIALLELIC if alternates > 1 else NO_ALTERNATE if not alternates else MISSING if found.missing else None
-        if (ref, alt) in self._here:
-            message = f"{at}: {ref[:40]} to {alt[:40]} stands here a second time"
-            self.faults.add("twice", number, message, f"bcftools norm -d exact -O z -o once.vcf.gz {self.path.name}")
-        self._here.add((ref, alt))
         return Variant(
             number, contig, position, None if name == "." else name, ref, alt, found.count, found.number, out
         )
 
     def _declared(self, number: int, contig: str, position: int, header: Header) -> None:
         if not _CONTIG.fullmatch(contig):
-            self.faults.add(
-                "contig name", number, f"{contig[:40]!r} is no name of a contig", "name it as its FASTA does"
-            )
+            message = f"{contig[:40]!r} is no name of a contig"
+            self.faults.add("contig name", number, message, "name it as its FASTA does")
         elif header.contigs and contig not in header.contigs:
             other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
-            fix = "declare the contigs of the FASTA: bcftools reheader --fai reference.fa.fai"
-            known = ""
+            known, fix = "", "declare the contigs of the FASTA: bcftools reheader --fai reference.fa.fai"
             if other in header.contigs:
-                known, fix = (
-                    f"; it declares {other}",
-                    f"bcftools annotate --rename-chrs names.txt, with {contig} {other} in it",
-                )
+                known = f"; it declares {other}"
+                fix = f"bcftools annotate --rename-chrs names.txt, with {contig} {other} in it"
             self.faults.add("contig", number, f"the contig {contig} is not declared in the header{known}", fix)
         elif (length := header.contigs.get(contig)) is not None and position > length:
             message = f"{contig}:{position} is behind the end of the contig: the header says that it has {length} bases"
             fix = "header and positions are of two assemblies: fetch the file again, or reheader it with the right one"
             self.faults.add("behind the contig", number, message, fix)
-
-    def _order(self, number: int, contig: str, position: int, at: str) -> None:
-        fix = f"bcftools sort -O z -o sorted.vcf.gz {self.path.name}"
-        if contig != self._contig:
-            if self._contig is not None:
-                self._ended[self._contig] = self._line
-            if contig in self._ended:
-                before = self._ended[contig]
-                message = f"the contig {contig} comes back; its lines ended with line {before}"
-                self.faults.add("contig order", number, message, fix, also=before)
-            self._contig, self._position = contig, 0
-        if position < self._position:
-            message = f"is not sorted: {at} stands behind {contig}:{self._position} (line {self._line})"
-            self.faults.add("order", number, message, fix, also=self._line)
-        if position != self._position:
-            self._here.clear()
-        self._position, self._line = position, number
 
 
 def findings(

@@ -43,22 +43,20 @@ def tally(block: str, samples: Sequence[str], keys: str, alternates: int, line: 
     colons = list(map(_COLONS, cells))
     if max(colons) > keys.count(":"):
         column = next(i for i, found in enumerate(colons) if found > keys.count(":"))
-        message = f"{at}: {samples[column]} has more values than FORMAT {keys[:40]} names, {cells[column][:40]!r}"
+        message = f"{at}: {samples[column][:40]} has more values than FORMAT {keys[:40]} names, {cells[column][:40]!r}"
         faults.add("values", line, message, "fetch or write the file again: values of the line were shifted")
     genotypes = [cell.partition(":")[0] for cell in cells] if any(colons) else cells
     number = count = 0
     noted: set[str] = set()
     for genotype, times in Counter(genotypes).items():
-        alleles = re.split(r"[|/]", genotype)
+        alleles = re.split(r"[|/]", genotype) if _ALLELES.fullmatch(genotype) else []
         if found := _fault(genotype, alleles, alternates):
             fault, says = found
             if fault not in noted:
-                message = (
-                    f"{at}: the genotype of {samples[genotypes.index(genotype)]} is {genotype[:40] or 'empty'}, {says}"
-                )
+                message = f"{at}: the genotype of {samples[genotypes.index(genotype)][:40]} is {genotype[:40] or 'empty'}, {says}"
                 faults.add(fault, line, message, _FIXES[fault])
                 noted.add(fault)
-        called = [allele for allele in alleles if allele.isdigit()]
+        called = [allele for allele in alleles if allele != "."]
         number += times * len(called)
         count += times * sum(int(allele) > 0 for allele in called)
     return Tally(number, count, MISSING in noted)
@@ -74,8 +72,8 @@ def _plain(block: str, samples: int) -> int | None:
 
 
 def _fault(genotype: str, alleles: Sequence[str], alternates: int) -> tuple[str, str] | None:
-    """The fault of a genotype, and the words for it. What is missing has neither phase nor ploidy."""
-    if not _ALLELES.fullmatch(genotype):
+    """The fault of a genotype, and the words for it; it is none without `alleles`. What is missing has neither phase nor ploidy."""
+    if not alleles:
         return "genotype", f"which is no genotype; {_EXPECTED}"
     if "." in alleles:
         return MISSING, "an allele is missing"

@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sealkit.finding import Location, ReadError
 from sealkit.read.faults import Faults
+from sealkit.read.vcf_order import CONTIGS_LIMIT
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _FIRST = re.compile(r"##fileformat=VCFv4\.[0-9]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_ID = re.compile(r"[<,]ID=([^,>]+)")
+_ID = re.compile(r"[<,]ID=([^,>]{1,255})[,>]")
 _LENGTH = re.compile(r"[<,]length=([0-9]{1,12})[,>]")
+_NUMBER = re.compile(r"[<,]Number=([^,>]{1,20})[,>]")
+_TYPE = re.compile(r"[<,]Type=([^,>]{1,20})[,>]")
 _GENOTYPE = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
 
 
@@ -65,14 +69,17 @@ def _contig(line: str, number: int, contigs: dict[str, int | None], faults: Faul
         message = f"declares a contig without an ID: {line[:60]!r}"
         faults.add("contig line", number, message, "write ##contig=<ID=…> (bcftools reheader -h)")
     elif name in contigs:
-        message = f"declares the contig {name} a second time"
+        message = f"declares the contig {name[:40]} a second time"
         faults.add("contig twice", number, message, "remove one of the two lines (bcftools reheader -h)")
-    else:
+    elif len(contigs) < CONTIGS_LIMIT:
         contigs[name] = int(length) if length else None
+    else:
+        message = f"declares over {CONTIGS_LIMIT:,} contigs"
+        raise ReadError(message, Location(faults.name, line=number), "check that the file is a VCF", malformed=False)
 
 
 def _genotype(line: str, number: int, faults: Faults) -> None:
-    if ",Number=1," not in line or ",Type=String," not in line:
+    if _value(_NUMBER, line) != "1" or _value(_TYPE, line) != "String":
         message = f"declares GT otherwise than with Number=1 and Type=String: {line[:60]!r}"
         faults.add("GT line", number, message, f"write {_GENOTYPE} (bcftools reheader -h)")
 
@@ -99,7 +106,7 @@ def _samples(line: str, number: int, faults: Faults) -> tuple[str, ...] | None:
             message = f"column {column} has no sample name"
             faults.add("sample name", number, message, "name every sample (bcftools reheader -s names.txt)")
         elif name in seen_at:
-            message = f"the sample {name} stands in column {seen_at[name]} and again in column {column}"
+            message = f"the sample {name[:40]} stands in column {seen_at[name]} and again in column {column}"
             fix = "give every sample a name of its own (bcftools reheader -s names.txt)"
             faults.add("sample twice", number, message, fix)
         seen_at.setdefault(name, column)

@@ -25,7 +25,7 @@ from sealkit.stages.genotype import _genotypes
 from sealkit.stages.genotype._split import PARTS, split
 
 ALLELES_LIMIT = 4 * 1024**3  # alleles of a panel, one byte each in memory
-VARIANTS_LIMIT = 8_000_000  # of which the alleles of one haplotype still fit into a row of JSONL
+VARIANTS_LIMIT = 4_000_000  # of which the alleles of one haplotype still fit into a row of JSONL
 
 
 class Shares(Params):
@@ -63,7 +63,6 @@ def run(inputs: Mapping[str, Input], params: Panel, out: Out, ctx: Context) -> N
     vcf, kept, left_out = _sound(path, params, ctx)
     assert vcf.header is not None
     samples = vcf.header.samples
-    _refuse_too_large(path, len(kept), len(samples))
     seed = ctx.seed if params.draw is None else params.draw
     part = split(samples, params.split.model_dump(), seed)
     alleles = _genotypes.read(path, vcf.header, kept)
@@ -104,6 +103,7 @@ def _sound(path: Path, params: Panel, ctx: Context) -> tuple[Vcf, list[Variant],
             left_out[reason] += 1
         else:
             kept.append(variant)
+            _refuse_too_large(path, len(kept), variant.number)
     found = list(vcf.faults.findings(but=may_go))
     if any(finding.severity is Severity.ERROR for finding in found):
         raise Refused(found)
@@ -127,12 +127,11 @@ def _inside(region: str | None) -> Callable[[Variant], str | None]:
     return lambda v: None if v.contig == contig and start <= v.position <= end else "outside_region"
 
 
-def _refuse_too_large(path: Path, variants: int, samples: int) -> None:
-    if variants * 2 * samples > ALLELES_LIMIT or variants > VARIANTS_LIMIT:
-        message = f"{path}: {variants:,} variants of {2 * samples:,} haplotypes are more than are read at once"
-        raise UsageError(
-            f"{message} ({VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles)", "take a part of it with `region`"
-        )
+def _refuse_too_large(path: Path, variants: int, haplotypes: int) -> None:
+    if variants * haplotypes > ALLELES_LIMIT or variants > VARIANTS_LIMIT:
+        message = f"{path}: {variants:,} variants of {haplotypes:,} haplotypes are more than are read at once"
+        bounds = f"{VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles"
+        raise UsageError(f"{message} ({bounds})", "take a part of it with `region`")
 
 
 def _haplotypes(
