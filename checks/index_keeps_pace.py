@@ -14,11 +14,14 @@ def find(run: View) -> Iterator[Finding]:
         # As they were searched: the validation comes last in its epoch, wherever the row stands.
         rows = sorted(history.rows(), key=lambda row: (row[1]["epoch"], row[1]["part"]))
         encoders = {row["query_encoder"] for _, row in rows} - {None}
-        known, encoded = Known(), bool(encoders) or any(map(encoder_of, given(run, history)[0]))
+        indexes, masks = given(run, history)
+        invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
+        contents = {"index": contents_of(indexes), "query": contents_of(masks)}
+        known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
-            for message, severity in masked_otherwise(run, history, row):
+            for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
             known.add(row)
@@ -64,19 +67,22 @@ def named(row: Row) -> str:
     return f"epoch {row['epoch']}, {row['part']}"
 
 
-def masked_otherwise(run: View, history: Artifact, row: Row) -> Iterator[tuple[str, Severity | None]]:
+def masked_otherwise(
+    contents: dict[str, set[str | None]], invariant: bool, row: Row
+) -> Iterator[tuple[str, Severity | None]]:
     """The masks of a search are not those that its stage was given, and of which mask-fits-index tells whether they fit; or, where
     it was given none, differ, and nobody declared the mask invariant."""
-    artifacts = given(run, history)
-    for side, ones in zip(("index", "query"), artifacts, strict=True):
-        known = {mask_group(one).get("content") for one in ones if mask_group(one)}
+    for side, known in contents.items():
         if known and row[f"{side}_mask"] not in known:
             yield f"the mask of the {side} is none that the stage was given: {row[f'{side}_mask']}", None
-    invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
-    if not all(artifacts) and not {"mask", "mask.content"} & invariant and row["index_mask"] != row["query_mask"]:
+    if not all(contents.values()) and not invariant and row["index_mask"] != row["query_mask"]:
         message = f"the index has the mask {row['index_mask']}, the queries {row['query_mask']}"
         said = "; ".join(row["waived"].values())
         yield (f"{message} (waived: {said})", Severity.WARNING) if said else (message, None)
+
+
+def contents_of(artifacts: list[Artifact]) -> set[str | None]:
+    return {mask_group(one).get("content") for one in artifacts if mask_group(one)}
 
 
 def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:
