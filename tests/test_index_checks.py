@@ -108,3 +108,15 @@ def test_a_mask_that_neither_side_knows_is_told_once(tmp_path: Path) -> None:
     outcome = judge(opened(root), BUILT_IN.checks["index-fits-query"])
     told = [one for one in outcome.findings if (one.at.pointer or "").startswith("/fingerprint/mask/")]
     assert outcome.status is Status.FAILED and len(told) == 9
+
+
+def test_a_search_with_another_mask_is_told_by_one_check(tmp_path: Path) -> None:
+    """So that who signs for it signs once."""
+    root = Path(shutil.copytree(MASKED, tmp_path / "run"))
+    shutil.copytree(MASKED.parents[1] / "mask-fits-index" / "fail_another_draw", root, dirs_exist_ok=True)
+    run = opened(root)
+    assert [
+        check
+        for check in (*CHECKS, "index-fits-query", "mask-fits-index")
+        if judge(run, BUILT_IN.checks[check]).findings
+    ] == ["mask-fits-index"]
