@@ -29,6 +29,7 @@ def find(run: View) -> Iterator[Finding]:
             message = "its identity is not that of its fingerprint: one of the two was changed"
             fix = "put the manifest back as it was, or describe the index again"
             yield Finding(message, manifest.at("identity"), also=(manifest.at("fingerprint"),), fix=fix)
+        yield from misnamed(manifest)
     unknown: dict[str, None] = {}
     for search in run.all("search_manifest"):
         if "index" not in search.document:  # by BM25 alone: there is no space to fit
@@ -78,6 +79,18 @@ def misfits(index: Artifact, search: Artifact, compared: list[Any]) -> Iterator[
             path = ("fingerprint", *one.field.path)
             soft = None if one.misfit else Severity.WARNING
             yield Finding(explain(one), search.at(*path), soft, also=(index.at(*path),))
+
+
+def misnamed(index: Artifact) -> Iterator[Finding]:
+    """Names that are declared invariant and stand for nothing."""
+    compared = compare(index.stated, index.stated)
+    known = {name for one in compared for name in (one.field.name, one.field.path[0])}
+    for name in index.stated.get("invariant", {}) if index.contract.version > 1 else ():
+        if name not in known:
+            message = f"declares `{name}` invariant: no fingerprint has that field or group"
+            yield Finding(
+                message, index.at("invariant", name), fix="describe the index again, with the name of a field or group"
+            )
 
 
 def wired_apart(run: View) -> Iterator[Finding]:

@@ -234,3 +234,20 @@ def test_an_adopted_index_never_fits_whatever_was_filled_in(tmp_path: Path) -> N
     found = fit.compare(fit.read(file), fit.read(space))
     assert found.exit_code == 3
     assert render.text(found).splitlines()[-1] == "unknown: A was adopted, not witnessed"
+
+
+@pytest.mark.parametrize(
+    ("invariant", "said"),
+    [
+        ({"maks": "x"}, "a fingerprint has no `maks`; did you mean `mask`?"),
+        ({"mask": " "}, "no reason is given for `mask`"),
+    ],
+)
+def test_what_is_declared_invariant_has_a_name_and_a_reason(
+    tmp_path: Path, invariant: dict[str, str], said: str
+) -> None:
+    folder = folder_of(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        describe_index(folder, ENCODER, TEXTS, ids=IDS, invariant=invariant)
+    assert refused.value.message == said
+    assert not (folder / NAME).exists()

@@ -120,3 +120,13 @@ def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path)
     outcome = judge(opened(root), BUILT_IN.checks["index-counts"])
     assert outcome.status is Status.FAILED
     assert outcome.findings[0].message.endswith("the manifest says 4")
+def test_a_search_with_another_mask_is_told_by_one_check(tmp_path: Path) -> None:
+    """So that who signs for it signs once."""
+    root = Path(shutil.copytree(MASKED, tmp_path / "run"))
+    shutil.copytree(MASKED.parents[1] / "mask-fits-index" / "fail_another_draw", root, dirs_exist_ok=True)
+    run = opened(root)
+    assert [
+        check
+        for check in (*CHECKS, "index-fits-query", "mask-fits-index")
+        if judge(run, BUILT_IN.checks[check]).findings
+    ] == ["mask-fits-index"]

@@ -45,6 +45,7 @@ def test_a_layout_names_contracts_that_there_are(path: Path) -> None:
         ("stages/search/rankings.jsonl", "rankings/v1"),
         ("stages/evaluate/per_query_metrics.jsonl", "per_query_metrics/v1"),
         ("stages/train/metric_history.jsonl", "metric_history/v1"),
+        ("stages/train/search_history.jsonl", "search_history/v1"),
         ("stages/search/search_manifest.json", "search_manifest/v2"),
         ("stages/index/index/index_manifest.json", "index_manifest/v2"),
         ("stages/data/mask.json", "mask/v1"),

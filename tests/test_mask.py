@@ -475,6 +475,34 @@ def test_a_mask_that_is_declared_invariant_passes_before_the_first_stage(tmp_pat
     assert planned(tmp_path, declare).status is Status.PASSED
 
 
+def test_a_schedule_that_one_mask_leaves_out_and_the_other_has_is_told(tmp_path: Path) -> None:
+    def leave_out(config: dict[str, Any]) -> None:
+        for masked in (config["index"]["mask"], config["stages"]["mask"]["with"]):
+            del masked["schedule"]
+
+    (finding,) = planned(tmp_path, leave_out).findings
+    assert finding.message == (
+        "the index is built with a fixed mask (rate 0.25, seed 42, no schedule), the queries are masked by another draw "
+        "(rate 0.25, seed 42, schedule seed + window)"
+    )
+
+
+def test_what_is_left_out_is_null(tmp_path: Path) -> None:
+    def both(config: dict[str, Any]) -> None:
+        del config["stages"]["mask"]["with"]["schedule"]
+        config["stages"]["query_mask"]["with"] |= {"schedule": None, "generator": None, "rate": 0.250, "epochs": 3}
+
+    assert planned(tmp_path, both).status is Status.PASSED
+
+
+def test_what_makes_no_rule_is_compared_as_it_stands(tmp_path: Path) -> None:
+    def contradict(config: dict[str, Any]) -> None:
+        config["stages"]["query_mask"]["with"] |= {"kind": "dynamic", "rate": "all"}
+
+    (finding,) = planned(tmp_path, contradict).findings
+    assert finding.message.endswith("the queries are masked by a dynamic mask (rate all, seed 42)")
+
+
 def test_two_stages_of_one_mask_are_each_told(tmp_path: Path) -> None:
     """Who signs for the validation has not signed for the training."""
 

@@ -41,6 +41,7 @@ def describe_index(
     """
     if not isinstance(encoder, Encoder):
         raise UsageError(f"the encoder is a {type(encoder).__name__}; expected an Encoder", DESCRIBE)
+    invariant = manifest.signed(invariant or {})
     path, corpus = Path(path), [as_input(one) for one in corpus]
     file, at = the_file(path), manifest.place(path)
     if at.exists():
@@ -54,7 +55,7 @@ def describe_index(
     if ids is not None and facts.mapped:
         raise UsageError(f"{file}: returns ids of its own (an IDMap)", "leave ids out: those of the index count")
     metric = encoder.space["vectors"]["metric"]
-    if facts.metric not in (None, metric) and not {"vectors", "vectors.metric"} & set(invariant or {}):
+    if facts.metric not in (None, metric) and not {"vectors", "vectors.metric"} & set(invariant):
         message = f"vectors.metric: the file compares by {facts.metric}, the encoder says {metric}: its queries would never fit"
         fix = f"describe the encoder with metric={facts.metric!r}, or build the index by {metric}"
         raise Refused([Finding(message, Location(str(file)), Severity.ERROR, fix=fix)])

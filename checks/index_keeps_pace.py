@@ -1,0 +1,121 @@
+"""The index is as new as the encoder in every epoch of a training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_group
+
+Row = dict[str, Any]
+
+
+def find(run: View) -> Iterator[Finding]:
+    for history in run.all("search_history"):
+        # As they were searched: the validation comes last in its epoch, wherever the row stands.
+        rows = sorted(history.rows(), key=lambda row: (row[1]["epoch"], row[1]["part"]))
+        encoders = {row["query_encoder"] for _, row in rows} - {None}
+        indexes, masks = given(run, history)
+        invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
+        contents = {"index": contents_of(indexes), "query": contents_of(masks)}
+        known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
+        for line, row in rows:
+            for message in behind(known, row, encoded):
+                yield Finding(f"{named(row)}: {message}", history.at(line=line))
+            for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
+                fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
+                yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
+            known.add(row)
+        yield from best_never_searched(run, history, encoders)
+
+
+@dataclass
+class Known:
+    """What the searches before a row tell: the last one of a part, one since then by another encoder than its index's, the last
+    one with an encoder of queries, and the encoders that references were encoded with."""
+
+    last: dict[str, Row] = field(default_factory=dict)
+    moved: dict[str, Row] = field(default_factory=dict)
+    queried: dict[str, Row] = field(default_factory=dict)
+    encoded: set[str] = field(default_factory=set)
+
+    def add(self, row: Row) -> None:
+        for part, last in self.last.items():
+            if row["query_encoder"] not in (None, last["index_encoder"]):
+                self.moved[part] = row
+        self.moved.pop(row["part"], None)
+        self.last[row["part"]] = self.queried[row["query_encoder"]] = row
+        self.encoded.add(row["index_encoder"])
+
+
+def behind(known: Known, row: Row, encoded: bool) -> Iterator[str]:
+    """The index is not of the encoder of the queries, or still of one that was trained since; or not all of it is new."""
+    index, query = row["index_encoder"], row["query_encoder"]
+    last, moved = known.last.get(row["part"]), known.moved.get(row["part"])
+    if index != query:
+        age = f", that of {named(known.queried[index])}" if index in known.queried and index else ""
+        yield f"the index is of the encoder {index or 'unknown'}{age}; the queries are of {query or 'unknown'}"
+    elif index is None and encoded:
+        yield "says no encoder, and vectors of one are searched"
+    elif last and moved and last["index_encoder"] == index:
+        since = f"{named(moved)} was searched with {moved['query_encoder']}"
+        yield f"the index is still that of {named(last)}, of the encoder {index}; {since}"
+    if index and index not in known.encoded and row["encoded"] < row["references"]:
+        yield f"{row['encoded']} of {row['references']} references were encoded with the encoder {index}"
+
+
+def named(row: Row) -> str:
+    return f"epoch {row['epoch']}, {row['part']}"
+
+
+def masked_otherwise(
+    contents: dict[str, set[str | None]], invariant: bool, row: Row
+) -> Iterator[tuple[str, Severity | None]]:
+    """The masks of a search are not those that its stage was given, and of which mask-fits-index tells whether they fit; or, where
+    it was given none, differ, and nobody declared the mask invariant."""
+    for side, known in contents.items():
+        if known and row[f"{side}_mask"] not in known:
+            yield f"the mask of the {side} is none that the stage was given: {row[f'{side}_mask']}", None
+    if not all(contents.values()) and not invariant and row["index_mask"] != row["query_mask"]:
+        message = f"the index has the mask {row['index_mask']}, the queries {row['query_mask']}"
+        said = "; ".join(row["waived"].values())
+        yield (f"{message} (waived: {said})", Severity.WARNING) if said else (message, None)
+
+
+def contents_of(artifacts: list[Artifact]) -> set[str | None]:
+    return {mask_group(one).get("content") for one in artifacts if mask_group(one)}
+
+
+def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:
+    """The indexes and the masks that a training was given."""
+    stage = run.maker(history) or ""
+    indexes = [one for one in run.all("index_manifest") if inside(one, run.taken(stage, "index_manifest"))]
+    return indexes, [one for one in run.all("mask") if inside(one, run.taken(stage, "mask"))]
+
+
+def encoder_of(index: Artifact) -> str | None:
+    found: str | None = index.document.get("fingerprint", {}).get("encoder", {}).get("weights")
+    return found
+
+
+def inside(artifact: Artifact, taken: dict[str, str]) -> bool:
+    return any(f"{artifact.path}/".startswith(f"{path}/") for path in taken.values())
+
+
+def best_never_searched(run: View, history: Artifact, encoders: set[str]) -> Iterator[Finding]:
+    """The best model of a training is none of the encoders that it searched with."""
+    for model in run.all("model_manifest"):
+        ours = run.maker(model) is not None and run.maker(model) == run.maker(history)
+        if encoders and ours and model.document["role"] == "best" and model.document["weights"] not in encoders:
+            message = "the best model is none of the encoders that the training searched with"
+            yield Finding(message, model.at("weights"), also=(Location(history.path),), fix="export the model that won")
+
+
+CHECK = Check(
+    since="0.2.0",
+    title="The index is as new as the encoder",
+    why="Negatives were to be mined anew after every epoch, and came out of a cache that the first encoder had filled "
+    "(BioMedical-EL#5); queries moved on while the documents kept the vectors of the encoder before (pytorch-realm-orqa#9).",
+    fix="encode every reference again once the encoder was trained, and build the index from that, before it is searched",
+    reads={"resolved_config": 1, "search_history~": 1, "index_manifest?~": 2, "mask?~": 1, "model_manifest?~": 1},
+    find=find,
+)
