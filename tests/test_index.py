@@ -17,7 +17,7 @@ import pytest
 from sealkit import digest, opened
 from sealkit.describe import describe_index
 from sealkit.finding import ReadError, Refused, UsageError
-from sealkit.index import NotWitnessed, OpenIndex, OtherBuild, open_index
+from sealkit.index import NotWitnessed, OpenIndex, OtherBuild, Waived, open_index
 from sealkit.manifest import NAME, identity
 from tests import spaces
 
@@ -70,6 +70,7 @@ def told() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotWitnessed)
         warnings.simplefilter("error", OtherBuild)
+        warnings.simplefilter("error", Waived)
         yield
 
 
@@ -249,6 +250,65 @@ def test_a_query_side_may_differ_in_what_is_declared_invariant(folder: Path) -> 
     assert open_index(folder, other).unknown == ()
     edit(folder, lambda m: m.update(invariant={"vectors.dtype": "x", "mask": "x"}), same=False)
     assert places(folder, other) == ["/identity"]
+
+
+# What somebody signed for
+
+OTHER_MASK = spaces.of(mask__kind="fixed", mask__seed=7)
+
+
+def test_a_misfit_that_was_waived_is_told_and_the_index_opened(folder: Path) -> None:
+    with pytest.warns(Waived) as caught:
+        index = open_index(folder, OTHER_MASK, waived={"mask": "to measure the damage"})
+    assert str(caught[0].message) == (
+        f"{AT}: mask.kind: the index was built with 'none', the query side has 'fixed' (waived: to measure the damage); "
+        "mask.seed: the index was built with None, the query side has 7 (waived: to measure the damage)"
+    )
+    assert caught[0].filename == __file__
+    assert index.waived == dict.fromkeys(["mask.kind", "mask.seed"], "to measure the damage")
+    assert index.replay is not None and index.replay.encoded
+    assert index.search(asked(*TEXTS), 1).ids[:, 0].tolist() == IDS
+
+
+def test_a_field_may_be_waived_by_itself_and_has_its_own_reason(folder: Path) -> None:
+    with pytest.warns(Waived):
+        index = open_index(folder, OTHER_MASK, waived={"mask": "all of it", "mask.seed": "the seed"})
+    assert index.waived == {"mask.kind": "all of it", "mask.seed": "the seed"}
+    with pytest.raises(Refused) as refused:
+        open_index(folder, OTHER_MASK, waived={"mask.seed": "the seed"})
+    assert [one.at.pointer for one in refused.value.findings] == ["/fingerprint/mask/kind"]
+
+
+def test_what_is_not_waived_is_refused_and_the_probe_replayed(folder: Path) -> None:
+    for waived in ({"mask": "x"}, {"encoder.tree": "x"}, {}):
+        with pytest.raises(Refused, match=r"encoder\.pooling: the index was built with None"):
+            open_index(folder, spaces.of(mask__kind="fixed", encoder__pooling="cls"), waived=waived)
+    liar = replace(spaces.of(salt="other"), space=OTHER_MASK.space)
+    with pytest.warns(Waived), pytest.raises(Refused, match="came out elsewhere"):
+        open_index(folder, liar, waived={"mask": "to measure the damage"})
+
+
+def test_a_waiver_where_everything_fits_changes_nothing(folder: Path) -> None:
+    assert open_index(folder, ENCODER, waived={"mask": "to measure the damage"}).waived == {}
+    assert open_index(folder, ENCODER).waived == {}
+
+
+@pytest.mark.parametrize(
+    ("waived", "said"),
+    [
+        ({"maks": "x"}, "a fingerprint has no `maks`; did you mean `mask`?"),
+        ({"mask.seeds": "x"}, "a fingerprint has no `mask.seeds`; did you mean `mask.seed`?"),
+        ({"*": "x"}, "a fingerprint has no `*`"),
+        ({"mask": " "}, "no reason is given for `mask`"),
+        ({"mask": None}, "no reason is given for `mask`"),
+    ],
+)
+def test_a_waiver_of_what_no_fingerprint_has_or_without_a_reason_is_refused(
+    folder: Path, waived: Any, said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_index(folder, OTHER_MASK, waived=waived)
+    assert refused.value.message == said
 
 
 # The probe

@@ -20,6 +20,7 @@ from sealkit.pack import BUILT_IN
 from sealkit.rundir import Run, open_run
 
 BASE = Path(__file__).parent / "checks" / "_base" / "finetuned"
+MASKED = Path(__file__).parent / "checks" / "_base" / "masked"
 SEALED = Path(__file__).parent / "sealed" / "0.1.0" / "base"
 CHECKS = ("index-fresh", "probe-replays", "index-companions", "neighbours-plausible")
 INDEX = "stages/index/index/index_manifest.json"
@@ -95,3 +96,27 @@ def test_of_an_index_of_version_1_nobody_says_that_it_was_adopted(tmp_path: Path
     assert outcome.status is Status.BLOCKED and outcome.reason is not None
     assert outcome.reason.startswith("written under index_manifest/v1: of the index are unknown preparation, mask, ")
     assert outcome.reason.count("of the index are unknown") == 1
+
+
+def test_a_mask_that_neither_side_knows_is_told_once(tmp_path: Path) -> None:
+    """What mask-fits-index passes over, since nothing there was ever masked, index-fits-query does not."""
+    root = Path(shutil.copytree(MASKED, tmp_path / "run"))
+    for name in (SEARCH, "stages/index/index/index_manifest.json"):
+        document = json.loads((root / name).read_text("utf-8"))
+        del document["fingerprint"]["mask"]
+        (root / name).write_text(json.dumps(document), "utf-8")
+    outcome = judge(opened(root), BUILT_IN.checks["index-fits-query"])
+    told = [one for one in outcome.findings if (one.at.pointer or "").startswith("/fingerprint/mask/")]
+    assert outcome.status is Status.FAILED and len(told) == 9
+
+
+def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path) -> None:
+    for path in [root / "resolved_config.json", *root.glob("stages/*/*_corpus.jsonl")]:
+        path.unlink()
+    assert judge(opened(root), BUILT_IN.checks["index-counts"]).status is Status.PASSED
+    document = json.loads((root / INDEX).read_text("utf-8"))
+    document["fingerprint"]["structure"]["count"] += 1
+    (root / INDEX).write_text(json.dumps(document), "utf-8")
+    outcome = judge(opened(root), BUILT_IN.checks["index-counts"])
+    assert outcome.status is Status.FAILED
+    assert outcome.findings[0].message.endswith("the manifest says 4")

@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
-    from sealkit.index import NotWitnessed, OtherBuild, open_index
+    from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
     from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_difference import explain as explain_masks
+    from sealkit.mask_misfit import declared as masks_declared_apart
+    from sealkit.mask_misfit import place as mask_place
+    from sealkit.mask_misfit import recorded as masks_recorded_apart
+    from sealkit.mask_wiring import at as mask_at
+    from sealkit.mask_wiring import group as mask_group
+    from sealkit.mask_wiring import meetings as mask_meetings
     from sealkit.pack import legacy_pairs
     from sealkit.probe import TOLERANCE as PROBE_TOLERANCE
     from sealkit.probe import replay as replay_probe
@@ -55,20 +61,26 @@ _HOME = {
     "State": "fingerprint",
     "UsageError": "finding",
     "View": "check",
+    "Waived": "index",
     "callback": "trainers",
     "compare": "manifest",
     "describe_index": "describe",
     "expectations_identity": "expectation",
     "explain": "manifest",
-    "explain_masks": "mask_difference",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
     "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "listing_digest": "digest",
+    "mask_at": "mask_wiring",
     "mask_faults": "mask",
     "mask_of_bits": "mask",
+    "mask_group": "mask_wiring",
+    "mask_meetings": "mask_wiring",
+    "mask_place": "mask_misfit",
+    "masks_declared_apart": "mask_misfit",
+    "masks_recorded_apart": "mask_misfit",
     "open_index": "index",
     "record": "recorder",
     "replay_probe": "probe",
@@ -82,17 +94,24 @@ _NAMED = {
     "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
+    "mask_at": "at",
     "mask_faults": "faults",
+    "mask_group": "group",
+    "mask_meetings": "meetings",
+    "mask_place": "place",
     "mask_of_bits": "of_bits",
+    "masks_declared_apart": "declared",
+    "masks_recorded_apart": "recorded",
     "replay_probe": "replay",
 }
 
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
-    "View", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain", "explain_masks",
-    "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_faults", "mask_of_bits",
-    "open_index", "record", "replay_probe",
+    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
+    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
+    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

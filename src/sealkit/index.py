@@ -33,6 +33,10 @@ class OtherBuild(UserWarning):
     """An index was built by other versions, or on another device, than those of the query side."""
 
 
+class Waived(UserWarning):
+    """An index was opened for a query side that does not fit it, in fields that somebody signed for."""
+
+
 class Hits(NamedTuple):
     """What a search found, each of shape (queries, k): scores, the ids of the rows, and the rows."""
 
@@ -48,7 +52,8 @@ class OpenIndex:
     `vectors` is the faiss index, `ids[i]` the id of row i (None where the index returns ids of its own), `manifest` its manifest
     at the newest version, `space` the query side with what its manifest sets for the search, `shape` rows and dimension,
     `settings` what decides how much is searched (value when it was opened, and how to read it now), `replay` how the probe came
-    out (None where there is none), `unknown` the binding fields that nobody witnessed.
+    out (None where there is none), `unknown` the binding fields that nobody witnessed, `waived` those that do not fit and were
+    waived: name → reason.
     """
 
     vectors: Any
@@ -59,6 +64,7 @@ class OpenIndex:
     settings: Mapping[str, tuple[int, Callable[[], int]]] = field(repr=False)
     replay: Replay | None = None
     unknown: tuple[str, ...] = ()
+    waived: Mapping[str, str] = field(default_factory=dict)
 
     def search(self, queries: Any, k: int, *, partial: bool = False) -> Hits:
         """The nearest k of each query, from vectors of shape (queries, dimension).
@@ -117,14 +123,24 @@ def _no_query(squares: NDArray[np.float32], file: str) -> Refused | UsageError:
     return Refused([Finding(message, Location(file), Severity.ERROR, fix="normalise the queries")])
 
 
-def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode: Encode | None = None) -> OpenIndex:
+def open_index(
+    path: str | Path,
+    query_side: Mapping[str, Any] | Encoder,
+    encode: Encode | None = None,
+    *,
+    waived: Mapping[str, str] | None = None,
+) -> OpenIndex:
     """Open an index (its folder, or its file) for a query side: an Encoder, or its space.
+
+    `waived` names fields (`mask.seed`) and groups (`mask`) of the fingerprint that somebody signed for, each with the reason: what
+    does not fit there is told by a Waived warning, and no reason to refuse. The probe is replayed as ever.
 
     The probe is replayed with `encode` (inputs → vectors; an Encoder brings its own); without it the index half alone, and
     `replay.encoded` says so. Of an index that was adopted, or is older than the fingerprint, a NotWitnessed warning tells the
     unknown fields. Raises Refused with each field that differs or is unknown, or where files and manifest do not belong
-    together; ReadError where one of them cannot be read.
+    together; ReadError where one of them cannot be read; UsageError for a waiver of what no fingerprint has, or without a reason.
     """
+    waived = manifest.signed(waived or {})
     if isinstance(query_side, Encoder):
         side, encode = query_side.space, encode or query_side.queries
     elif isinstance(query_side, Mapping):
@@ -136,7 +152,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     stated = manifest.read(path)
     told, at = manifest.upgraded(stated), manifest.place(path)
     space = manifest.completed(side, told)
-    unknown = _fit(stated, space, at)
+    unknown, excused = _fit(stated, space, at, waived)
     file = at.parent / Path(told["file"]).name
     metric = _metric(told["fingerprint"]) or _metric(space)
     before = _stamp(file)
@@ -150,7 +166,7 @@ def open_index(path: str | Path, query_side: Mapping[str, Any] | Encoder, encode
     replayed = _replay(told, vectors, ids, encode, at)
     if missing := _left_out(stated):
         warnings.warn(f"{at}: {'; '.join(missing)}", NotWitnessed, stacklevel=2)
-    return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown)
+    return OpenIndex(vectors, ids, told, space, (vectors.ntotal, vectors.d), settings, replayed, unknown, excused)
 
 
 def _metric(fingerprint: Mapping[str, Any]) -> str | None:
@@ -158,22 +174,34 @@ def _metric(fingerprint: Mapping[str, Any]) -> str | None:
     return found
 
 
-def _fit(stated: Mapping[str, Any], space: Mapping[str, Any], at: Path) -> tuple[str, ...]:
-    """The binding fields that nobody witnessed. Raises Refused with every field that does not fit."""
+def _fit(
+    stated: Mapping[str, Any], space: Mapping[str, Any], at: Path, waived: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The binding fields that nobody witnessed, and those that do not fit and are waived, with the reason.
+
+    Raises Refused with every other field that does not fit.
+    """
     compared = manifest.compare(stated, space)
+    misfits = [one for one in compared if one.misfit and not one.unwitnessed]
+    # A field that is waived by itself has the reason that was given for it, and not its group's.
+    signed = {one.field.name: waived.get(one.field.name) or waived.get(one.field.path[0]) for one in misfits}
+    reasons = {name: reason for name, reason in signed.items() if reason}
     found = [
         Finding(manifest.explain(one), manifest.spot(at, "fingerprint", *one.field.path), Severity.ERROR, fix=REBUILD)
-        for one in compared
-        if one.misfit and not one.unwitnessed
+        for one in misfits
+        if one.field.name not in reasons
     ]
     if found:
         raise Refused(found)
+    if reasons:
+        told = [f"{manifest.explain(one)} (waived: {reasons[one.field.name]})" for one in misfits]
+        warnings.warn(f"{at}: {'; '.join(told)}", Waived, stacklevel=3)
     if differing := [one for one in compared if one.field.binding == "warn" and one.state is State.DIFFERS]:
         warnings.warn(f"{at}: {'; '.join(map(manifest.explain, differing))}", OtherBuild, stacklevel=3)
     excused = [one for one in compared if one.unwitnessed]
     if excused or stated.get("witness") == "adopted":
         warnings.warn(f"{at}: {manifest.explain_unwitnessed(stated, excused)}", NotWitnessed, stacklevel=3)
-    return tuple(one.field.name for one in excused)
+    return tuple(one.field.name for one in excused), reasons
 
 
 def _left_out(stated: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sealkit import digest, fingerprint, write
+from sealkit.contract import did_you_mean
 from sealkit.finding import Finding, Location, ReadError, Refused, Severity, UsageError, pointer
 from sealkit.fingerprint import ABSENT, Comparison, Field
 from sealkit.pack import BUILT_IN
@@ -141,6 +142,21 @@ def completed(space: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, An
     """A query side with what it leaves to the index file: how much of the index is searched, unless it says so itself."""
     search = {name: value for name, value in told["fingerprint"].get("search", {}).items() if name in _LEFT_TO_THE_FILE}
     return {**space, "search": {**search, **space.get("search", {})}}
+
+
+def signed(reasons: Mapping[str, str]) -> Mapping[str, str]:
+    """What is declared invariant, or waived: field or group of the fingerprint → reason.
+
+    Raises UsageError for a name that no fingerprint has, and where there is no reason.
+    """
+    names = list(dict.fromkeys(name for field in fields() for name in (field.path[0], field.name)))
+    for name, reason in reasons.items():
+        if name not in names:
+            unknown = f"a fingerprint has no `{name}`{did_you_mean(name, names)}"
+            raise UsageError(unknown, "name a group (mask) or a field (mask.seed); toolkit spec show index_manifest")
+        if not isinstance(reason, str) or not reason.strip():
+            raise UsageError(f"no reason is given for `{name}`", "say why the two sides may differ in it")
+    return reasons
 
 
 def explain_unwitnessed(index: Mapping[str, Any], unknown: Sequence[Comparison]) -> str:

@@ -6,23 +6,32 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, folders, key, manifest, rundir, write
+from sealkit import digest, folders, key, manifest, mask_misfit, rundir, write
+from sealkit.check import View
 from sealkit.completion import MODEL_MANIFEST, complete, model_folder
 from sealkit.engine import Engine, Event
 from sealkit.finding import Finding, Location, ReadError, parts
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import Step, files_input, model_input
-from sealkit.reuse import from_cache, keep
+from sealkit.reuse import alone, from_cache, keep
 from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
+
+WAIVED = "waived"  # in the facts of a stage: check → input → who signed
 
 
 def perform(engine: Engine, step: Step) -> None:
     """One stage, from its private folder to its record. Raises Stop; then what it wrote lies in quarantine."""
+    with ExitStack() as held:
+        _perform(engine, step, held)
+
+
+def _perform(engine: Engine, step: Step, held: ExitStack) -> None:
     engine.tell(Event("stage-started", step.name, step.stage.title))
     started = time.monotonic()
     partial = engine.root / PARTIAL / step.name
@@ -31,6 +40,7 @@ def perform(engine: Engine, step: Step) -> None:
     try:
         fields = key.fields(engine.pack, step, engine.config.data["run"], taken, engine.redactor)
         partial.mkdir(parents=True)
+        held.enter_context(alone(engine, step, fields))
         kept = from_cache(engine, step, fields, partial)
         if kept:
             context.metrics, context.counters, context.facts = kept.metrics, kept.counters, kept.facts
@@ -55,7 +65,8 @@ def perform(engine: Engine, step: Step) -> None:
     record = complete(engine, step, fields, taken, files, context, time.monotonic() - started, **more)
     partial.parent.rmdir()
     folders.drop_scratch(engine.root, step.name)
-    if not kept:
+    # What was done under a waiver would come to a run that nobody signed for.
+    if not kept and WAIVED not in context.facts:
         keep(engine, step, record, files)
     engine.tell(Event("stage-finished", step.name, f"{time.monotonic() - started:.1f} s"))
 
@@ -80,6 +91,12 @@ def _context(engine: Engine, step: Step) -> _Context:
         context.device_used |= {"used": device, "threads": threads}
         engine.metadata["device"] |= context.device_used
 
+    def waived(check: str, name: str) -> str | None:
+        reason = _waived(engine, step, check, name)
+        if reason:
+            context.facts.setdefault(WAIVED, {}).setdefault(check, {})[name] = reason
+        return reason
+
     section = engine.config.data["run"]
     context = _Context(
         run_id=engine.metadata["run_id"],
@@ -94,10 +111,24 @@ def _context(engine: Engine, step: Step) -> _Context:
         commit=engine.metadata["git"]["commit"],
         report=lambda what, done, total: engine.tell(Event("progress", step.name, what, done, total)),
         say=lambda line: engine.tell(Event("output", step.name, line)),
+        waived=waived,
         used_device=used_device,
         purpose=section["purpose"],
     )
     return context
+
+
+def _waived(engine: Engine, step: Step, check: str, name: str) -> str | None:
+    """Who signed for what a check would tell of the mask that is this input; None where nobody did, or it is no mask."""
+    run = View(engine.run(), {"resolved_config": 1, "mask": 1})
+    mask = next(
+        (one for one in run.all("mask") if run.taken(step.name, "mask").get(step.inputs.get(name, "")) == one.path),
+        None,
+    )
+    if mask is None:
+        return None
+    place = mask_misfit.place(run, step.name, mask)
+    return engine.policy.reason(check, place, engine.metadata["name"], write.now()[:10])
 
 
 def inputs(engine: Engine, step: Step) -> dict[str, Input]:

@@ -43,10 +43,18 @@ class Waiver:
         return self.problem is None and self.expires >= today
 
     def covers(self, finding: Finding) -> bool:
-        """Whether a finding is in its scope: at the place that it names, or below it."""
-        where = finding.at.pointer or ""
+        """Whether a finding is in its scope."""
+        return self.reaches(finding.at) and not finding.firm
+
+    def reaches(self, place: Location) -> bool:
+        """Whether a place is the one that it names, or below it."""
+        where = place.pointer or ""
         there = fnmatchcase(where, self.at) or fnmatchcase(where, f"{self.at}/*")
-        return there and fnmatchcase(finding.at.path, self.path) and not finding.firm
+        return there and fnmatchcase(place.path, self.path)
+
+    @property
+    def signed(self) -> str:
+        return f"{self.owner} until {self.expires}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,13 @@ class Policy:
         findings += told
         return replace(outcome, findings=tuple(findings), status=_status(outcome, findings))
 
+    def reason(self, check: str, place: Location, run_name: str, today: str) -> str | None:
+        """Who signed for what a check tells at a place, until when and why; None where nobody did."""
+        found = (
+            one for one in self.waivers if one.concerns(check, run_name) and one.holds(today) and one.reaches(place)
+        )
+        return next((one.signed for one in found), None)
+
     def _with_severity(self, check: str, severity: Severity, finding: Finding) -> Finding:
         wanted = self.severities.get(check, severity)
         # A check that is no harder than before leaves alone what it says more softly itself.
@@ -100,7 +115,7 @@ class Policy:
         if finding.severity is not Severity.ERROR:
             return finding
         signed = {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires}
-        message = f"{finding.message} (waived by {waiver.owner} until {waiver.expires}: {waiver.reason})"
+        message = f"{finding.message} (waived by {waiver.signed})"
         also = (*finding.also, self._at(waiver))
         return replace(finding, severity=Severity.WARNING, message=message, waiver=signed, also=also)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Location, ReadError, UsageError, pointer
+from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.provenance import REFERENCE
-from sealkit.read import json, pickle, text, yaml
+from sealkit.read import gz, json, pickle, text, vcf, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QUOTE_LIMIT = 200
 LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
 SEAL = "seal"  # the folder of a seal
+RUNS, MATRIX = "runs", "matrix.json"  # the folder of a matrix's runs, and what tells that it is one
 
 
 @dataclass(frozen=True)
@@ -151,22 +152,28 @@ class Run:
         found = (one["stage"] for one in self._promises() if f"{artifact.path}/".startswith(f"{one['path']}/"))
         return next(found, None)
 
-    def origin(self, *path: str | int) -> Location:
-        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
-        where it stands in no file."""
+    def source(self, *path: str | int) -> tuple[str | int, ...]:
+        """The place in the config at which a value was written: where a stage refers to a section, that of the section."""
         seen: list[tuple[str | int, ...]] = []
         while path not in seen:
             seen.append(path)
-            told = (self.document("resolved_config") or {}).get("provenance", {}).get(pointer(*path), "")
-            place, _, via = told.partition(" via ")
-            reference = REFERENCE.fullmatch(via)
-            if reference is None:
-                line = LINE.fullmatch(place)
-                if line and line["name"] in self.files:
-                    return Location(line["name"], line=int(line["line"]))
-                break
-            path = tuple(reference[1].split("."))
+            reference = REFERENCE.fullmatch(self._provenance(path).partition(" via ")[2])
+            if reference:
+                path = tuple(reference[1].split("."))
+        return path
+
+    def origin(self, *path: str | int) -> Location:
+        """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
+        where it stands in no file."""
+        path = self.source(*path)
+        line = LINE.fullmatch(self._provenance(path).partition(" via ")[0])
+        if line and line["name"] in self.files:
+            return Location(line["name"], line=int(line["line"]))
         return Location("resolved_config.json", pointer=pointer("config", *path))
+
+    def _provenance(self, path: tuple[str | int, ...]) -> str:
+        told = (self.document("resolved_config") or {}).get("provenance", {})
+        return str(told.get(pointer(*path), ""))
 
     def _promises(self) -> list[dict[str, str]]:
         """What the stages of the run's config promise."""
@@ -199,6 +206,10 @@ class Run:
     def lines(self, name: str) -> Iterator[tuple[int, str]]:
         """(number, text) of a text file of the run. Raises ReadError."""
         return text.lines(self.place(name), name, follow=False)
+
+    def vcf_faults(self, name: str, but: Container[str] = ()) -> Iterator[Finding]:
+        """What keeps a VCF of the run from being sound, without the faults `but`. Raises ReadError."""
+        return vcf.findings(self.place(name), name, but=but, follow=False)
 
     def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
         """(line, kind, whether it is certain) of each secret in a text file of the run. Raises ReadError."""
@@ -261,7 +272,11 @@ class Run:
         return read_text(self.place(name), name, follow=False)
 
     def _line(self, name: str, line: int) -> str | None:
-        lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
+        lines = (
+            enumerate(self._text(name).split("\n"), 1)
+            if name in self.virtual
+            else gz.lines(self.place(name), name, follow=False)
+        )
         text = next((mask(content.strip()) for number, content in lines if number == line), None)
         return text if text is None or len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
@@ -270,6 +285,8 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     """Open a run directory. Raises UsageError where it is none that the layout recognises."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
+    if (root / MATRIX).is_file():
+        raise UsageError(f"{root}: is a matrix, and no run", f"name one of its runs: {root / RUNS}/…")
     if not (root / layout.recognised_by).is_file():
         raise UsageError(
             f"{root}: is no run directory: it holds no {layout.recognised_by}",
@@ -278,6 +295,14 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     return Run(root, layout, contracts, metric_keys)
 
 
+def outermost(run_directory: Path) -> Path:
+    """The folder of the matrix that a run belongs to; its own where it belongs to none."""
+    run_directory = run_directory.resolve()
+    matrix = run_directory.parent.parent
+    in_one = run_directory.parent.name == RUNS and (matrix / MATRIX).is_file()
+    return matrix if in_one else run_directory
+
+
 def workspace(run_directory: Path) -> Path:
-    """The folder that holds `run.output_dir`; `models/` lies beside that."""
-    return run_directory.resolve().parent.parent
+    """The folder that holds `run.output_dir`, or the one that a run's matrix lies in; `models/` lies beside that."""
+    return outermost(run_directory).parent.parent

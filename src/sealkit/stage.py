@@ -76,6 +76,9 @@ class Context:
     """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress, and
     with `say` a line for the log.
 
+    `waived("mask-fits-index", "train_mask")` is the reason for which somebody signed for the misfit that this check tells of the
+    mask of that input, with who and until when; None where nobody did. What a stage did under a waiver serves no other run.
+
     `models` is the folder that models are exported to. `scratch` is a folder of the stage's own that outlives a crash: what
     it finds there when it starts is what it put there itself, with the same params and inputs, before it was cut off. It is
     gone when the stage is done.
@@ -98,6 +101,7 @@ class Context:
     facts: dict[str, Any] = field(default_factory=dict)
     purpose: str = "bench"
     say: Callable[[str], None] = lambda line: None
+    waived: Callable[[str, str], str | None] = lambda check, input: None
 
     def progress(self, what: str, done: int, total: int) -> None:
         self.report(what, done, total)
@@ -117,7 +121,8 @@ class Ready:
 
 @dataclass(frozen=True)
 class Stage:
-    """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
+    """`inputs` and `outputs` map names to contract ids; an input `name?` is optional, and an output of `kind/v1[]` is a folder
+    of any number of such artifacts. `libraries` are distributions whose
     versions belong to the stage's key, and `files` names the files and folders outside the run that it reads, whose content
     does. `ready` may raise UsageError before anything is written. A stage that writes outside the run, or whose work
     its key does not decide, says `cache=False`. `declare` makes of a stage and its params the stage with what only
