@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sealkit import Artifact, Blocked, Check, Finding, View, imputation, mask_of_bits
+from sealkit import Artifact, Blocked, Check, Finding, Severity, View, imputation, mask_of_bits
 
 INPUTS = ("haplotypes", "windows", "mask")
 Held = dict[tuple[int, str], int]  # (window, haplotype) → line
@@ -12,10 +12,17 @@ Scored = dict[tuple[int, tuple[int, ...]], list[tuple[int, str]]]  # (window, po
 
 
 def find(run: View) -> Iterator[Finding]:
-    for name, stage in run.wired(*INPUTS):
-        imputed, subset = run.produced(f"{name}.imputed_alleles"), stage["with"].get("subset")
-        haplotypes, windows, mask = (run.produced(stage["in"][key]) for key in INPUTS)
-        if imputed is None or subset is None or haplotypes is None or windows is None or mask is None:
+    for name, stage in run.wired():
+        imputed = run.produced(f"{name}.imputed_alleles")
+        if imputed is None:
+            continue
+        subset = stage.get("with", {}).get("subset")
+        haplotypes, windows, mask = (run.produced(stage["in"].get(key, "")) for key in INPUTS)
+        if subset is None or haplotypes is None or windows is None or mask is None:
+            message = f"nobody can tell what {name} was to impute: it names no subset, or its haplotypes, windows or mask are not in the run"
+            yield Finding(
+                message, imputed.at(), severity=Severity.WARNING, fix="keep the panel, its windows and the mask"
+            )
             continue
         held: Held = {}
         scored: Scored = {}

@@ -418,6 +418,32 @@ def test_a_key_of_two_histories_is_judged_in_neither(tmp_path: Path) -> None:
     )
 
 
+CURVE = """\
+schema: pipeline/v1
+run: {name: toy, purpose: bench}
+stages:
+  train: {uses: toy.curve, with: {key: genotype/validation/F1, values: [0.95, 0.86, 0.44, 0.22]}}
+  rows: {uses: toy.rows, with: {queries: 20, top_k: 5}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "stages"),
+    [("", ["train"]), ("expect: [{history: genotype/validation/F1, fall_from_best: 0.8}]\n", ["train", "rows"])],
+)
+def test_a_metric_that_collapsed_stops_the_run_behind_its_training(
+    expect: str, stages: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "toy.yaml").write_text(CURVE + expect)
+    with contextlib.chdir(tmp_path):
+        result = pipeline.run(Path("toy.yaml"), [], ["toolkit"], pack=PACK)
+        summary = document(result.path / "summary.json")
+    assert [stage["name"] for stage in summary["stages"]] == stages
+    assert (summary["failure"] or {}).get("message") == (
+        None if expect else "stopped: the check metric-collapse failed"
+    )
+
+
 # Nothing that is left out makes a run better
 
 RANK = {Verdict.PASS: 2, Verdict.WARNINGS: 1, Verdict.INCONCLUSIVE: 0, Verdict.FAIL: 0}

@@ -91,6 +91,8 @@ def test_a_seal_keeps_what_was_imputed_and_not_the_panel_and_holds_without_the_r
     assert sorted(file.name for file in kept.rglob("*.jsonl")) == ["imputed_alleles.jsonl", "rankings.jsonl"]
     sealed = json.loads((run / "seal/seal.json").read_text("utf-8"))["predicate"]["deltas"]
     assert [row["key"] for row in sealed["rows"]] == ["genotype/test/concordance"]
+    assert "| metric | samples | pre |" in (run / "seal/SEAL.md").read_text("utf-8")
+    assert '<th scope="col" class="n">Samples</th>' in (run / "seal/SEAL.html").read_text("utf-8")
     assert BUILT_IN.contracts["seal/v1"].violations(json.loads((run / "seal/seal.json").read_text("utf-8"))) == []
     assert verify(run).holds
 
@@ -130,7 +132,7 @@ def test_another_panel_is_no_comparison(run: Path, reference: Path) -> None:
 
 def test_a_panel_that_is_not_in_the_run_is_no_comparison(run: Path, reference: Path) -> None:
     file = run / "stages/panel/variants.jsonl"
-    file.write_text(file.read_text("utf-8").replace("rs", "rs"), "utf-8", newline="\r\n")
+    file.write_text(file.read_text("utf-8"), "utf-8", newline="\r\n")
     assert differs(run, reference) == ["the rows cannot be compared: the variants that were imputed are not in the run"]
 
 
