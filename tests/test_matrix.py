@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sealkit import digest, matrix, matrix_record, observe
 from sealkit.engine import Event
@@ -22,8 +24,9 @@ from sealkit.finding import UsageError, Verdict
 from sealkit.lock import Lock
 from sealkit.matrix import Result
 from sealkit.pack import BUILT_IN
+from sealkit.read import yaml as read_yaml
 from sealkit.rundir import workspace
-from sealkit.worker import Ended
+from sealkit.worker import Ended, uninterrupted
 from tests.conftest import ROOT
 from tests.test_pipeline import PACK
 
@@ -113,6 +116,26 @@ def test_a_matrix_keeps_its_contracts_and_its_runs_theirs(place: Path) -> None:
         assert observe.check(folder / row["run_dir"], pack=PACK).verdict in (Verdict.PASS, Verdict.WARNINGS)
     assert workspace(folder / first["run_dir"]) == place
     assert (place / ".sealkit" / "cache" / "toy.count").is_dir()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+@example(["5e-5", "1e3", "0o7", "no", "12:30", "2026-01-31", "", "~", "-", "a: b", "# c", "=", "<<"])
+@example([shared := ["twice"], shared])
+def test_what_is_written_as_yaml_is_read_as_what_it_was(value: Any) -> None:
+    text = matrix_record.as_yaml({"value": value})
+    assert read_yaml.parse(text, "any").data == {"value": value}
+    assert yaml.safe_load(text) == {"value": value}
 
 
 def test_the_other_runs_of_a_matrix_are_no_new_files_of_its_repository(place: Path) -> None:
@@ -331,6 +354,28 @@ def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
     with contextlib.suppress(UsageError), Lock(Path("outputs/m")):
         return
     raise AssertionError("the matrix is still locked")
+
+
+def test_an_interrupt_waits_for_what_must_not_be_torn() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+    assert done == ["whole"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_whoever_watches_may_fail_and_no_run_is_left_alone(place: Path) -> None:
+    def on_event(name: str, event: Event | Ended) -> None:
+        if isinstance(event, Event) and event.kind == "stage-started":
+            raise BrokenPipeError("nobody reads any more")
+
+    write(SLOW)
+    with pytest.raises(BrokenPipeError):
+        matrix.run(Path("m.yaml"), ["stages.data.with.seconds=20.0"], ["toolkit"], on_event, PACK, jobs=2)
+    record = json.loads(Path("outputs/m/matrix.json").read_text())
+    assert [row["status"] for row in record["experiments"]] == ["failed", "failed", "pending"]
 
 
 def test_one_that_is_killed_while_others_wait_for_it_is_replaced(place: Path) -> None:
