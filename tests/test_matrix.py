@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sealkit import digest, matrix, matrix_record, observe
 from sealkit.engine import Event
-from sealkit.finding import UsageError, Verdict
+from sealkit.finding import Finding, Location, Outcome, Report, Status, UsageError, Verdict
 from sealkit.lock import Lock
 from sealkit.matrix import Result
 from sealkit.pack import BUILT_IN
@@ -175,6 +175,25 @@ def test_a_run_that_fails_does_not_lose_the_others(place: Path) -> None:
     assert [row["verdict"] for row in result.record["experiments"]][:3] == [None, None, "FAIL"]
 
 
+def test_the_row_of_a_run_says_what_was_wrong_first() -> None:
+    def outcome(name: str, status: Status, *found: Finding) -> Outcome:
+        return Outcome(name, name, status, found, reason=f"{name} has no rankings")
+
+    finding = Finding("0.5 is no 0.6\nat all", Location("metrics.json", line=3))
+    blocked, failed = outcome("blocked", Status.BLOCKED), outcome("failed", Status.FAILED, finding)
+    report = Report("id", "name", (), (blocked, failed))
+    assert matrix_record.reason(Ended(1, None, report)) == "metrics.json:3: failed: 0.5 is no 0.6"
+    assert (
+        matrix_record.reason(Ended(3, None, Report("id", "name", (), (blocked,)))) == "blocked: blocked has no rankings"
+    )
+    assert (
+        matrix_record.reason(Ended(3, "cannot be judged\n  fix: wait", report))
+        == "metrics.json:3: failed: 0.5 is no 0.6"
+    )
+    assert matrix_record.reason(Ended(4, "it raised\n  at length", Report("id", "name", (), (blocked,)))) == "it raised"
+    assert matrix_record.reason(Ended(0, None, report)) is None
+
+
 @pytest.mark.parametrize(("codes", "worst"), [((0, 3, 1), 1), ((1, 4), 4), ((0, 3), 3), ((0, 0), 0), ((None, 1), 4)])
 def test_the_worst_run_gives_the_exit_code(codes: tuple[int | None, ...], worst: int) -> None:
     assert matrix.worst(codes) == worst
@@ -303,7 +322,7 @@ def begin(*overrides: str) -> subprocess.Popen[bytes]:
     """A process that runs the matrix, once two of its runs are at work."""
     Path("script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen([sys.executable, "script.py", *overrides], env=environment)
+    process = subprocess.Popen([sys.executable, "script.py", *overrides], env=environment, start_new_session=True)
     wait(lambda: Path("count.txt").exists() and counted() == 2)
     return process
 
@@ -344,8 +363,8 @@ def test_a_matrix_that_is_killed_says_so_and_goes_on(place: Path) -> None:
 def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
     write(SLOW)
     process = begin("stages.data.with.seconds=20.0")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 4
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    assert process.wait(30) == 4
     record = json.loads(Path("outputs/m/matrix.json").read_text())
     assert [row["status"] for row in record["experiments"]] == ["failed", "failed", "pending"]
     assert record["experiments"][0]["reason"].startswith("stage data stopped: it was interrupted")

@@ -156,9 +156,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _verdict(how: Ended) -> str | None:
-    if how.report is None or how.exit_code not in (0, 1, 3):
+    if how.report is None:
         return None
-    return str(Verdict.FAIL if how.error else how.report.verdict)
+    if how.error:  # stopped: what came after was never looked at
+        return {1: str(Verdict.FAIL), 3: str(Verdict.INCONCLUSIVE)}.get(how.exit_code)
+    return str(how.report.verdict)
 
 
 def reason(how: Ended) -> str | None:
