@@ -15,15 +15,18 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sealkit import digest, matrix, matrix_record, observe
 from sealkit.engine import Event
-from sealkit.finding import UsageError, Verdict
+from sealkit.finding import Finding, Location, Outcome, Report, Status, UsageError, Verdict
 from sealkit.lock import Lock
 from sealkit.matrix import Result
 from sealkit.pack import BUILT_IN
+from sealkit.read import yaml as read_yaml
 from sealkit.rundir import workspace
-from sealkit.worker import Ended
+from sealkit.worker import Ended, uninterrupted
 from tests.conftest import ROOT
 from tests.test_pipeline import PACK
 
@@ -115,6 +118,26 @@ def test_a_matrix_keeps_its_contracts_and_its_runs_theirs(place: Path) -> None:
     assert (place / ".sealkit" / "cache" / "toy.count").is_dir()
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+@example(["5e-5", "1e3", "0o7", "no", "12:30", "2026-01-31", "", "~", "-", "a: b", "# c", "=", "<<"])
+@example([shared := ["twice"], shared])
+def test_what_is_written_as_yaml_is_read_as_what_it_was(value: Any) -> None:
+    text = matrix_record.as_yaml({"value": value})
+    assert read_yaml.parse(text, "any").data == {"value": value}
+    assert yaml.safe_load(text) == {"value": value}
+
+
 def test_the_other_runs_of_a_matrix_are_no_new_files_of_its_repository(place: Path) -> None:
     write(WELL)
     subprocess.run(["git", "init", "-q"], check=True)
@@ -150,6 +173,25 @@ def test_a_run_that_fails_does_not_lose_the_others(place: Path) -> None:
     assert reasons["torn"].startswith("quarantine/documents/corpus.jsonl:4: stage-documents: the last line is torn")
     assert reasons["well"] is None
     assert [row["verdict"] for row in result.record["experiments"]][:3] == [None, None, "FAIL"]
+
+
+def test_the_row_of_a_run_says_what_was_wrong_first() -> None:
+    def outcome(name: str, status: Status, *found: Finding) -> Outcome:
+        return Outcome(name, name, status, found, reason=f"{name} has no rankings")
+
+    finding = Finding("0.5 is no 0.6\nat all", Location("metrics.json", line=3))
+    blocked, failed = outcome("blocked", Status.BLOCKED), outcome("failed", Status.FAILED, finding)
+    report = Report("id", "name", (), (blocked, failed))
+    assert matrix_record.reason(Ended(1, None, report)) == "metrics.json:3: failed: 0.5 is no 0.6"
+    assert (
+        matrix_record.reason(Ended(3, None, Report("id", "name", (), (blocked,)))) == "blocked: blocked has no rankings"
+    )
+    assert (
+        matrix_record.reason(Ended(3, "cannot be judged\n  fix: wait", report))
+        == "metrics.json:3: failed: 0.5 is no 0.6"
+    )
+    assert matrix_record.reason(Ended(4, "it raised\n  at length", Report("id", "name", (), (blocked,)))) == "it raised"
+    assert matrix_record.reason(Ended(0, None, report)) is None
 
 
 @pytest.mark.parametrize(("codes", "worst"), [((0, 3, 1), 1), ((1, 4), 4), ((0, 3), 3), ((0, 0), 0), ((None, 1), 4)])
@@ -280,7 +322,7 @@ def begin(*overrides: str) -> subprocess.Popen[bytes]:
     """A process that runs the matrix, once two of its runs are at work."""
     Path("script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen([sys.executable, "script.py", *overrides], env=environment)
+    process = subprocess.Popen([sys.executable, "script.py", *overrides], env=environment, start_new_session=True)
     wait(lambda: Path("count.txt").exists() and counted() == 2)
     return process
 
@@ -321,8 +363,8 @@ def test_a_matrix_that_is_killed_says_so_and_goes_on(place: Path) -> None:
 def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
     write(SLOW)
     process = begin("stages.data.with.seconds=20.0")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 4
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    assert process.wait(30) == 4
     record = json.loads(Path("outputs/m/matrix.json").read_text())
     assert [row["status"] for row in record["experiments"]] == ["failed", "failed", "pending"]
     assert record["experiments"][0]["reason"].startswith("stage data stopped: it was interrupted")
@@ -331,6 +373,28 @@ def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
     with contextlib.suppress(UsageError), Lock(Path("outputs/m")):
         return
     raise AssertionError("the matrix is still locked")
+
+
+def test_an_interrupt_waits_for_what_must_not_be_torn() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+    assert done == ["whole"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_whoever_watches_may_fail_and_no_run_is_left_alone(place: Path) -> None:
+    def on_event(name: str, event: Event | Ended) -> None:
+        if isinstance(event, Event) and event.kind == "stage-started":
+            raise BrokenPipeError("nobody reads any more")
+
+    write(SLOW)
+    with pytest.raises(BrokenPipeError):
+        matrix.run(Path("m.yaml"), ["stages.data.with.seconds=20.0"], ["toolkit"], on_event, PACK, jobs=2)
+    record = json.loads(Path("outputs/m/matrix.json").read_text())
+    assert [row["status"] for row in record["experiments"]] == ["failed", "failed", "pending"]
 
 
 def test_one_that_is_killed_while_others_wait_for_it_is_replaced(place: Path) -> None:

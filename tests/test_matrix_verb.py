@@ -71,6 +71,9 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
     again = toolkit("run", "two.yaml", "--resume", "--jobs", "2")
     assert (again.returncode, again.stdout) == (4, "outputs/two\n")
     assert "well: the run had finished; it is judged again, and nothing is written\n" in again.stderr
+    assert toolkit("table", "outputs/two").stdout.startswith(
+        "|  | runs |\n| --- | ---: |\n| well | 1 |\n| seven | 0 of 1 |\n\n- seven: failed: stage make stopped: it raised"
+    )
     checked = toolkit("check", "outputs/two/runs/well")
     assert checked.returncode == 0
     assert toolkit("check", "outputs/two").stderr == (

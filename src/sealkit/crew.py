@@ -81,6 +81,7 @@ def go(crew: Crew, work: Mapping[Planned, Job], jobs: int) -> None:
     except KeyboardInterrupt:
         crew.stop()
     except BaseException:
+        crew.on_event = lambda name, event: None  # it may be what failed
         crew.stop()
         raise
 

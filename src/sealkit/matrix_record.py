@@ -75,9 +75,28 @@ def write_resolved(folder: Path, record: dict[str, Any], planned: Sequence[Plann
     """Write what every run would be, and its digest into the record."""
     entries = [resolved(one, workspace(folder)) for one in planned]
     found = {"schema": "experiments_resolved/v1", "matrix_id": record["matrix_id"], "experiments": entries}
-    text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+    text = as_yaml(found)
     write.atomic(folder / RESOLVED, text)
     record["experiments_resolved"]["digest"] = digest.of_bytes(text.encode())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases, which our reader refuses, and texts that begin like a number in quotes: YAML 1.1 takes others for
+    numbers than 1.2 does."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def text(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, '"' if data[:1] in "+-.0123456789" else None)
+
+
+_Dumper.add_representer(str, _Dumper.text)
+
+
+def as_yaml(value: Any) -> str:
+    """A JSON value as YAML that is read as that value, by our reader and by others."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
 
 
 def read(folder: Path, pack: Pack) -> dict[str, Any]:
@@ -137,9 +156,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _verdict(how: Ended) -> str | None:
-    if how.report is None or how.exit_code not in (0, 1, 3):
+    if how.report is None:
         return None
-    return str(Verdict.FAIL if how.error else how.report.verdict)
+    if how.error:  # stopped: what came after was never looked at
+        return {1: str(Verdict.FAIL), 3: str(Verdict.INCONCLUSIVE)}.get(how.exit_code)
+    return str(how.report.verdict)
 
 
 def reason(how: Ended) -> str | None:

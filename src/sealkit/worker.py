@@ -25,7 +25,10 @@ from sealkit.finding import Report, SealkitError
 from sealkit.pack import Pack
 
 LINE = 65536  # bytes of a line that it prints
-GRACE = 30.0  # seconds for the last words of a run that is interrupted
+GRACE, PATIENCE = (
+    30.0,
+    10.0,
+)  # seconds for the last words of a run that is interrupted, and for a process to end after its own
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,10 @@ class Worker:
 
     def _join(self) -> None:
         """A process that has said its end has nothing more to do, whatever a library's threads think."""
-        self._process.join(GRACE)
+        self._process.join(PATIENCE)
         if self._process.exitcode is None:
             self.kill()
-        self._keeper.join(GRACE)
+        self._keeper.join(PATIENCE)
 
 
 def _keep(printed: Connection, path: Path, clean: Callable[[str], str]) -> None:
@@ -166,12 +169,19 @@ def _threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Keeps an interrupt for later; a process that is started meanwhile has none at all."""
-    if sys.platform == "win32":
+    """Keeps an interrupt until the end of the block; a process that is started in it has none at all."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # what a child inherits; another thread may still be told
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(came[0], None)
