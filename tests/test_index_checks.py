@@ -120,6 +120,8 @@ def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path)
     outcome = judge(opened(root), BUILT_IN.checks["index-counts"])
     assert outcome.status is Status.FAILED
     assert outcome.findings[0].message.endswith("the manifest says 4")
+
+
 def test_a_search_with_another_mask_is_told_by_one_check(tmp_path: Path) -> None:
     """So that who signs for it signs once."""
     root = Path(shutil.copytree(MASKED, tmp_path / "run"))
