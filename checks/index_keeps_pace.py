@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_group
+from sealkit import Artifact, Check, Finding, Location, Severity, View, mask, mask_group
 
 Row = dict[str, Any]
 
@@ -16,11 +16,11 @@ def find(run: View) -> Iterator[Finding]:
         encoders = {row["query_encoder"] for _, row in rows} - {None}
         indexes, masks = given(run, history)
         invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
-        contents = {"index": contents_of(indexes), "query": contents_of(masks)}
         known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
+            contents = {"index": contents_of(indexes), "query": contents_of(masks, row["epoch"])}
             for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
@@ -81,8 +81,13 @@ def masked_otherwise(
         yield (f"{message} (waived: {said})", Severity.WARNING) if said else (message, None)
 
 
-def contents_of(artifacts: list[Artifact]) -> set[str | None]:
-    return {mask_group(one).get("content") for one in artifacts if mask_group(one)}
+def contents_of(artifacts: list[Artifact], epoch: int | None = None) -> set[str | None]:
+    """The contents of masks; of those that are redrawn, what was drawn for that epoch too."""
+    found = {mask_group(one).get("content") for one in artifacts if mask_group(one)}
+    drawn = (
+        [row for row in one.document["windows"] if row["epoch"] == epoch] for one in artifacts if one.kind == "mask"
+    )
+    return found | {mask.content(rows) for rows in drawn if rows}
 
 
 def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:
