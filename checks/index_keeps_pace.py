@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealkit import Artifact, Check, Finding, Location, Severity, View, mask, mask_group
+from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_content, mask_group
 
 Row = dict[str, Any]
 
@@ -89,7 +89,7 @@ def contents_of(artifacts: list[Artifact], epoch: int | None = None) -> set[str 
     drawn = (
         [row for row in one.document["windows"] if row["epoch"] == epoch] for one in artifacts if one.kind == "mask"
     )
-    return found | {mask.content(rows) for rows in drawn if rows}
+    return found | {mask_content(rows) for rows in drawn if rows}
 
 
 def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:
