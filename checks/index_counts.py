@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from sealkit import Artifact, Blocked, Check, Finding, Location, View
 
+IDS = {"corpus": "doc_id", "haplotypes": "haplotype_id"}  # what is indexed, and the field that names a row
 NEEDED = (("corpus", "digest"), ("corpus", "count"), ("structure", "count"))
 
 
 def find(run: View) -> Iterator[Finding]:
     unknown: list[str] = []
-    corpora = {run.digest(corpus.path): corpus for corpus in run.all("corpus")}
+    corpora = {run.digest(one.path): one for kind in IDS for one in run.all(kind)}
     for manifest in run.all("index_manifest"):
         said = manifest.document["fingerprint"]
         vectors = manifest.beside(manifest.document["file"])
@@ -24,6 +25,8 @@ def find(run: View) -> Iterator[Finding]:
             if None not in (stated, seen) and stated != seen:
                 message = f"{vectors} {words.format(seen)}, the manifest says {stated}"
                 yield Finding(message, manifest.at("fingerprint", group, name))
+        if not corpora:  # what was indexed lies in no file of the run
+            continue
         if missing := [f"{group}.{name}" for group, name in NEEDED if name not in said.get(group, {})]:
             unknown += missing
             continue
@@ -58,7 +61,7 @@ def find(run: View) -> Iterator[Finding]:
 
 def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterator[Finding]:
     said = manifest.document["fingerprint"]
-    documents = [row["doc_id"] for _, row in corpus.rows()]
+    documents = list(indexed(corpus))
     names = [text for _, text in run.lines(listing)]
     for what, found in ((listing, len(names)), (corpus.path, len(documents))):
         if found != said["structure"]["count"]:
@@ -70,11 +73,18 @@ def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterat
     if said["corpus"]["count"] not in (len(documents), said["structure"]["count"]):
         message = f"{corpus.path} holds {len(documents)} documents, the manifest says {said['corpus']['count']}"
         yield Finding(message, manifest.at("fingerprint", "corpus", "count"), also=(corpus.at(),))
-    for number, (name, document) in enumerate(zip(names, documents, strict=False), 1):
+    for number, (name, (line, document)) in enumerate(zip(names, documents, strict=False), 1):
         if name != document:
             message = f"row {number} is {name}, row {number} of the corpus that was indexed is {document}"
-            yield Finding(message, Location(listing, line=number), also=(corpus.at(line=number),))
+            yield Finding(message, Location(listing, line=number), also=(corpus.at(line=line),))
             break
+
+
+def indexed(corpus: Artifact) -> Iterator[tuple[int, str]]:
+    """(line, id) of what belongs into the index: every document, and of haplotypes those of the reference."""
+    for line, row in corpus.rows():
+        if corpus.kind == "corpus" or row["part"] == "reference":
+            yield line, row[IDS[corpus.kind]]
 
 
 CHECK = Check(
@@ -82,6 +92,6 @@ CHECK = Check(
     title="The index holds every document once",
     why="Ids shifted after a delete on a flat index, docstores went out of step (haystack#6228, #3961, langchain#9019).",
     fix="build the index again from the corpus",
-    reads={"index_manifest": 2, "corpus": 1},
+    reads={"index_manifest": 2, "corpus?": 1, "haplotypes?": 1},
     find=find,
 )

@@ -21,7 +21,7 @@ def find(run: View) -> Iterator[Finding]:
         if value is None:
             message = f"{name} is null: whatever draws from it draws something else each time"
             yield Finding(message, place, also=(metadata.at("seed"),), fix=f"{path[-1]}: {seed}")
-        elif path != ("run", "seed") and value != seed:
+        elif path != ("run", "seed") and value != seed and not recorded(run, path, value):
             message = f"{name} is {value}, the run is recorded with the seed {seed}"
             yield Finding(message, place, also=(metadata.at("seed"),), fix=f"{path[-1]}: {seed}")
     for manifest in run.all("model_manifest"):
@@ -30,6 +30,14 @@ def find(run: View) -> Iterator[Finding]:
         if own and training["seed"] != seed:
             message = f"was trained with the seed {training['seed']}, the run is recorded with {seed}"
             yield Finding(message, manifest.at("training", "seed"), also=(metadata.at("seed"),))
+
+
+def recorded(run: View, path: tuple[str | int, ...], value: int) -> bool:
+    """Whether a seed is that of a mask: drawn for itself, and recorded with what was drawn."""
+    if path[-2:] == ("mask", "seed"):
+        return True
+    drawn = {run.maker(one): one.document["seed"] for one in run.all("mask")}
+    return path[:1] == ("stages",) and path[2:] == ("with", "seed") and drawn.get(str(path[1])) == value
 
 
 def seeds(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -51,7 +59,7 @@ CHECK = Check(
     why="The same seed gave other results because one part drew from its own (sentence-transformers#617, #3248, setfit#432), "
     "and another seed gave the same because it was not the one that counted (private-transformers#10).",
     fix="set run.seed, and let every stage draw from it",
-    reads={"run_metadata": 1, "resolved_config": 1, "model_manifest?": 1},
+    reads={"run_metadata": 1, "resolved_config": 1, "model_manifest?": 1, "mask?": 1},
     find=find,
     severity=Severity.WARNING,
 )

@@ -28,7 +28,7 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def digests(run: View, summary: Artifact) -> dict[str, str]:
-    """`stage.output` or the name of a model or of files → digest; an exported or named model counts by its weights."""
+    """`stage.output` or the name of a model or of files → digest; a named model, or an output that is one, counts by its weights."""
     metadata = run.one("run_metadata").document
     named = {model["name"]: model["weights"] for model in metadata["models"]}
     named |= {files["name"]: files["digest"] for files in metadata.get("files", [])}
@@ -37,8 +37,9 @@ def digests(run: View, summary: Artifact) -> dict[str, str]:
         for stage in summary.document["stages"]
         for name, output in stage["outputs"].items()
     }
-    exported = [m for m in run.all("model_manifest") if m.document["exported_to"] is not None]
-    return {**named, **made, **{".".join(m.path.split("/")[1:3]): m.document["weights"] for m in exported}}
+    # stages/<stage>/<output>/model_manifest.json; one that lies deeper is a checkpoint among others, and no input by itself
+    models = [m for m in run.all("model_manifest") if m.path.count("/") == 3]
+    return {**named, **made, **{".".join(m.path.split("/")[1:3]): m.document["weights"] for m in models}}
 
 
 def stage_of(artifact: Artifact) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from sealkit import acceptance, digest, expectation, observe, pipeline, policy, write
+from sealkit import acceptance, band, digest, expectation, observe, pipeline, policy, write
 from sealkit.audit import audit
+from sealkit.expectation import HistoryBand
 from sealkit.finding import Report, Severity, Status, UsageError, Verdict
 from sealkit.metric_keys import MetricKeys
 from sealkit.pack import BUILT_IN, Pack
@@ -383,6 +384,30 @@ def test_rows_out_of_order_are_judged_by_step(tmp_path: Path) -> None:
     assert (row.status, row.found) == ("passed", "0.5 at step 3")
 
 
+@pytest.mark.parametrize(
+    ("better", "values", "status"),
+    [("higher", [0.5, 0.9], "passed"), ("higher", [0.9, 0.5], "failed"), ("lower", [0.9, 0.5], "passed"), (None, [0.9, 0.5], "failed"), (None, [0.5, 0.9], "failed")],
+)  # fmt: skip
+def test_a_gap_of_which_one_side_is_said_counts_only_what_lies_behind(
+    better: str | None, values: list[float], status: str, tmp_path: Path
+) -> None:
+    promised = {"history": LOSS, "gap_to": "train/other", "at_most": 0.2}
+    path = promising(tmp_path, {**promised, **({"better": better} if better else {})})
+    history(path, (1, "train/other", values[0]), (1, LOSS, values[1]))
+    (row,) = acceptance.judge(opened(path))
+    assert row.status == status
+
+
+def test_one_of_two_histories_is_judged_where_its_path_is_given(tmp_path: Path) -> None:
+    path = promising(tmp_path)
+    history(path, (1, LOSS, 1.0), (2, LOSS, 3.0))
+    shutil.copyfile(path / "stages/train/metric_history.jsonl", path / "stages/train/other_metric_history.jsonl")
+    history(path, (1, LOSS, 3.0), (2, LOSS, 1.0))
+    promise = HistoryBand(history=LOSS, fall_from_best=1, better="lower")
+    found = [band.judge(opened(path), promise, f"stages/train/{name}metric_history.jsonl") for name in ("", "other_")]
+    assert [judged.status for judged in found] == ["passed", "failed"]
+
+
 def test_a_key_of_two_histories_is_judged_in_neither(tmp_path: Path) -> None:
     path = promising(tmp_path, {"history": LOSS, "at_most": 100})
     shutil.copyfile(path / "stages/train/metric_history.jsonl", path / "stages/train/other_metric_history.jsonl")
@@ -390,6 +415,32 @@ def test_a_key_of_two_histories_is_judged_in_neither(tmp_path: Path) -> None:
     assert (row.status, row.found) == (
         "blocked",
         "stands in more than one history: stages/train/metric_history.jsonl, stages/train/other_metric_history.jsonl",
+    )
+
+
+CURVE = """\
+schema: pipeline/v1
+run: {name: toy, purpose: bench}
+stages:
+  train: {uses: toy.curve, with: {key: genotype/validation/F1, values: [0.95, 0.86, 0.44, 0.22]}}
+  rows: {uses: toy.rows, with: {queries: 20, top_k: 5}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "stages"),
+    [("", ["train"]), ("expect: [{history: genotype/validation/F1, fall_from_best: 0.8}]\n", ["train", "rows"])],
+)
+def test_a_metric_that_collapsed_stops_the_run_behind_its_training(
+    expect: str, stages: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "toy.yaml").write_text(CURVE + expect)
+    with contextlib.chdir(tmp_path):
+        result = pipeline.run(Path("toy.yaml"), [], ["toolkit"], pack=PACK)
+        summary = document(result.path / "summary.json")
+    assert [stage["name"] for stage in summary["stages"]] == stages
+    assert (summary["failure"] or {}).get("message") == (
+        None if expect else "stopped: the check metric-collapse failed"
     )
 
 

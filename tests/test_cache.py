@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +206,30 @@ def test_a_full_disk_is_no_broken_entry(place: Path, monkeypatch: pytest.MonkeyP
 def test_a_stage_whose_output_broke_is_not_kept(place: Path) -> None:
     result = pipeline.run(place / "toy.yaml", ["stages.documents.with.how=torn"], ["toolkit"], pack=PACK)
     assert result.exit_code == 1
-    assert not (place / ".sealkit").exists()
+    assert list(Cache(place).entries()) == []
+
+
+def test_where_no_lock_can_be_made_nobody_waits(place: Path) -> None:
+    """A lock saves work, and a run never fails for want of one."""
+    first = run(place, "first")
+    (entry,) = (place / ".sealkit" / "cache" / "toy.documents").iterdir()
+    shutil.rmtree(entry)
+    entry.with_name(f".{entry.name}.lock").mkdir()
+    second = run(place, "second")
+    assert cached(first) == [] and cached(second) == ["copy"]
+
+
+def test_a_run_waits_for_the_one_that_works_on_the_same(place: Path) -> None:
+    key = document(run(place, "first"), "summary.json")["stages"][0]["key"]
+    store, said = Cache(place), list[str]()
+    with ThreadPoolExecutor() as pool:
+        with store.alone("toy.documents", key, said.append):
+            waiting = pool.submit(run, place, "second", said=said)
+            time.sleep(0.5)
+            assert not waiting.done()
+        assert cached(waiting.result()) == ["documents", "copy"]
+    (waited, *_) = said
+    assert waited.startswith("documents: waits for another run that works on the same: process ")
 
 
 def test_git_leaves_the_cache_alone(place: Path) -> None:

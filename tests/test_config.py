@@ -86,7 +86,7 @@ def load(text: str | Mapping[str, str], *overrides: str, file: str = "c.yaml") -
     for name, content in ({file: text} if isinstance(text, str) else text).items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(content, "utf-8")
-    return configuration.load(Path(file), overrides, BUILT_IN.contracts["pipeline/v1"], SECTIONS, params_of)
+    return configuration.load(Path(file), overrides, BUILT_IN.contracts["pipeline/v1"], lambda *_: SECTIONS, params_of)
 
 
 def refusal(text: str | Mapping[str, str], *overrides: str, file: str = "c.yaml") -> str:
@@ -147,7 +147,7 @@ def test_the_shipped_configs_load_with_every_value_accounted_for(name: str) -> N
         path,
         ["run.limit=3"],
         BUILT_IN.contracts["pipeline/v1"],
-        BUILT_IN.sections(BUILT_IN.domains),
+        BUILT_IN.sections,
         lambda uses: BUILT_IN.stage(uses).params,
     )
     assert "${" not in str(config.data)
@@ -777,7 +777,7 @@ def planned(text: str) -> str:
         Path("c.yaml"),
         [],
         BUILT_IN.contracts["pipeline/v1"],
-        BUILT_IN.sections(BUILT_IN.domains),
+        BUILT_IN.sections,
         lambda uses: BUILT_IN.stage(uses).params,
     )
     with pytest.raises(UsageError) as caught:
@@ -1097,7 +1097,7 @@ def test_tags_that_name_code_are_refused(text: str) -> None:
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
     plain = load(with_note("here"))
     Path("c.yaml").write_bytes(b"\xef\xbb\xbf" + with_note("here").replace("\n", "\r\n").encode())
-    windows = configuration.load(Path("c.yaml"), [], BUILT_IN.contracts["pipeline/v1"], SECTIONS, params_of)
+    windows = configuration.load(Path("c.yaml"), [], BUILT_IN.contracts["pipeline/v1"], lambda *_: SECTIONS, params_of)
     assert windows.data == plain.data
     assert windows.provenance() == plain.provenance()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sealkit import expectation, policy
+from sealkit import expectation, matrix_config, policy
 from sealkit.cli import VERBS
+from sealkit.matrix_plan import plans
 from sealkit.pack import BUILT_IN
 from sealkit.project import Settings
 from sealkit.read import yaml
@@ -47,6 +48,19 @@ def test_every_verb_shown_is_one(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_stage_shown_is_one(page: Path) -> None:
     assert set(re.findall(r"uses: ([a-z_.]+)", page.read_text("utf-8"))) <= set(BUILT_IN.stage_names)
+
+
+def test_the_matrix_shown_is_one(tmp_path: Path) -> None:
+    (shown,) = blocks(ROOT / "docs/matrix.md", "yaml")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "docs" / "matrix.yaml").write_text(shown, "utf-8")
+    pytest.importorskip("bm25s")  # the libraries of the stages are there, or planning refuses
+    found = matrix_config.read(tmp_path / "docs" / "matrix.yaml", BUILT_IN.contracts["matrix_config/v1"])
+    planned = plans(found.experiments, tmp_path / "outputs" / found.name, BUILT_IN)
+    assert [one.plan.root.name for one in planned][3:] == [
+        f"{row}-seed{n}" for row in ("post_ft", "hn_ft") for n in (1, 2, 3)
+    ]
 
 
 def test_the_settings_shown_are_settings() -> None:

@@ -101,7 +101,7 @@ def refused(folder: Path, *entries: str) -> str:
         ),
         (
             "{history: train/loss, at_most: 1, better: lower}",
-            "toy.yaml:7: expect.0: better goes with fall_from_best\n  fix: toolkit spec show pipeline    tells the keys of expect",
+            "toy.yaml:7: expect.0: better goes with fall_from_best or gap_to\n  fix: toolkit spec show pipeline    tells the keys of expect",
         ),
         ("{metric: train/loss, at_lest: 1}", "toy.yaml:7: unknown key `at_lest`; did you mean `at_least`?"),
         ("nothing", 'toy.yaml:7: expect.0: expected object, found string "nothing"'),
@@ -127,6 +127,7 @@ def test_what_cannot_be_judged_is_refused_before_the_run(entry: str, says: str, 
         ({"history": "a", "after": 3, "at_most": 2}, "a at most 2, from evaluation 3 on"),
         ({"history": "a", "fall_from_best": 0.1}, "a never more than 0.1 behind its best"),
         ({"history": "a", "gap_to": "b", "at_most": 0.1}, "a within 0.1 of b"),
+        ({"history": "a", "gap_to": "b", "at_most": 0.1, "better": "higher"}, "a never more than 0.1 behind b"),
         ({"artifact": "a.b", "required": False}, "the artifact a.b (not required)"),
         (
             {"contrast": "pre_post", "x-why": "the paper"},

@@ -16,7 +16,7 @@ index-counts: The index holds every document once
 The index holds one vector for each document: file, ids, manifest and corpus agree.
 
 severity  error
-reads     index_manifest/v2, corpus/v1
+reads     index_manifest/v2, corpus/v1 if there, haplotypes/v1 if there
 since     0.1.0
 why       Ids shifted after a delete on a flat index, docstores went out of step (haystack#6228, #3961, langchain#9019).
 fix       build the index again from the corpus

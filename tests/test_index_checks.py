@@ -110,6 +110,18 @@ def test_a_mask_that_neither_side_knows_is_told_once(tmp_path: Path) -> None:
     assert outcome.status is Status.FAILED and len(told) == 9
 
 
+def test_an_index_whose_corpus_lies_elsewhere_is_judged_by_its_files(root: Path) -> None:
+    for path in [root / "resolved_config.json", *root.glob("stages/*/*_corpus.jsonl")]:
+        path.unlink()
+    assert judge(opened(root), BUILT_IN.checks["index-counts"]).status is Status.PASSED
+    document = json.loads((root / INDEX).read_text("utf-8"))
+    document["fingerprint"]["structure"]["count"] += 1
+    (root / INDEX).write_text(json.dumps(document), "utf-8")
+    outcome = judge(opened(root), BUILT_IN.checks["index-counts"])
+    assert outcome.status is Status.FAILED
+    assert outcome.findings[0].message.endswith("the manifest says 4")
+
+
 def test_a_search_with_another_mask_is_told_by_one_check(tmp_path: Path) -> None:
     """So that who signs for it signs once."""
     root = Path(shutil.copytree(MASKED, tmp_path / "run"))

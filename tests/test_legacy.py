@@ -50,7 +50,9 @@ def load(folder: Path, case: dict[str, Any]) -> Config:
     table = legacy.parse(added.data, "keys.yaml", added.lines, BUILT_IN.legacy_keys)
     sections: dict[str, type[BaseModel]] = {"model": Model, "retriever": Retriever}
     contract = BUILT_IN.contracts["pipeline/v1"]
-    return configuration.load(folder / "child.yaml", case.get("over", []), contract, sections, lambda _: Build, table)
+    return configuration.load(
+        folder / "child.yaml", case.get("over", []), contract, lambda *_: sections, lambda _: Build, table
+    )
 
 
 def value(data: Any, key: str) -> Any:

@@ -84,10 +84,10 @@ def test_every_field_of_every_contract_is_told() -> None:
 def test_all_contracts_are_told_in_a_line_each() -> None:
     lines = toolkit("list").output.splitlines()
     assert [line.split()[0] for line in lines] == list(BUILT_IN.contracts)
-    assert "metrics/v1            document  released      The metrics of a run" in lines
-    assert "rankings/v1           rows      released      Ranked results" in lines
-    assert "index_manifest/v1     document  released      An index and its space" in lines
-    assert "index_manifest/v2     document  not released  An index and its space" in lines
+    assert "metrics/v1               document  released      The metrics of a run" in lines
+    assert "rankings/v1              rows      released      Ranked results" in lines
+    assert "index_manifest/v1        document  released      An index and its space" in lines
+    assert "index_manifest/v2        document  not released  An index and its space" in lines
 
 
 def test_a_released_contract_is_told_from_one_that_may_still_grow(

@@ -23,7 +23,7 @@ def planned(name: str, *overrides: str) -> tuple[Config, list[Step]]:
         ROOT / "configs" / f"{name}.yaml",
         list(overrides),
         BUILT_IN.contracts["pipeline/v1"],
-        BUILT_IN.sections(BUILT_IN.domains),
+        BUILT_IN.sections,
         lambda uses: BUILT_IN.stage(uses).params,
     )
     leave_out(config, BUILT_IN)

@@ -10,18 +10,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sealkit import encoders, mask
+    from sealkit import encoders, imputation, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
+    from sealkit.band import judge as judge_band
     from sealkit.check import Check, View
     from sealkit.describe import describe_index
     from sealkit.digest import listing as listing_digest
+    from sealkit.expectation import HistoryBand
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
     from sealkit.fingerprint import State
     from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
     from sealkit.mask import faults as mask_faults
+    from sealkit.mask import of_bits as mask_of_bits
+    from sealkit.mask_difference import explain as explain_masks
     from sealkit.mask_misfit import declared as masks_declared_apart
     from sealkit.mask_misfit import place as mask_place
     from sealkit.mask_misfit import recorded as masks_recorded_apart
@@ -41,6 +45,7 @@ _HOME = {
     "Check": "check",
     "Context": "stage",
     "Finding": "finding",
+    "HistoryBand": "expectation",
     "Input": "stage",
     "Location": "finding",
     "NotWitnessed": "index",
@@ -64,11 +69,13 @@ _HOME = {
     "explain": "manifest",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
+    "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_at": "mask_wiring",
     "mask_faults": "mask",
+    "mask_of_bits": "mask",
     "mask_group": "mask_wiring",
     "mask_meetings": "mask_wiring",
     "mask_place": "mask_misfit",
@@ -78,11 +85,13 @@ _HOME = {
     "record": "recorder",
     "replay_probe": "probe",
 }
-_MODULES = ("encoders", "mask")  # as `sealkit.encoders.of_function`
+_MODULES = ("encoders", "imputation", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
+    "explain_masks": "explain",
+    "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_at": "at",
@@ -90,18 +99,19 @@ _NAMED = {
     "mask_group": "group",
     "mask_meetings": "meetings",
     "mask_place": "place",
+    "mask_of_bits": "of_bits",
     "masks_declared_apart": "declared",
     "masks_recorded_apart": "recorded",
     "replay_probe": "replay",
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "Input", "Location", "NotWitnessed",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
-    "explain_unwitnessed", "identity", "judge_expectations", "legacy_pairs", "listing_digest", "mask", "mask_at",
-    "mask_faults", "mask_group", "mask_meetings", "mask_place", "masks_declared_apart", "masks_recorded_apart",
-    "open_index", "record", "replay_probe",
+    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
+    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

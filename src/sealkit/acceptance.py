@@ -79,6 +79,8 @@ def words(promise: Expectation) -> str:
             text = f"{promise.metric} better than the reference by more than {promise.better_than:g} (95 % interval, p)"
         case MetricBound():
             text = f"{promise.metric} {_bounds(promise.at_least, promise.at_most)}"
+        case HistoryBand(gap_to=other, better=str()) if other:
+            text = f"{promise.history} never more than {promise.at_most:g} behind {other}{_since(promise)}"
         case HistoryBand(gap_to=other) if other:
             text = f"{promise.history} within {promise.at_most:g} of {other}{_since(promise)}"
         case HistoryBand(fall_from_best=fall) if fall is not None:

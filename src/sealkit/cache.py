@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sealkit import digest, key, write
-from sealkit.finding import SealkitError
+from sealkit.finding import SealkitError, UsageError
+from sealkit.lock import Lock
 from sealkit.read import json
 
 PLACE = (".sealkit", "cache")
@@ -116,6 +118,20 @@ class Cache:
         with contextlib.suppress(OSError):
             os.utime(entry.path / RECORD)
         return entry.record
+
+    @contextlib.contextmanager
+    def alone(self, uses: str, stage_key: str, wait: Callable[[str], None]) -> Iterator[None]:
+        """While a stage of that key is looked up, worked on and kept: of several runs that need it one goes on, and the others
+        wait for what it comes to. `wait` is told once who has it. Where no lock can be made, nobody waits.
+        """
+        lock = Lock(self._place(uses, stage_key), timeout=math.inf)
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(UsageError, OSError):
+                self._begin()
+                if holder := lock.holder():
+                    wait(holder)
+                held.enter_context(lock)
+            yield
 
     def store(self, record: Record, source: Path) -> None:
         """Keep what a stage wrote to a folder, unless an entry of that key is there. Raises OSError."""

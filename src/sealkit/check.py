@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,11 @@ class View:
 
     def digest(self, name: str) -> str:
         return self.run.digest(name)
+
+    def vcf_faults(self, name: str, but: Container[str] = ()) -> Iterator[Finding]:
+        """What keeps a VCF from being sound, one finding a fault, the first place of each; without the faults `but` (multiallelic,
+        no_alternate, missing). Raises ReadError."""
+        return self.run.vcf_faults(name, but)
 
     def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
         """(line, kind, whether it is certain) of each secret in a text file. Raises ReadError."""

@@ -11,7 +11,7 @@ import copy
 import json
 import os
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +46,21 @@ def load(
     path: Path,
     overrides: Sequence[str],
     contract: Contract,
-    sections: Mapping[str, type[BaseModel]],
+    sections_of: Callable[[Collection[str], Collection[str]], Mapping[str, type[BaseModel]]],
     params_of: Callable[[str], type[BaseModel]],
     table: Table | None = None,
     runs: Path | None = None,
 ) -> Config:
     """Read, merge, complete and hold a config against everything that is known of its keys.
 
-    `sections` are the domains' models by section name; `params_of` gives the model of a stage's `with` by the name
+    `sections_of` gives the models of sections by name, from the domains of the stages and the sections that are there; `params_of` gives the model of a stage's `with` by the name
     under `uses` and raises UsageError for an unknown one; `table` leads from old keys to those of today,
     and `runs` is the place of runs where no source names one.
     Raises UsageError (exit 2).
     """
-    _refuse_keys_in_use(table or {}, {"run": RunSection, **sections})
     config = read(path, overrides, table)
+    sections = sections_of(_domains(config.data.get("stages")), config.data)
+    _refuse_keys_in_use(table or {}, {"run": RunSection, **sections})
     _refuse_unknown_sections(config, sections)
     _keep(config, contract)
     for name, model in sections.items():
@@ -82,6 +83,14 @@ def load(
     _mark_smoke(config)
     _refuse_unset(config)
     return config
+
+
+def _domains(stages: Any) -> set[str]:
+    """The domains whose stages a document uses; whether it is well formed is seen later."""
+    used = (
+        [stage.get("uses") for stage in stages.values() if isinstance(stage, dict)] if isinstance(stages, dict) else []
+    )
+    return {uses.partition(".")[0] for uses in used if isinstance(uses, str)}
 
 
 def _hold_stages(config: Config, params_of: Callable[[str], type[BaseModel]]) -> None:

@@ -239,6 +239,10 @@ def _explain(error: Any) -> list[Violation]:
         noun = one if expected == 1 else several
         short = f"has {len(found)}" if found else "is empty"
         return [Violation(where, f"{short}; expected at least {expected} {noun}")]
+    if rule == "maxProperties":
+        return [Violation(where, f"has {len(found)} entries; expected at most {expected}")]
+    if rule == "uniqueItems":
+        return [Violation(where, f"holds a value twice: {_show(found)}")]
     return [Violation(where, error.message)]
 
 

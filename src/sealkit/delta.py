@@ -1,20 +1,20 @@
-"""The paired comparison of two runs on the same queries.
+"""The paired comparison of two runs on the same queries, or the same samples of a panel.
 
-Only where queries, judgments and measure are the same is there a test at all. Random numbers are taken as raw 64-bit
+Only where queries, judgments and measure are the same, or panel, samples and hidden positions, is there a test at all. Random numbers are taken as raw 64-bit
 words of PCG64, a stream that NumPy promises never to change, so that `verify` gets the same p and interval years later.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import measures
+from sealkit.evaluation import Evaluation, evaluations
 from sealkit.rundir import Run
 
 RESAMPLES = 10_000
@@ -22,8 +22,10 @@ LEVEL = 0.95
 WORST = 5
 METHOD = (
     "paired; p: two-sided sign-flip randomisation of the mean difference, (count + 1) / (resamples + 1); "
-    "interval: 95 % percentile bootstrap over queries; effect: mean / standard deviation of the differences (d_z)"
+    "interval: 95 % percentile bootstrap over {items}; effect: mean / standard deviation of the differences (d_z)"
 )
+# The artifacts that a comparison leans on.
+READ = ("rankings", "qrels", "search_manifest", "imputed_alleles", "haplotypes", "variants")
 _BLOCK = 2_000_000  # random words held at a time
 
 
@@ -129,28 +131,41 @@ def _blocks(total: int, width: int) -> list[int]:
 
 
 def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
-    """The paired comparison of a run with its reference, from rankings and judgments of both; else what differs.
+    """The paired comparison of a run with its reference, from the rows behind the metrics of both; else what differs.
 
-    The `deltas` of a seal: `rows` holds one Delta for each metric in common, or `differs` says why there is none.
+    The `deltas` of a seal: `rows` holds one Delta for each metric in common, or `differs` says why there is none. Where samples
+    were compared, they stand in the places of queries.
     """
     if reference is None:
         return None
     seed = int((run.document("run_metadata") or {}).get("seed") or 0)
-    found = {
-        "method": METHOD,
+    differs, rows, items = list(_unfit(run, reference)), [], "queries"
+    if not differs:
+        try:
+            ours, theirs = ({one.name: one for one in evaluations(each)} for each in (run, reference))
+            items = " or ".join(sorted({one.items for one in ours.values()})) or items
+            differs = list(_differs(ours, theirs))
+            if not differs:
+                pre, post = _values(theirs.values(), run), _values(ours.values(), run)
+                rows = [compare(key, pre[key], post[key], seed).document() for key in post if key in pre]
+        except ValueError as error:
+            differs, rows = [f"the rows cannot be compared: {error}"], []
+    return {
+        "method": METHOD.format(items=items),
         "seed": seed,
         "resamples": RESAMPLES,
-        "differs": list(_differs(run, reference)),
-        "rows": [],
+        "differs": differs,
+        "rows": rows,
     }
-    if not found["differs"]:
-        pre, post = dict(_per_query(reference)), dict(_per_query(run))
-        found["rows"] = [compare(key, pre[key], post[key], seed).document() for key in post if key in pre]
-    return found
 
 
-def _differs(run: Run, reference: Run) -> Iterator[str]:
-    """Why two runs cannot be compared query by query, in words."""
+def _values(those: Iterable[Evaluation], panel: Run) -> dict[str, Mapping[str, float]]:
+    """Metric key → item → value of evaluations, by the panel of a run."""
+    return {key: values for one in those for key, values in one.values(panel).items()}
+
+
+def _unfit(run: Run, reference: Run) -> Iterator[str]:
+    """Why two runs cannot be compared whatever they measured, in words."""
     ids = [(one.document("run_metadata") or {}).get("run_id") for one in (run, reference)]
     if ids[0] is not None and ids[0] == ids[1]:
         yield "the reference is the run itself"
@@ -159,49 +174,21 @@ def _differs(run: Run, reference: Run) -> Iterator[str]:
         if (one.document("summary") or {}).get("status") != "ok":
             yield f"{name} did not come to its end"
             return
-        broken = [a.path for a in one.artifacts if a.kind in ("rankings", "qrels", "search_manifest") and a.problems]
+        broken = [artifact.path for artifact in one.artifacts if artifact.kind in READ and artifact.problems]
         if broken:
             yield f"{name} has artifacts that break their contracts: {', '.join(broken)}"
             return
-    ours, theirs = dict(_evaluations(run)), dict(_evaluations(reference))
+
+
+def _differs(ours: Mapping[str, Evaluation], theirs: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Why two runs cannot be compared item by item, in words."""
     if not ours.keys() & theirs.keys():
         yield f"no query set in common: the run has {', '.join(ours) or 'none'}, the reference {', '.join(theirs) or 'none'}"
         return
-    for subset in sorted(ours.keys() & theirs.keys()):
-        for what in ("judgments", "queries", "corpus"):
-            if ours[subset][what] is None or ours[subset][what] != theirs[subset][what]:
-                yield f"other {what} of {subset}: {theirs[subset][what]} in the reference, {ours[subset][what]} in the run"
-        if not set(ours[subset]["measures"]) & set(theirs[subset]["measures"]):
-            yield f"no measure in common on {subset}"
-
-
-def _evaluations(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each evaluated query set: what it was measured on, by digest (None: not known), and with which measures."""
-    stages = {stage["name"]: stage["inputs"] for stage in (run.document("summary") or {}).get("stages", [])}
-    wiring = dict(run.wired())
-    for _, stage in run.wired("rankings", "qrels"):
-        rankings, qrels = run.produced(stage["in"]["rankings"]), run.produced(stage["in"]["qrels"])
-        if rankings is None or qrels is None:
-            continue
-        search = stage["in"]["rankings"].partition(".")[0]
-        index = wiring.get(search, {}).get("in", {}).get("index", "").partition(".")[0]
-        yield (
-            stage["with"]["subset"],
-            {
-                "judgments": run.digest(qrels.path),
-                "queries": stages.get(search, {}).get("queries"),
-                "corpus": stages.get(search, {}).get("corpus") or stages.get(index, {}).get("corpus"),
-                "measures": stage["with"]["measures"],
-                "rankings": rankings,
-                "qrels": qrels,
-            },
-        )
-
-
-def _per_query(run: Run) -> Iterator[tuple[str, dict[str, float]]]:
-    """Metric key → query_id → value, derived again from rankings and judgments."""
-    for subset, found in _evaluations(run):
-        judged = measures.judgments(row for _, row in found["qrels"].rows())
-        ranked = measures.by_query(row for _, row in found["rankings"].rows())
-        for measure, values in measures.per_query(found["measures"], ranked, judged).items():
-            yield f"retrieval/{subset}/{measure}", values
+    for name in sorted(ours.keys() & theirs.keys()):
+        one, other = ours[name], theirs[name]
+        for what, value in one.on.items():
+            if value is None or value != other.on.get(what):
+                yield f"other {what} of {name}: {other.on.get(what)} in the reference, {value} in the run"
+        if not set(one.measures) & set(other.measures):
+            yield f"no measure in common on {name}"

@@ -169,7 +169,8 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
     inputs = [corpus[row] for row in rows]
     documents = np.asarray(encoder.documents(inputs), dtype=np.float32)
     search = opened.searched(vectors, ids)
-    own = [int(one) for one in np.asarray(own_ids(vectors, facts))[rows]] if ids is None else [ids[row] for row in rows]
+    names = np.asarray(own_ids(vectors, facts)).tolist() if ids is None else ids
+    own = [names[row] for row in rows]
     kept = opened.rows(vectors, rows) if facts.exact else None
     if kept is not None:
         off = [f"row {row}: {said}" for row, said in zip(rows, probe.off(kept, documents), strict=True) if said]
@@ -184,4 +185,6 @@ def _probe(vectors: Any, facts: Facts, encoder: Encoder, corpus: Sequence[Any], 
         message = "the vectors are not those of this encoder and corpus: "
         raise Refused([Finding(message + one, Location(where), Severity.ERROR, fix=fix) for one in wrong])
     queries = np.ascontiguousarray(encoder.queries(inputs), dtype=np.float32)
-    return probe.take(inputs, queries, search, facts.count, own)
+    # Of inputs that are the same any row may come first.
+    alike = [{names[row] for row, other in enumerate(corpus) if other == one} for one in inputs]
+    return probe.take(inputs, queries, search, facts.count, alike)

@@ -19,13 +19,13 @@ from sealkit.plan import Step
 from sealkit.policy import Policy
 from sealkit.provenance import Config
 from sealkit.redact import Redactor
-from sealkit.rundir import Run, workspace
+from sealkit.rundir import Run, outermost, workspace
 from sealkit.stage import Input
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, for whoever watches: `kind` is left-out, stage-started, stage-cached, stage-kept,
+    """Something that happened, for whoever watches: `kind` is run-started (of a matrix), left-out, stage-started, stage-cached, stage-kept,
     stage-finished, progress, output, check, note, warning, traceback or failed.
     """
 
@@ -115,7 +115,7 @@ def begin(engine: Engine, steps: list[Step], command: list[str]) -> None:
     """Write everything that is known before the first stage."""
     section, started = engine.config.data["run"], write.now()
     run_id = f"{section['name']}-{started.replace('-', '').replace(':', '')}-{secrets.token_hex(3)}"
-    _, repository = world.find_repository([Path.cwd(), engine.root], without=engine.root)
+    _, repository = world.find_repository([Path.cwd(), engine.root], without=outermost(engine.root))
     engine.metadata = {
         "schema": "run_metadata/v1",
         "layout": engine.layout.id,

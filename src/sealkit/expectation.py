@@ -64,8 +64,8 @@ class HistoryBand(Expectation):
     """The values of a key during training, from evaluation number `after` on (counted from 1, in the order of steps).
 
     `at_least` and `at_most` bound every value, `fall_from_best` how far any value may lie behind the best before it,
-    `gap_to` with `at_most` the distance to the latest value of another key. `better` says which direction is the good one
-    where the registry of metric keys does not.
+    `gap_to` with `at_most` the distance to the latest value of another key. `better` says which direction is the good one:
+    for a fall where the registry of metric keys does not, for a gap so that only lying behind the other key counts.
     """
 
     history: str
@@ -81,8 +81,8 @@ class HistoryBand(Expectation):
         bounded = self.at_least is not None or self.at_most is not None
         if self.fall_from_best is not None and (bounded or self.gap_to):
             raise ValueError("fall_from_best stands alone; write another expectation for bounds")
-        if self.better and self.fall_from_best is None:
-            raise ValueError("better goes with fall_from_best")
+        if self.better and self.fall_from_best is None and self.gap_to is None:
+            raise ValueError("better goes with fall_from_best or gap_to")
         if self.gap_to and (self.at_most is None or self.at_least is not None):
             raise ValueError("gap_to takes at_most, the largest gap")
         if not bounded and self.fall_from_best is None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+MANY = "[]"  # behind the contract of an output: a folder of them
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -47,13 +49,16 @@ class Layout:
         return next((rule for rule in self.rules if rule.matches(name)), None)
 
     def place(self, contract: str, stage: str, output: str) -> tuple[str, bool]:
-        """Where a stage's output lies, and whether it is a folder (that holds its manifests somewhere below).
+        """Where a stage's output lies, and whether it is a folder (that holds its manifests somewhere below). A contract with
+        `[]` behind it asks for a folder of any number of such artifacts.
 
         Raises LookupError where the layout has no place for artifacts of that contract.
         """
         for rule in self.rules:
             parts = rule.path.split("/")
-            if contract in rule.contracts and parts[0] == "stages":
+            if contract.removesuffix(MANY) in rule.contracts and parts[0] == "stages":
+                if len(parts) == 3 and contract.endswith(MANY):
+                    continue
                 if len(parts) > 3:
                     return f"stages/{stage}/{output}", True
                 name = output + "." + parts[2].rpartition(".")[2]

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_PATTERNS = {"k": r"[1-9][0-9]*", "name": r"[A-Za-z0-9][A-Za-z0-9_.@/-]*"}
+_PATTERNS = {
+    "k": r"[1-9][0-9]*",
+    "bin": r"0(?:\.[0-9]+)?-0\.[0-9]+",
+    "name": r"[A-Za-z0-9][A-Za-z0-9_.@/-]*",
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,11 @@ class MetricKeys:
         return next((family for family in self.families if family.match(key)), None)
 
     def suggest(self, key: str) -> str | None:
-        """A known key that looks like this one, with the cut-offs and subsets of the key itself."""
+        """A known key that looks like this one, with the subset, the cut-off and the bin of the key itself."""
         numbers = re.findall(r"[0-9]+", key)
         subset = key.split("/")[1] if key.count("/") >= 2 else "test"
-        filled = [f.key.replace("{subset}", subset).replace("{k}", (numbers or ["10"])[-1]) for f in self.families]
+        ends = {"subset": subset, "k": (numbers or ["10"])[-1], "bin": key.rpartition("/")[2]}
+        filled = [_PLACEHOLDER.sub(lambda hole: ends.get(hole[1], hole[0]), family.key) for family in self.families]
         folded = {candidate.lower(): candidate for candidate in filled if self.find(candidate)}
         close = difflib.get_close_matches(key.lower(), folded, n=1)
         return folded[close[0]] if close else None

@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -152,20 +152,21 @@ class Pack:
         stage: Stage = importlib.import_module(f"{self._stages[uses]}.{uses}").STAGE
         return stage
 
-    def sections(self, domains: set[str]) -> dict[str, type[BaseModel]]:
-        """The config sections of these domains: `SECTIONS` of `stages/<domain>/config.py`."""
+    def sections(self, domains: Collection[str], named: Collection[str] = ()) -> dict[str, type[BaseModel]]:
+        """The config sections of these domains: `SECTIONS` of `stages/<domain>/config.py`. What is `named` and none of theirs
+        may be a section of another domain, for a config that keeps values of its own there."""
         found: dict[str, type[BaseModel]] = {}
+        others: dict[str, type[BaseModel]] = {}
         for pack in self.packs:
             for domain in package.folders(pack.stage_package):
-                if domain.name in domains and (domain / "config.py").is_file():
+                if (domain / "config.py").is_file():
                     module = importlib.import_module(f"{pack.stage_package}.{domain.name}.config")
                     for name, model in module.SECTIONS.items():
-                        self._add(found, name, model, f"{pack.stage_package}: the section {name}")
-        return found
-
-    @property
-    def domains(self) -> set[str]:
-        return {name.split(".")[0] for name in self._stages}
+                        if domain.name in domains:
+                            self._add(found, name, model, f"{pack.stage_package}: the section {name}")
+                        else:
+                            others.setdefault(name, model)
+        return found | {name: model for name, model in others.items() if name in named and name not in found}
 
     def code(self, domain: str) -> str:
         """The digest of the code that the stages of a domain are made of: its own folders and the common ones."""

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sealkit.engine import Engine, Event
 from sealkit.finding import Finding, Location, ReadError, parts
 from sealkit.folders import PARTIAL, QUARANTINE, SCRATCH
 from sealkit.plan import Step, files_input, model_input
-from sealkit.reuse import from_cache, keep
+from sealkit.reuse import alone, from_cache, keep
 from sealkit.stage import FILES, Context, Input, Out
 from sealkit.stop import Broken, stopped
 
@@ -26,6 +27,11 @@ WAIVED = "waived"  # in the facts of a stage: check → input → who signed
 
 def perform(engine: Engine, step: Step) -> None:
     """One stage, from its private folder to its record. Raises Stop; then what it wrote lies in quarantine."""
+    with ExitStack() as held:
+        _perform(engine, step, held)
+
+
+def _perform(engine: Engine, step: Step, held: ExitStack) -> None:
     engine.tell(Event("stage-started", step.name, step.stage.title))
     started = time.monotonic()
     partial = engine.root / PARTIAL / step.name
@@ -34,6 +40,7 @@ def perform(engine: Engine, step: Step) -> None:
     try:
         fields = key.fields(engine.pack, step, engine.config.data["run"], taken, engine.redactor)
         partial.mkdir(parents=True)
+        held.enter_context(alone(engine, step, fields))
         kept = from_cache(engine, step, fields, partial)
         if kept:
             context.metrics, context.counters, context.facts = kept.metrics, kept.counters, kept.facts

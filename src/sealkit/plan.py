@@ -14,7 +14,7 @@ from sealkit import expectation, named, world
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError, pointer
 from sealkit.interpolation import reveal
-from sealkit.layout import Layout
+from sealkit.layout import MANY, Layout
 from sealkit.pack import Pack
 from sealkit.provenance import Config
 from sealkit.stage import FILES, Input, Stage
@@ -62,9 +62,9 @@ def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = No
     Raises UsageError.
     """
     layout = pack.layout()
-    contract, sections = pack.contracts["pipeline/v1"], pack.sections(pack.domains)
+    contract = pack.contracts["pipeline/v1"]
     config = configuration.load(
-        path, overrides, contract, sections, lambda uses: pack.stage(uses).params, pack.legacy_keys, runs
+        path, overrides, contract, pack.sections, lambda uses: pack.stage(uses).params, pack.legacy_keys, runs
     )
     leave_out(config, pack)
     steps = plan(config, layout, pack)
@@ -189,7 +189,7 @@ def _step(config: Config, name: str, stage: Stage, layout: Layout) -> Step:
     section, outputs = config.data["stages"][name], {}
     for output, contract in stage.offered(section["with"]).items():
         try:
-            outputs[output] = (contract, *layout.place(contract, name, output))
+            outputs[output] = (contract.removesuffix(MANY), *layout.place(contract, name, output))
         except LookupError as error:
             where = pointer("stages", name, "with", "outputs", output)
             raise config.error(where, f"output {output} of stage {name}: {error.args[0]}") from None

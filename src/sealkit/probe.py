@@ -7,7 +7,7 @@ place and find the same neighbours.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,13 @@ def take(
     vectors: Vectors,
     search: Search,
     count: int,
-    own: Sequence[Any] = (),
+    own: Sequence[Collection[Any]] = (),
 ) -> dict[str, Any]:
     """The `probe` group of a fingerprint. `vectors` (inputs × dimension) are those of the query side's encoder, `own` the
-    ids of the rows that the inputs are of, `count` the vectors in the index."""
+    ids of the rows that hold each input, `count` the vectors in the index."""
     k = min(NEIGHBOURS, count)
     scores, neighbours = search(vectors, k)
-    found = [near[:1] == [one] for near, one in zip(neighbours, own, strict=True)] if own else []
+    found = [bool(near) and near[0] in ids for near, ids in zip(neighbours, own, strict=True)] if own else []
     return {
         "inputs": list(inputs),
         "vectors": [base64.b64encode(np.asarray(row, "<f4").tobytes()).decode() for row in vectors],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,17 @@ from sealkit.engine import Engine, Event
 from sealkit.finding import SealkitError
 from sealkit.plan import Step
 from sealkit.stop import in_words
+
+
+def alone(engine: Engine, step: Step, fields: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Held while a stage is looked up, worked on and kept, so that runs which need the same at a time work it out once."""
+    if engine.cache is None or not step.stage.cache:
+        return nullcontext()
+
+    def wait(holder: str) -> None:
+        engine.tell(Event("note", step.name, f"waits for another run that works on the same: {holder}"))
+
+    return engine.cache.alone(step.uses, key.of(fields), wait)
 
 
 def from_cache(engine: Engine, step: Step, fields: Mapping[str, Any], partial: Path) -> Record | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Location, ReadError, UsageError, pointer
+from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.provenance import REFERENCE
-from sealkit.read import json, pickle, text, yaml
+from sealkit.read import gz, json, pickle, text, vcf, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QUOTE_LIMIT = 200
 LINE = re.compile(r"(?P<name>.+):(?P<line>[1-9][0-9]{0,8})")
 SEAL = "seal"  # the folder of a seal
+RUNS, MATRIX = "runs", "matrix.json"  # the folder of a matrix's runs, and what tells that it is one
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,10 @@ class Run:
         """(number, text) of a text file of the run. Raises ReadError."""
         return text.lines(self.place(name), name, follow=False)
 
+    def vcf_faults(self, name: str, but: Container[str] = ()) -> Iterator[Finding]:
+        """What keeps a VCF of the run from being sound, without the faults `but`. Raises ReadError."""
+        return vcf.findings(self.place(name), name, but=but, follow=False)
+
     def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
         """(line, kind, whether it is certain) of each secret in a text file of the run. Raises ReadError."""
         if name in self.virtual:
@@ -268,7 +273,11 @@ class Run:
         return read_text(self.place(name), name, follow=False)
 
     def _line(self, name: str, line: int) -> str | None:
-        lines = enumerate(self._text(name).split("\n"), 1) if name in self.virtual else self.lines(name)
+        lines = (
+            enumerate(self._text(name).split("\n"), 1)
+            if name in self.virtual
+            else gz.lines(self.place(name), name, follow=False)
+        )
         text = next((mask(content.strip()) for number, content in lines if number == line), None)
         return text if text is None or len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
 
@@ -277,6 +286,8 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     """Open a run directory. Raises UsageError where it is none that the layout recognises."""
     if not root.is_dir():
         raise UsageError(f"{root}: no such run directory", "give the folder that `toolkit run` printed last")
+    if (root / MATRIX).is_file():
+        raise UsageError(f"{root}: is a matrix, and no run", f"name one of its runs: {root / RUNS}/…")
     if not (root / layout.recognised_by).is_file():
         raise UsageError(
             f"{root}: is no run directory: it holds no {layout.recognised_by}",
@@ -285,6 +296,14 @@ def open_run(root: Path, layout: Layout, contracts: Mapping[str, Contract], metr
     return Run(root, layout, contracts, metric_keys)
 
 
+def outermost(run_directory: Path) -> Path:
+    """The folder of the matrix that a run belongs to; its own where it belongs to none."""
+    run_directory = run_directory.resolve()
+    matrix = run_directory.parent.parent
+    in_one = run_directory.parent.name == RUNS and (matrix / MATRIX).is_file()
+    return matrix if in_one else run_directory
+
+
 def workspace(run_directory: Path) -> Path:
-    """The folder that holds `run.output_dir`; `models/` lies beside that."""
-    return run_directory.resolve().parent.parent
+    """The folder that holds `run.output_dir`, or the one that a run's matrix lies in; `models/` lies beside that."""
+    return outermost(run_directory).parent.parent

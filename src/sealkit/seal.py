@@ -27,7 +27,7 @@ PAGE, HTML = "SEAL.md", "SEAL.html"
 # What the comparison and the lineage need of a reference run: its documents, and the rows behind its metrics.
 EXCERPT = (
     "run_metadata", "resolved_config", "summary", "metrics", "rankings", "qrels", "per_query_metrics", "search_manifest",
-    "model_manifest",
+    "model_manifest", "imputed_alleles",
 )  # fmt: skip
 
 

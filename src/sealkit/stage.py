@@ -121,7 +121,8 @@ class Ready:
 
 @dataclass(frozen=True)
 class Stage:
-    """`inputs` and `outputs` map names to contract ids; an input `name?` is optional. `libraries` are distributions whose
+    """`inputs` and `outputs` map names to contract ids; an input `name?` is optional, and an output of `kind/v1[]` is a folder
+    of any number of such artifacts. `libraries` are distributions whose
     versions belong to the stage's key, and `files` names the files and folders outside the run that it reads, whose content
     does. `ready` may raise UsageError before anything is written. A stage that writes outside the run, or whose work
     its key does not decide, says `cache=False`. `declare` makes of a stage and its params the stage with what only

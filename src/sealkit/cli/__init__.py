@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify", "diff", "fingerprint", "explain", "spec", "config", "cache")
+VERBS = ("run", "check", "seal", "verify", "diff", "table", "fingerprint", "explain", "spec", "config", "cache")
 
 
 class Verbs(click.Group):
@@ -57,6 +57,7 @@ def toolkit() -> None:
     toolkit seal outputs/ft_mnr               fix files, commits, models and verdict
     toolkit verify outputs/ft_mnr             find out whether all of it still holds
     toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
+    toolkit table outputs/retriever           the metrics of a matrix, a row a label
     toolkit fingerprint show docs.faiss       what an index was built with
     toolkit explain model-best-exported       what a check looks for, and the way out
     toolkit spec show metrics                 what an artifact holds

@@ -24,17 +24,23 @@ def show(config: str, overrides: tuple[str, ...], output_format: str) -> int:
     Each line is KEY=VALUE, as it can be given to `toolkit run`. Secrets are redacted.
     """
     from sealkit import config as configuration
-    from sealkit import project
+    from sealkit import matrix_config, project
+    from sealkit.finding import UsageError
     from sealkit.render import config as render
     from sealkit.toggles import leave_out
 
+    if matrix_config.is_matrix(Path(config)):
+        raise UsageError(
+            f"{config}: is a matrix, and holds no config of its own",
+            "show its base with the overrides of one experiment: toolkit config show BASE KEY=VALUE…",
+        )
     settings = project.load(Path.cwd())
     pack = settings.pack
     found = configuration.load(
         Path(config),
         overrides,
         pack.contracts["pipeline/v1"],
-        pack.sections(pack.domains),
+        pack.sections,
         lambda uses: pack.stage(uses).params,
         pack.legacy_keys,
         settings.runs,

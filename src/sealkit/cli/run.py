@@ -12,8 +12,10 @@ import click
 from sealkit.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sealkit.engine import Event
-    from sealkit.project import Settings
+    from sealkit.forecast import Forecast
 
 
 @click.command(short_help="Run a pipeline; stop at the first broken contract.")
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lock-timeout", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="Wait so long for another run."
 )
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs of a matrix at a time; default: 1.")
 @options.reference
 @options.waivers
 def command(
@@ -36,27 +39,40 @@ def command(
     dry_run: bool,
     no_cache: bool,
     lock_timeout: float,
+    jobs: int | None,
     reference: str | None,
     waivers: str | None,
 ) -> int:
-    """Run the pipeline document CONFIG (YAML), with single values overridden as KEY=VALUE.
+    """Run the pipeline or matrix document CONFIG (YAML), with single values overridden as KEY=VALUE.
 
     \b
     toolkit run configs/retriever_ft.yaml run.name=second stages.train.with.epochs=1
     toolkit run configs/retriever_ft.yaml run.limit=32        a quick smoke run
     toolkit run configs/retriever_ft.yaml --resume            go on where it was cut off
+    toolkit run matrix.yaml --jobs 2                          every run of a matrix, two at a time
 
-    The last line on stdout is the run directory; everything else goes to stderr.
+    The last line on stdout is the run directory, or the matrix folder; everything else goes to stderr.
     """
-    from sealkit import pipeline, project
-    from sealkit.cli import fail
+    from sealkit import matrix_config, pipeline, project
+    from sealkit.cli import fail, matrix
     from sealkit.finding import Status
+    from sealkit.forecast import forecast
     from sealkit.render import text
 
     settings = project.load(Path.cwd())
+    if matrix_config.is_matrix(Path(config)):
+        options_given = {"resume": resume, "cache": not no_cache}
+        if dry_run:
+            return matrix.forecast(Path(config), overrides, out, settings, **options_given)
+        more = {"jobs": jobs or 1, "lock_timeout": lock_timeout, "reference": Path(reference) if reference else None}
+        policy = options.policy(settings, waivers)
+        return matrix.run(Path(config), overrides, out, settings, policy=policy, **options_given, **more)
+    if jobs is not None:
+        raise click.UsageError("--jobs is for matrices: one pipeline is one run")
     given = [*overrides, *([f"run.output_dir={out}"] if out else [])]
     if dry_run:
-        for line in _forecast(Path(config), given, settings, resume, not no_cache):
+        stages = forecast(Path(config), given, settings.pack, runs=settings.runs, resume=resume, cache=not no_cache)
+        for line in forecast_lines(stages):
             click.echo(text.clean(line))
         return 0
     # Libraries print where they like; on stdout there is only the run directory.
@@ -88,21 +104,30 @@ def command(
     return result.exit_code
 
 
-def _forecast(config: Path, given: list[str], settings: Settings, resume: bool, cache: bool) -> list[str]:
+def forecast_lines(stages: list[Forecast]) -> Iterator[str]:
     """A line for each stage, and one for each further reason."""
-    from sealkit.forecast import forecast
-
-    stages = forecast(config, given, settings.pack, runs=settings.runs, resume=resume, cache=cache)
     width = max(len(one.stage) for one in stages)
-    lines = []
     for one in stages:
         first, *more = one.why or ("",)
-        lines += [f"{one.stage:<{width}}  {one.does:<6}  {first}", *(f"{'':<{width + 10}}{why}" for why in more)]
-    return lines
+        yield f"{one.stage:<{width}}  {one.does:<6}  {first}"
+        yield from (f"{'':<{width + 10}}{why}" for why in more)
 
 
 def _command_line() -> list[str]:
     return ["toolkit", *sys.argv[1:]]
+
+
+def words(event: Event) -> str | None:
+    """An event in words; None for one that is not told in words."""
+    if event.kind in ("stage-cached", "stage-kept"):
+        return f"{event.stage}: {event.kind.removeprefix('stage-')}, {event.message}"
+    if event.kind in ("stage-started", "note"):
+        return f"{event.stage}: {event.message}" if event.stage else event.message
+    if event.kind == "stage-finished":
+        return f"{event.stage}: done in {event.message}"
+    if event.kind == "warning":
+        return f"warning: {event.message}"
+    return f"  {event.message}" if event.kind in ("output", "left-out") else None
 
 
 class Progress:
@@ -132,22 +157,10 @@ class Progress:
             self._advance(event)
             return
         self._clear()
-        if event.kind == "stage-started":
-            self.console.print(f"{event.stage}: {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind in ("stage-cached", "stage-kept"):
-            how = event.kind.removeprefix("stage-")
-            self.console.print(f"{event.stage}: {how}, {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "note":
-            said = f"{event.stage}: {event.message}" if event.stage else event.message
-            self.console.print(escape(text.clean(said)), soft_wrap=True)
-        elif event.kind == "warning":
-            self.console.print(f"warning: {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "stage-finished":
-            self.console.print(f"{event.stage}: done in {event.message}", soft_wrap=True)
-        elif event.kind in ("output", "left-out"):
-            self.console.print(f"  {escape(text.clean(event.message))}", soft_wrap=True)
-        elif event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
+        if event.kind == "check" and event.outcome is not None and event.outcome.status is Status.PASSED:
             self.console.print(f"  check {event.outcome.id}: passed", soft_wrap=True)
+        elif (said := words(event)) is not None:
+            self.console.print(escape(text.clean(said)), soft_wrap=True)
 
     def _advance(self, event: Event) -> None:
         description = f"{event.stage}: {event.message}"

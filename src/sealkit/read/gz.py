@@ -1,8 +1,9 @@
-"""Lines of text files that may be gzipped (`.gz`), streamed, with a bound on what a small file may unpack to."""
+"""Lines of text files that may be gzipped, streamed, with a bound on what a small file may unpack to."""
 
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,24 @@ from sealkit.read import text
 from sealkit.read.source import decode, open_bytes, refuse_lfs_pointer
 
 UNPACKED_LIMIT = 64 * 1024**3  # bytes of one file; the largest public retrieval collections stay below
+SUFFIXES = (".gz", ".bgz")
+MAGIC = b"\x1f\x8b"
+# Block gzip as in the SAM specification (SAMv1.pdf, section 4.1): a subfield BC in the first member, an empty block at the end.
+_BGZF = slice(12, 14), b"BC"
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
-def lines(path: Path, name: str | None = None) -> Iterator[tuple[int, str]]:
-    """(number from 1, text without its line end) for each line, as `text.lines`. Raises ReadError."""
+def lines(path: Path, name: str | None = None, *, follow: bool = True) -> Iterator[tuple[int, str]]:
+    """(number from 1, text without its line end) for each line, as `text.lines`; gzip is known by the name or the content.
+
+    Raises ReadError.
+    """
     name = name or str(path)
-    if path.suffix != ".gz":
-        yield from text.lines(path, name)
+    if path.suffix not in SUFFIXES and not head(path, name, follow=follow).startswith(MAGIC):
+        yield from text.lines(path, name, follow=follow)
         return
     number = total = 0
-    with open_bytes(path, name) as file:
+    with open_bytes(path, name, follow=follow) as file:
         refuse_lfs_pointer(file.read(64), name)
         file.seek(0)
         try:
@@ -38,3 +47,24 @@ def lines(path: Path, name: str | None = None) -> Iterator[tuple[int, str]]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             at = Location(name, line=number + 1)
             raise ReadError(f"is no whole gzip file: {error}", at, "fetch or pack the file again") from None
+
+
+def head(path: Path, name: str, size: int = 64, *, follow: bool = True, unpacked: bool = False) -> bytes:
+    """The first bytes of a file, `unpacked` those of what a gzipped one holds (as far as it can be unpacked). Raises ReadError."""
+    with open_bytes(path, name, follow=follow) as file:
+        found = file.read(size)
+        if not unpacked or not found.startswith(MAGIC):
+            return found
+        file.seek(0)
+        try:
+            return gzip.GzipFile(fileobj=file).read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            return b""
+
+
+def lacks_end(path: Path, name: str, *, follow: bool = True) -> bool:
+    """Whether a file is block gzip without the empty block that ends one, as a file cut between two blocks is. Raises ReadError."""
+    with open_bytes(path, name, follow=follow) as file:
+        found = file.read(64)
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_BGZF_END)))
+        return found.startswith(MAGIC) and found[_BGZF[0]] == _BGZF[1] and file.read() != _BGZF_END

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sealkit.diff import Diff, Difference, Part, Side, Value
+from sealkit.render.seal import items
 from sealkit.render.text import clean
 from sealkit.write import dumps
 
@@ -57,13 +58,14 @@ def _number(value: float | None) -> str:
 
 
 def _comparison(deltas: Mapping[str, Any]) -> Iterator[str]:
-    yield "query by query, B (the run) against A (the reference):"
+    one = {"samples": "sample by sample"}.get(items(deltas["rows"]), "query by query")
+    yield f"{one}, B (the run) against A (the reference):"
     for reason in deltas["differs"]:
         yield f"  not compared: {clean(reason)}"
     for row in deltas["rows"]:
         yield (
             f"  {clean(row['key'])}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}], p {row['p']:.4g},"
-            f" {row['n']} queries: {row['wins']} better, {row['ties']} same, {row['losses']} worse"
+            f" {row['n']} {items([row])}: {row['wins']} better, {row['ties']} same, {row['losses']} worse"
         )
     if not deltas["differs"] and not deltas["rows"]:
         yield "  not compared: no metric in common"

@@ -64,7 +64,7 @@ def _page() -> tuple[Template, Markup, str]:
     )  # fmt: skip
     environment.filters |= {"short": _short, "cut": _cut, "number": words.number, "prose": _prose}
     environment.globals |= {
-        "MARKS": words.MARKS, "TONES": STATUS_TONES, "judgement": words.judgement, "SMOKE": words.SMOKE,
+        "MARKS": words.MARKS, "TONES": STATUS_TONES, "judgement": words.judgement, "items": words.items, "SMOKE": words.SMOKE,
         "NOT_COMPARED": words.NOT_COMPARED, "NOTHING_PROMISED": words.NOTHING_PROMISED,
         "NOTHING_STANDS_OUT": words.NOTHING_STANDS_OUT, "plot": plot,
     }  # fmt: skip

@@ -129,7 +129,18 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
         ]
         for d in deltas["rows"]
     ]  # fmt: skip
-    heads = ["metric", "queries", "pre", "post", "difference", "95 % interval", "p", "effect", "wins/ties/losses", ""]
+    heads = [
+        "metric",
+        items(deltas["rows"]),
+        "pre",
+        "post",
+        "difference",
+        "95 % interval",
+        "p",
+        "effect",
+        "wins/ties/losses",
+        "",
+    ]
     worst = [
         f"{code(d['key'])}: "
         + "; ".join(f"{code(w['query_id'])} {number(w['pre'])} → {number(w['post'])}" for w in d["worst"])
@@ -137,8 +148,14 @@ def _deltas(predicate: Mapping[str, Any]) -> str:
         if d["worst"]
     ]
     method = f"Method: {cell(deltas['method'])}; {deltas['resamples']} resamples, seed {deltas['seed']}. No correction for several metrics."
-    hit = f"\n\nQueries that lost most:\n\n{bullets(worst)}" if worst else ""
+    hit = f"\n\n{items(deltas['rows']).capitalize()} that lost most:\n\n{bullets(worst)}" if worst else ""
     return f"{head}\n\n{table(heads, rows)}\n\n{method}{hit}"
+
+
+def items(rows: Iterable[Mapping[str, Any]]) -> str:
+    """What was compared one by one: queries, or the samples of a panel."""
+    words = {"samples" if row["key"].startswith("genotype/") else "queries" for row in rows}
+    return " or ".join(sorted(words))
 
 
 def judgement(delta: Mapping[str, Any]) -> str:

@@ -1,0 +1,166 @@
+"""A panel's variants, haplotypes and windows agree with each other, and every VCF in the run is sorted, phased and whole."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sealkit import Artifact, Blocked, Check, Finding, View
+
+VCF = (".vcf", ".vcf.gz", ".vcf.bgz")
+
+
+@dataclass
+class Sites:
+    """The variants of a panel, as columns; `broken` where they do not count 0, 1, 2, …, so that nothing can be held against them."""
+
+    contigs: list[str] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    broken: bool = False
+
+
+def find(run: View) -> Iterator[Finding]:
+    alone, sites = [], []
+    for haplotypes in run.all("haplotypes"):
+        variants, panel = (beside(run, haplotypes, kind) for kind in ("variants", "panel"))
+        if variants is None or panel is None:
+            alone.append(haplotypes.path)
+            continue
+        found = Sites()
+        sites.append(found)
+        yield from in_order(variants, found)
+        yield from as_told(panel, found)
+        if not found.broken:
+            yield from recounted(haplotypes, variants, panel, found)
+    for windows in run.all("windows"):
+        faults = [list(within(windows, found)) for found in sites if not found.broken]
+        yield from min(faults, key=len, default=[])
+    allowed = {panel.document["vcf"]["digest"]: panel.document["left_out"] for panel in run.all("panel")}
+    for name in run.files:
+        if name.endswith(VCF):
+            yield from run.vcf_faults(name, but=allowed.get(run.digest(name), ()))
+    if alone:
+        raise Blocked(f"no variants and panel lie beside {', '.join(alone)}", "put them back as the stage wrote them")
+    if binary := [name for name in run.files if name.endswith(".bcf")]:
+        raise Blocked(f"{', '.join(binary)}: is BCF, and VCF is judged", "bcftools view -O z -o panel.vcf.gz panel.bcf")
+
+
+def beside(run: View, haplotypes: Artifact, kind: str) -> Artifact | None:
+    """The artifact of a kind that was written with the haplotypes: in their folder, by the same prefix."""
+    stem = haplotypes.path.removesuffix("haplotypes.jsonl") + kind
+    return next((one for one in run.all(kind) if one.path.rpartition(".")[0] == stem), None)
+
+
+def in_order(variants: Artifact, sites: Sites) -> Iterator[Finding]:
+    ended: set[str] = set()
+    here: set[tuple[str, str]] = set()
+    for line, row in variants.rows():
+        contig, position, number = row["contig"], row["position"], len(sites.contigs)
+        at = variants.at(line=line)
+        if row["variant"] != number:
+            sites.broken = True
+            yield Finding(f"is variant {row['variant']}; expected {number}", at)
+            return
+        before = (sites.contigs[-1], sites.positions[-1]) if number else (contig, 0)
+        if contig != before[0]:
+            ended.add(before[0])
+            if contig in ended:
+                yield Finding(f"variant {number}: the contig {contig} comes back behind others", at)
+        elif position < before[1]:
+            yield Finding(f"variant {number}: position {position} stands behind {before[1]} of the same contig", at)
+        if (contig, position) != before:
+            here.clear()
+        if (row["ref"], row["alt"]) in here:
+            yield Finding(f"variant {number}: {row['ref']} to {row['alt']} stands at {contig}:{position} twice", at)
+        here.add((row["ref"], row["alt"]))
+        sites.contigs.append(contig)
+        sites.positions.append(position)
+        sites.counts.append(row["allele_count"])
+        sites.numbers.append(row["allele_number"])
+
+
+def as_told(panel: Artifact, sites: Sites) -> Iterator[Finding]:
+    said = panel.document
+    contigs = dict(Counter(sites.contigs))
+    if not sites.broken and said["variants"] != len(sites.contigs):
+        message = f"says that there are {said['variants']} variants; there are {len(sites.contigs)}"
+        yield Finding(message, panel.at("variants"))
+    elif not sites.broken and [(one["name"], one["variants"]) for one in said["contigs"]] != list(contigs.items()):
+        found = ", ".join(f"{count} of {name}" for name, count in contigs.items())
+        yield Finding(f"names other contigs, or other numbers, than the variants: {found}", panel.at("contigs"))
+    last = {contig: max(sites.positions[i] for i in where) for contig, where in places(sites).items()}
+    for i, one in enumerate(said["contigs"]):
+        if one["length"] is not None and last.get(one["name"], 0) > one["length"]:
+            message = f"a variant stands at {last[one['name']]}, behind the end of {one['name']} ({one['length']})"
+            yield Finding(message, panel.at("contigs", i, "length"))
+
+
+def places(sites: Sites) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for i, contig in enumerate(sites.contigs):
+        found.setdefault(contig, []).append(i)
+    return found
+
+
+def recounted(haplotypes: Artifact, variants: Artifact, panel: Artifact, sites: Sites) -> Iterator[Finding]:
+    """Haplotypes stream by: what is kept of each is its sample, its copy and what it adds to the counts."""
+    counts = np.zeros(len(sites.counts), np.int64)
+    copies: dict[str, list[tuple[int, int]]] = {}
+    parts: dict[str, str] = {}
+    rows = 0
+    for line, row in haplotypes.rows():
+        rows += 1
+        copies.setdefault(row["sample"], []).append((row["copy"], line))
+        parts[row["sample"]] = row["part"]
+        if len(row["alleles"]) != len(counts):
+            message = f"{row['haplotype_id']} has {len(row['alleles'])} alleles; there are {len(counts)} variants"
+            yield Finding(message, haplotypes.at(line=line), also=(variants.at(),))
+            return
+        counts += np.frombuffer(row["alleles"].encode(), np.uint8) == ord("1")
+    for sample, found in copies.items():
+        if sorted(copy for copy, _ in found) != [0, 1]:
+            message = f"the sample {sample} has the copies {[copy for copy, _ in found]}; expected 0 and 1, once each"
+            yield Finding(message, haplotypes.at(line=found[-1][1]))
+    for number in np.flatnonzero((counts != sites.counts) | (np.array(sites.numbers) != rows))[:1].tolist():
+        said = f"{sites.counts[number]} of {sites.numbers[number]}"
+        message = f"variant {number}: {said} alleles are alternate ones; the haplotypes have {counts[number]} of {rows}"
+        yield Finding(message, variants.at(line=number + 1), also=(haplotypes.at(),))
+    for name, value in (("samples", len(copies)), ("haplotypes", rows)):
+        if panel.document[name] != value:
+            message = f"says that there are {panel.document[name]} {name}; there are {value}"
+            yield Finding(message, panel.at(name), also=(haplotypes.at(),))
+    sizes = Counter(parts.values())
+    for part, size in panel.document["split"]["samples"].items():
+        if not part.startswith("x-") and sizes[part] != size:
+            message = f"says that {size} samples are of the part {part}; the haplotypes have {sizes[part]}"
+            yield Finding(message, panel.at("split", "samples", part), also=(haplotypes.at(),))
+
+
+def within(windows: Artifact, sites: Sites) -> Iterator[Finding]:
+    for line, row in windows.rows():
+        first, end = row["first"], row["first"] + row["length"]
+        contigs = set(sites.contigs[first:end])
+        if end > len(sites.contigs):
+            message = f"window {row['window']} ends with variant {end - 1}; the last is {len(sites.contigs) - 1}"
+        elif contigs != {row["contig"]}:
+            message = f"window {row['window']} is of {row['contig']}, its variants of {' and '.join(sorted(contigs))}"
+        elif (row["start"], row["end"]) != (sites.positions[first], sites.positions[end - 1]):
+            found = f"{sites.positions[first]} to {sites.positions[end - 1]}"
+            message = f"window {row['window']} goes from {row['start']} to {row['end']}, its variants from {found}"
+        else:
+            continue
+        yield Finding(message, windows.at(line=line))
+
+
+CHECK = Check(
+    since="0.2.0",
+    title="Panels and VCF files are sound",
+    why="Tools take what they are given: unphased genotypes were treated as phased (Ensembl/ensembl-vep#435), an unsorted VCF was "
+    "cut off in the middle (atks/vt#79), rows that had lost columns crashed the next tool (samtools/bcftools#60).",
+    fix="run the panel again from a VCF that is sound: its files belong together",
+    reads={"run_metadata": 1, "panel?": 1, "variants?": 1, "haplotypes?": 1, "windows?": 1},
+    find=find,
+)

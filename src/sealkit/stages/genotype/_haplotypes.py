@@ -1,0 +1,157 @@
+"""Haplotypes, windows and tokens as arrays: what the stages that index, train and impute are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sealkit import mask
+from sealkit.finding import Finding, Location, Refused, Severity
+from sealkit.stage import Input
+
+Alleles = NDArray[np.uint8]
+Bits = NDArray[np.bool_]
+Tokens = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Variants `first` to `first + length - 1` of a panel, all on one contig."""
+
+    number: int
+    contig: str
+    first: int
+    length: int
+    start: int
+    end: int
+
+    @property
+    def variants(self) -> slice:
+        return slice(self.first, self.first + self.length)
+
+    def document(self) -> dict[str, Any]:
+        return {"contig": self.contig, "first": self.first, "length": self.length, "start": self.start, "end": self.end}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The haplotypes of one part: ids and samples in the order of the panel, alleles of shape (haplotypes, variants)."""
+
+    ids: tuple[str, ...]
+    samples: tuple[str, ...]
+    alleles: Alleles
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of alleles; `values` (variants, 4) are what each token is in a vector of tokens, `frequencies` (variants) those
+    of the alternate allele in the reference part, `digest` that of the document they stand in."""
+
+    reference: int
+    alternate: int
+    mask: int
+    pad: int
+    encoding: str
+    frequencies: NDArray[np.float32]
+    values: NDArray[np.float32]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all stages after the tokens work on. `width` is the length of the longest window."""
+
+    parts: Mapping[str, Part]
+    windows: tuple[Window, ...]
+    vocabulary: Vocabulary
+    source: Input
+
+    @property
+    def width(self) -> int:
+        return max(window.length for window in self.windows)
+
+    def tokens(self, part: str, window: Window, hidden: Bits | None = None) -> Tokens:
+        """The windows of a part as tokens (haplotypes, width): `hidden` positions are masked, those behind the window padded."""
+        alleles = self.parts[part].alleles[:, window.variants]
+        found = np.full((len(alleles), self.width), self.vocabulary.pad, dtype=np.int64)
+        found[:, : window.length] = np.where(alleles == 1, self.vocabulary.alternate, self.vocabulary.reference)
+        if hidden is not None:
+            found[:, : window.length][:, hidden] = self.vocabulary.mask
+        return found
+
+
+def load(inputs: Mapping[str, Input], *names: str) -> Data:
+    """The parts of these names. Raises Refused where one of them is empty."""
+    source = inputs["haplotypes"]
+    rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
+    for row in source.rows():
+        if row["part"] in rows:
+            rows[row["part"]].append(row)
+    for name, found in rows.items():
+        if not found:
+            message = f"the panel has no haplotype of the part {name}"
+            fix = "give that part a larger share, or take more samples"
+            raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+    windows = (
+        Window(row["window"], row["contig"], row["first"], row["length"], row["start"], row["end"])
+        for row in inputs["windows"].rows()
+    )
+    return Data({name: _part(found) for name, found in rows.items()}, tuple(windows), _vocabulary(inputs), source)
+
+
+def _part(rows: list[Mapping[str, Any]]) -> Part:
+    alleles = np.frombuffer("".join(row["alleles"] for row in rows).encode("ascii"), dtype=np.uint8) - ord("0")
+    return Part(
+        tuple(row["haplotype_id"] for row in rows),
+        tuple(row["sample"] for row in rows),
+        alleles.reshape(len(rows), -1),
+    )
+
+
+def _vocabulary(inputs: Mapping[str, Input]) -> Vocabulary:
+    said = inputs["tokens"].read()
+    numbers, frequencies = said["tokens"], np.array(said["frequencies"], dtype=np.float32)
+    values = np.zeros((len(frequencies), len(numbers)), dtype=np.float32)
+    if said["encoding"] == "allele":
+        values[:] = np.arange(len(numbers))
+    else:
+        # (allele - p) / sqrt(p (1 - p)), Patterson, Price & Reich 2006; what is hidden or absent is the mean, 0.
+        spread = np.sqrt(frequencies * (1 - frequencies))
+        values[:, numbers["reference"]] = -frequencies / spread
+        values[:, numbers["alternate"]] = (1 - frequencies) / spread
+    return Vocabulary(
+        **numbers, encoding=said["encoding"], frequencies=frequencies, values=values, digest=inputs["tokens"].digest
+    )
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask/v1 document, drawn window by window. A fixed one is the same in every epoch."""
+
+    rule: mask.Rule
+    lengths: tuple[int, ...]
+
+    def hidden(self, window: Window, epoch: int) -> Bits:
+        """True where a position of the window is hidden, of shape (window.length,)."""
+        return self.rule.draw(window.number, window.length, epoch)
+
+    def group(self, epoch: int) -> dict[str, Any]:
+        """The mask group of a fingerprint, as it is in this epoch."""
+        return mask.group(mask.document(self.rule, self.lengths, (epoch,)))
+
+
+def of_mask(source: Input, windows: tuple[Window, ...]) -> Mask:
+    """The mask of an input. Raises Refused where it was drawn for other windows."""
+    said = source.read()
+    lengths = tuple(window.length for window in windows)
+    drawn = {row["window"]: row["length"] for row in said["windows"]}
+    if said["kind"] != "none" and drawn != dict(enumerate(lengths)):
+        message = f"the mask was drawn for {len(drawn)} windows, not for these {len(lengths)}"
+        fix = "give the stage of the mask the same windows"
+        raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+    fields = ("kind", "generator", "rate", "seed", "schedule", "window_length", "pad_value")
+    return Mask(mask.Rule(**{name: said[name] for name in fields}), lengths)
