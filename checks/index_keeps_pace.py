@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_group
+from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_content_in, mask_group
 
 Row = dict[str, Any]
 
@@ -15,12 +15,17 @@ def find(run: View) -> Iterator[Finding]:
         rows = sorted(history.rows(), key=lambda row: (row[1]["epoch"], row[1]["part"]))
         encoders = {row["query_encoder"] for _, row in rows} - {None}
         indexes, masks = given(run, history)
-        invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
-        contents = {"index": contents_of(indexes), "query": contents_of(masks)}
+        invariant = {name for declared in invariants(run, history) for name, reason in declared.items() if reason}
+        of_indexes = {mask_group(one).get("content") for one in indexes if mask_group(one)}
         known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
+            # In an epoch a mask that is redrawn hides what it does in that one.
+            epoch = {one.document["content"] for one in masks} | {
+                mask_content_in(one.document, row["epoch"]) for one in masks
+            }
+            contents = {"index": of_indexes, "query": epoch}
             for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
@@ -81,8 +86,15 @@ def masked_otherwise(
         yield (f"{message} (waived: {said})", Severity.WARNING) if said else (message, None)
 
 
-def contents_of(artifacts: list[Artifact]) -> set[str | None]:
-    return {mask_group(one).get("content") for one in artifacts if mask_group(one)}
+def invariants(run: View, history: Artifact) -> Iterator[dict[str, Any]]:
+    """In what queries may differ, and why: by the manifests of indexes; by the config, of an index that a training builds itself."""
+    for index in run.all("index_manifest"):
+        yield index.document.get("invariant", {})
+    config = run.one("resolved_config").document["config"]
+    stage = config.get("stages", {}).get(run.maker(history), {})
+    for section in (stage.get("with"), config.get("index")):
+        declared = section.get("invariant") if isinstance(section, dict) else None
+        yield declared if isinstance(declared, dict) else {}
 
 
 def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sealkit.fingerprint import State
     from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
+    from sealkit.mask import content_in as mask_content_in
     from sealkit.mask import faults as mask_faults
     from sealkit.mask import of_bits as mask_of_bits
-    from sealkit.mask_difference import explain as explain_masks
     from sealkit.mask_misfit import declared as masks_declared_apart
     from sealkit.mask_misfit import place as mask_place
     from sealkit.mask_misfit import recorded as masks_recorded_apart
@@ -74,6 +74,7 @@ _HOME = {
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_at": "mask_wiring",
+    "mask_content_in": "mask",
     "mask_faults": "mask",
     "mask_of_bits": "mask",
     "mask_group": "mask_wiring",
@@ -90,11 +91,11 @@ _MODULES = ("encoders", "imputation", "mask")  # as `sealkit.encoders.of_functio
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
-    "explain_masks": "explain",
     "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_at": "at",
+    "mask_content_in": "content_in",
     "mask_faults": "faults",
     "mask_group": "group",
     "mask_meetings": "meetings",
@@ -109,9 +110,9 @@ __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
-    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
-    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
-    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
+    "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content_in", "mask_faults", "mask_group", "mask_meetings",
+    "mask_of_bits", "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 
