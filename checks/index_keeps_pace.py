@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_content_in, mask_group
+from sealkit import Artifact, Check, Finding, Location, Severity, View, mask_content, mask_group
 
 Row = dict[str, Any]
 
@@ -15,17 +15,15 @@ def find(run: View) -> Iterator[Finding]:
         rows = sorted(history.rows(), key=lambda row: (row[1]["epoch"], row[1]["part"]))
         encoders = {row["query_encoder"] for _, row in rows} - {None}
         indexes, masks = given(run, history)
-        invariant = {name for declared in invariants(run, history) for name, reason in declared.items() if reason}
-        of_indexes = {mask_group(one).get("content") for one in indexes if mask_group(one)}
+        invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
+        # The indexes that a training builds for itself are declared among its settings.
+        said = dict(run.wired()).get(run.maker(history) or "", {}).get("with", {}).get("invariant")
+        invariant |= {name for name, reason in said.items() if reason} if isinstance(said, dict) else set()
         known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
-            # In an epoch a mask that is redrawn hides what it does in that one.
-            epoch = {one.document["content"] for one in masks} | {
-                mask_content_in(one.document, row["epoch"]) for one in masks
-            }
-            contents = {"index": of_indexes, "query": epoch}
+            contents = {"index": contents_of(indexes), "query": contents_of(masks, row["epoch"])}
             for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
@@ -86,15 +84,13 @@ def masked_otherwise(
         yield (f"{message} (waived: {said})", Severity.WARNING) if said else (message, None)
 
 
-def invariants(run: View, history: Artifact) -> Iterator[dict[str, Any]]:
-    """In what queries may differ, and why: by the manifests of indexes; by the config, of an index that a training builds itself."""
-    for index in run.all("index_manifest"):
-        yield index.document.get("invariant", {})
-    config = run.one("resolved_config").document["config"]
-    stage = config.get("stages", {}).get(run.maker(history), {})
-    for section in (stage.get("with"), config.get("index")):
-        declared = section.get("invariant") if isinstance(section, dict) else None
-        yield declared if isinstance(declared, dict) else {}
+def contents_of(artifacts: list[Artifact], epoch: int | None = None) -> set[str | None]:
+    """The contents of masks; of those that are redrawn, what was drawn for that epoch too."""
+    found = {mask_group(one).get("content") for one in artifacts if mask_group(one)}
+    drawn = (
+        [row for row in one.document["windows"] if row["epoch"] == epoch] for one in artifacts if one.kind == "mask"
+    )
+    return found | {mask_content(rows) for rows in drawn if rows}
 
 
 def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:

@@ -29,7 +29,7 @@ def find(run: View) -> Iterator[Finding]:
             fix = (
                 f"report it with a {'smaller' if top else 'larger'} cut-off beside, or take other queries and documents"
             )
-            fix = fix if "@" in key else "report a measure beside it that does not stand at its end, or hide more"
+            fix = fix if "@" in key else "report a measure beside it that does not stand at its end"
             yield Finding(message, metrics.at(key), fix=fix)
         elif values and len(set(values)) == 1:
             yield Finding(f"{key} is {values[0]:.4g} for each of {len(values)} queries", metrics.at(key))

@@ -407,13 +407,6 @@ def test_no_valid_document_is_too_odd_to_be_judged(data: st.DataObject) -> None:
         assert place and message
 
 
-def test_the_content_of_one_epoch_is_that_of_a_mask_drawn_for_it_alone() -> None:
-    assert mask.content_in(drawn(), 1) == mask.document(DYNAMIC, [16, 9], epochs=[1])["content"] != drawn()["content"]
-    fixed = mask.document(FIXED, [16, 9])
-    assert mask.content_in(fixed, 5) == fixed["content"]
-    assert mask.content_in(mask.document(Rule("none"), [16]), 1) is None
-
-
 def test_given_bits_have_the_rate_that_is_measured() -> None:
     document = mask.of_bits(np.array([[1, 0], [0, 0]], bool))
     assert document["rate"] == 0.25

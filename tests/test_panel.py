@@ -226,6 +226,15 @@ def test_what_is_left_out_is_counted_and_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_allele_of_a_variant_that_is_left_out_is_nobodys_concern(tmp_path: Path) -> None:
+    path = placed(tmp_path, changed("\tA\tG\t.\tPASS\t.\tGT\t0|1\t1|1", "\tA\tG,T\t.\tPASS\t.\tGT\t0|.\t2|1"))
+    out = read(path, tmp_path / "out", context(tmp_path), split=HALVES, multiallelic="leave_out")
+    assert document(out)["left_out"] == {"multiallelic": 1}
+    assert refused(path, tmp_path / "no", split=HALVES) == [
+        "panel.vcf:6: 21:100: has 2 alternate alleles, G,T; expected one"
+    ]
+
+
 def test_a_region_has_both_its_ends(tmp_path: Path) -> None:
     out = read(placed(tmp_path, SOUND), tmp_path / "out", context(tmp_path), split=HALVES, region="21:100-199")
     assert [row["position"] for row in rows(out / "variants.jsonl")] == [100]

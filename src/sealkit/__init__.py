@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sealkit.fingerprint import State
     from sealkit.index import NotWitnessed, OtherBuild, Waived, open_index
     from sealkit.manifest import compare, explain, explain_unwitnessed, identity
-    from sealkit.mask import content_in as mask_content_in
+    from sealkit.mask import content as mask_content
     from sealkit.mask import faults as mask_faults
     from sealkit.mask import of_bits as mask_of_bits
     from sealkit.mask_misfit import declared as masks_declared_apart
@@ -74,7 +74,7 @@ _HOME = {
     "legacy_pairs": "pack",
     "listing_digest": "digest",
     "mask_at": "mask_wiring",
-    "mask_content_in": "mask",
+    "mask_content": "mask",
     "mask_faults": "mask",
     "mask_of_bits": "mask",
     "mask_group": "mask_wiring",
@@ -95,7 +95,7 @@ _NAMED = {
     "judge_expectations": "judge",
     "listing_digest": "listing",
     "mask_at": "at",
-    "mask_content_in": "content_in",
+    "mask_content": "content",
     "mask_faults": "faults",
     "mask_group": "group",
     "mask_meetings": "meetings",
@@ -111,8 +111,8 @@ __all__ = [
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
     "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
-    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content_in", "mask_faults", "mask_group", "mask_meetings",
-    "mask_of_bits", "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
+    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip
 
 

@@ -23,7 +23,6 @@ __all__ = [
     "Bits",
     "Rule",
     "content",
-    "content_in",
     "declared",
     "document",
     "faults",
@@ -136,13 +135,6 @@ def packed(bits: Bits) -> bytes:
 def content(windows: Iterable[Mapping[str, Any]]) -> str:
     """The digest over all windows: of the windows' digests, one a line, in their order."""
     return digest.of_bytes("".join(f"{row['digest']}\n" for row in windows).encode())
-
-
-def content_in(document: Mapping[str, Any], epoch: int) -> str | None:
-    """The digest over the windows as a mask/v1 document has them in one epoch; null for a mask that hides nothing."""
-    if document["kind"] == "none":
-        return None
-    return content(row for row in document["windows"] if row["epoch"] in (None, epoch))
 
 
 def _measured(rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -75,8 +75,8 @@ def _fault(genotype: str, alleles: Sequence[str], alternates: int) -> tuple[str,
     """The fault of a genotype, and the words for it; it is none without `alleles`. What is missing has neither phase nor ploidy."""
     if not alleles:
         return "genotype", f"which is no genotype; {_EXPECTED}"
-    if "." in alleles:
-        return MISSING, "an allele is missing"
+    if "." in alleles:  # of a line that is none of two alleles anyway, that is said
+        return (MISSING, "an allele is missing") if alternates == 1 else None
     if len(alleles) != 2:
         copies = "one copy" if len(alleles) == 1 else f"{len(alleles)} copies"
         return "ploidy", f"of {copies}; {_EXPECTED}"

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from sealkit.stage import Params
 from sealkit.stages.genotype import _imputing, _network
-from sealkit.stages.genotype._haplotypes import Bits, Data, Mask, Tokens
+from sealkit.stages.genotype._haplotypes import Bits, Data, Tokens
 from sealkit.stages.genotype._indexes import Found
+from sealkit.stages.genotype._masks import Mask
 
 _SHARPNESS = 0.05  # temperature of the softmax over similarities of vectors
 _DISTANCE = 2.0  # and over Hamming distances of windows, in alleles

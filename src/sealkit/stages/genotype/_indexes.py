@@ -17,7 +17,8 @@ from sealkit import vector_file
 from sealkit.describe import describe_index, described
 from sealkit.index import OpenIndex, Waived, open_index
 from sealkit.stages.genotype import _space
-from sealkit.stages.genotype._haplotypes import Bits, Data, Mask, Window
+from sealkit.stages.genotype._haplotypes import Bits, Data, Window
+from sealkit.stages.genotype._masks import Mask
 from sealkit.stages.genotype._space import Space, Vectors
 
 FILE = "index.faiss"

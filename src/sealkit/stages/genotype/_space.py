@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sealkit import encoders, mask
 from sealkit.stage import Input
 from sealkit.stages.genotype import _network
-from sealkit.stages.genotype._haplotypes import Data, Mask, Tokens, Window
+from sealkit.stages.genotype._haplotypes import Data, Tokens, Window
+from sealkit.stages.genotype._masks import Mask
 
 Vectors = NDArray[np.float32]
 CHUNK = 512  # windows encoded at a time

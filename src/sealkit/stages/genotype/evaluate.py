@@ -11,8 +11,9 @@ from pydantic import Field
 
 from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input, Out, Params, Stage
-from sealkit.stages.genotype import _haplotypes, _imputing, _network
-from sealkit.stages.genotype._haplotypes import Data, Mask, Window
+from sealkit.stages.genotype import _haplotypes, _imputing, _masks, _network
+from sealkit.stages.genotype._haplotypes import Data, Window
+from sealkit.stages.genotype._masks import Mask
 from sealkit.stages.genotype._scores import Scored
 
 PLACES = 6  # decimals of a probability: what is written is what is measured
@@ -34,7 +35,7 @@ def needs(params: Evaluate) -> set[str]:
 def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -> None:
     part = params.subset.partition(".")[0]
     data = _haplotypes.load(inputs, "reference", part)
-    drawn = _haplotypes.of_mask(inputs["mask"], data.windows)
+    drawn = _masks.of_mask(inputs["mask"], data.windows)
     if params.by == "model":
         imputed = _by_model(inputs, data, part, drawn)
     elif params.by == "nearest":

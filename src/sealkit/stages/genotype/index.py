@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sealkit.stage import Context, Input, Out, Params, Stage
-from sealkit.stages.genotype import _haplotypes, _indexes, _space
+from sealkit.stages.genotype import _haplotypes, _indexes, _masks, _space
 
 
 class Index(Params):
@@ -32,7 +32,7 @@ def needs(params: Index) -> set[str]:
 def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> None:
     data = _haplotypes.load(inputs, "reference")
     space = _space.TokenSpace(data) if params.space == "token" else _space.loaded(data, inputs["model"])
-    drawn = _haplotypes.of_mask(inputs["mask"], data.windows) if params.space == "token" else None
+    drawn = _masks.of_mask(inputs["mask"], data.windows) if params.space == "token" else None
     for folder, manifest in _indexes.write(out["index"], data, space, drawn, params.invariant, ctx.run_id).items():
         out.manifest(folder, "index_manifest", manifest)
     ctx.counters |= {"windows": len(data.windows), "references": len(data.parts["reference"].ids)}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sealkit.stage import Context, Input, Out, Params, Stage
-from sealkit.stages.genotype import _haplotypes, _indexes, _space
+from sealkit.stages.genotype import _haplotypes, _indexes, _masks, _space
 from sealkit.stages.genotype._haplotypes import Data
 from sealkit.stages.genotype._indexes import Found
 
@@ -28,7 +28,7 @@ def needs(params: Search) -> set[str]:
 def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> None:
     data = _haplotypes.load(inputs, "reference", params.subset)
     space = _space.TokenSpace(data) if params.space == "token" else _space.loaded(data, inputs["model"])
-    drawn = _haplotypes.of_mask(inputs["mask"], data.windows)
+    drawn = _masks.of_mask(inputs["mask"], data.windows)
     reason = ctx.waived("mask-fits-index", "mask")
     found = _indexes.search(
         inputs["index"].path, data, space, params.subset, drawn, 1, params.top_k, {"mask": reason} if reason else {}
