@@ -17,7 +17,8 @@ def find(run: View) -> Iterator[Finding]:
         indexes, masks = given(run, history)
         invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
         # The indexes that a training builds for itself are declared among its settings.
-        invariant |= set(dict(run.wired()).get(run.maker(history) or "", {}).get("with", {}).get("invariant", {}))
+        said = dict(run.wired()).get(run.maker(history) or "", {}).get("with", {}).get("invariant")
+        invariant |= {name for name, reason in said.items() if reason} if isinstance(said, dict) else set()
         known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
         for line, row in rows:
             for message in behind(known, row, encoded):

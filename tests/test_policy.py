@@ -261,3 +261,17 @@ def test_the_order_of_waivers_does_not_matter_to_the_status(
         Policy(waivers=tuple(one)).apply(before, Severity.ERROR, "ft_mnr", "2026-01-01") for one in (signed, other)
     ]
     assert results[0].status is results[1].status
+
+
+@pytest.mark.parametrize("run_name", ["ft_mnr", "base"])
+@pytest.mark.parametrize("today", ["2027-01-31", "2027-02-01"])
+@pytest.mark.parametrize("check", ["run-finished", "git-clean"])
+@pytest.mark.parametrize("path", ["summary.json", "metrics.json"])
+@pytest.mark.parametrize("text", [HEAD + SIGNED, HEAD + SIGNED.replace("    owner: Ada\n", "")])
+def test_who_signed_for_a_place_is_told_just_where_a_finding_there_would_be_waived(
+    tmp_path: Path, run_name: str, today: str, check: str, path: str, text: str
+) -> None:
+    kept, failed = read(tmp_path, text), replace(outcome(error(path)), id=check)
+    waived = kept.apply(failed, Severity.ERROR, run_name, today).findings[0].waiver is not None
+    said = kept.reason(check, error(path).at, run_name, today)
+    assert said == ("Ada until 2027-01-31: known outage" if waived else None)

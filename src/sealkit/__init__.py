@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sealkit.mask import content as mask_content
     from sealkit.mask import faults as mask_faults
     from sealkit.mask import of_bits as mask_of_bits
-    from sealkit.mask_difference import explain as explain_masks
     from sealkit.mask_misfit import declared as masks_declared_apart
     from sealkit.mask_misfit import place as mask_place
     from sealkit.mask_misfit import recorded as masks_recorded_apart
@@ -92,7 +91,6 @@ _MODULES = ("encoders", "imputation", "mask")  # as `sealkit.encoders.of_functio
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
     "expectations_identity": "identity",
-    "explain_masks": "explain",
     "judge_band": "judge",
     "judge_expectations": "judge",
     "listing_digest": "listing",
@@ -112,7 +110,7 @@ __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
     "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
     "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
-    "explain_masks", "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
+    "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
     "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
     "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
 ]  # fmt: skip

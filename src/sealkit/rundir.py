@@ -166,7 +166,8 @@ class Run:
         """The line of the config on which a value was written, by way of what refers to it; its place in resolved_config.json
         where it stands in no file."""
         path = self.source(*path)
-        line = LINE.fullmatch(self._provenance(path).partition(" via ")[0])
+        place, _, via = self._provenance(path).partition(" via ")
+        line = None if REFERENCE.fullmatch(via) else LINE.fullmatch(place)  # what refers to itself stands nowhere
         if line and line["name"] in self.files:
             return Location(line["name"], line=int(line["line"]))
         return Location("resolved_config.json", pointer=pointer("config", *path))
