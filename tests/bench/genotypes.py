@@ -14,10 +14,10 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from sealkit import delta, imputation
+from sealkit import delta, imputation, matrix_table
 
 BINS = ("0.01-0.05", "0.05-0.2", "0.2-0.5")
 COLUMNS = ("", "F1, validation", "F1", "F1, MAF < 0.05", "concordance", *(f"r², MAF {one}" for one in BINS))
@@ -68,12 +68,10 @@ class Run:
 
 def shown(values: Sequence[float], digits: int = 3) -> str:
     """The mean, and half the width of its 95 % interval where the values differ."""
-    from scipy.stats import t
-
-    if len(values) < 2 or max(values) == min(values):
+    cell = matrix_table.cell({str(i): value for i, value in enumerate(values)})
+    if cell.mean is None or cell.high is None or max(values) == min(values):
         return f"{fmean(values):.{digits}f}"
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return f"{fmean(values):.{digits}f} ± {half:.{digits}f}"
+    return f"{cell.mean:.{digits}f} ± {cell.high - cell.mean:.{digits}f}"
 
 
 def line(cells: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sealkit.stages.genotype._haplotypes import Part
 
 RARE = 0.05  # minor allele frequencies below it
+STILL = 1e-9  # doses that differ by no more do not vary
 BINS = ((0.0, 0.01), (0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
 
 
@@ -92,6 +93,6 @@ def _r2(dose: NDArray[np.float64], true_dose: NDArray[np.float64]) -> float | No
     """The squared Pearson correlation; None where either side is constant."""
     from scipy.stats import pearsonr
 
-    if len(dose) < 2 or np.ptp(dose) == 0 or np.ptp(true_dose) == 0:
+    if len(dose) < 2 or min(np.ptp(dose), np.ptp(true_dose)) <= STILL:
         return None
     return float(pearsonr(dose, true_dose).statistic ** 2)
