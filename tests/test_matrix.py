@@ -358,7 +358,15 @@ def test_a_matrix_that_is_killed_says_so_and_goes_on(place: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts what runs in the background deaf to interrupts, and whatever that starts is deaf too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path, interruptible: None) -> None:
     write(SLOW)
     process = begin("stages.data.with.seconds=20.0")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -373,7 +381,7 @@ def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path) -> None:
     raise AssertionError("the matrix is still locked")
 
 
-def test_an_interrupt_waits_for_what_must_not_be_torn() -> None:
+def test_an_interrupt_waits_for_what_must_not_be_torn(interruptible: None) -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
         signal.raise_signal(signal.SIGINT)
