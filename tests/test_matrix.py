@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -357,7 +358,6 @@ def test_a_matrix_that_is_killed_says_so_and_goes_on(place: Path) -> None:
     assert came_out(result) == dict.fromkeys("abc", ("ok", 0))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A shell starts what runs in the background deaf to interrupts, and whatever that starts is deaf too."""
@@ -366,6 +366,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_an_interrupt_ends_the_runs_and_begins_no_other(place: Path, interruptible: None) -> None:
     write(SLOW)
     process = begin("stages.data.with.seconds=20.0")
