@@ -10,6 +10,7 @@ NEEDED = (("corpus", "digest"), ("corpus", "count"), ("structure", "count"))
 
 def find(run: View) -> Iterator[Finding]:
     unknown: list[str] = []
+    unnamed: list[str] = []
     corpora = {run.digest(one.path): one for kind in IDS for one in run.all(kind)}
     for manifest in run.all("index_manifest"):
         said = manifest.document["fingerprint"]
@@ -25,27 +26,19 @@ def find(run: View) -> Iterator[Finding]:
             if None not in (stated, seen) and stated != seen:
                 message = f"{vectors} {words.format(seen)}, the manifest says {stated}"
                 yield Finding(message, manifest.at("fingerprint", group, name))
-        if not corpora:  # what was indexed lies in no file of the run
-            continue
+        listing = manifest.document["ids"] and manifest.beside(manifest.document["ids"]["file"])
+        yield from other_files(run, manifest, vectors, listing)
         if missing := [f"{group}.{name}" for group, name in NEEDED if name not in said.get(group, {})]:
             unknown += missing
             continue
-        if manifest.document["ids"] is None:
+        if listing is None:
+            unnamed += [manifest.path] if run.all("haplotypes") else []
             continue
-        listing = manifest.beside(manifest.document["ids"]["file"])
-        for part, name, digest in (
-            (("digest",), vectors, manifest.document["digest"]),
-            (("ids", "digest"), listing, manifest.document["ids"]["digest"]),
-        ):
-            if run.digest(name) != digest:
-                yield Finding(
-                    f"{name} is not the file that the manifest describes: its digest is {run.digest(name)}",
-                    manifest.at(*part),
-                    fix="put the file back as it was, or build the index again from the corpus",
-                )
+        if (
+            not corpora or said["corpus"]["digest"] is None
+        ):  # what was indexed lies in no file of the run, or of its own
+            continue
         corpus = corpora.get(said["corpus"]["digest"])
-        if said["corpus"]["digest"] is None:  # what was indexed lies in no file of its own
-            continue
         if corpus is None:
             yield Finding(
                 "the corpus that was indexed is none of the run's",
@@ -57,6 +50,24 @@ def find(run: View) -> Iterator[Finding]:
     if unknown:
         reason = f"not witnessed: of the index are unknown {', '.join(unknown)}"
         raise Blocked(reason, "describe the index where it is built (sealkit.describe_index)")
+    if unnamed:
+        raise Blocked(
+            f"{unnamed[0]} lists no ids: which haplotypes it holds is unknown", "describe the index with its ids"
+        )
+
+
+def other_files(run: View, manifest: Artifact, vectors: str, listing: str | None) -> Iterator[Finding]:
+    """The files of an index that are not those that its manifest describes."""
+    described = [(("digest",), vectors, manifest.document["digest"])]
+    if listing is not None:
+        described.append((("ids", "digest"), listing, manifest.document["ids"]["digest"]))
+    for part, name, digest in described:
+        if run.digest(name) != digest:
+            yield Finding(
+                f"{name} is not the file that the manifest describes: its digest is {run.digest(name)}",
+                manifest.at(*part),
+                fix="put the file back as it was, or build the index again from the corpus",
+            )
 
 
 def ids(run: View, manifest: Artifact, listing: str, corpus: Artifact) -> Iterator[Finding]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from sealkit import Artifact, Check, Finding, Location, View
+from sealkit import Artifact, Blocked, Check, Finding, Location, View
 
 REFERENCE = "reference"
+Parts = dict[str, tuple[str, Location]]  # haplotype → (its part, where that is said)
 
 
 def find(run: View) -> Iterator[Finding]:
     samples: dict[str, tuple[str, Location]] = {}
-    parts: dict[str, tuple[str, Location]] = {}
+    parts: Parts = {}
     for haplotypes in run.all("haplotypes"):
         split: set[str] = set()
         for line, row in haplotypes.rows():
@@ -20,6 +21,7 @@ def find(run: View) -> Iterator[Finding]:
                 split.add(row["sample"])
                 message = f"the sample {row['sample']} is of the part {row['part']}, and also of {part}"
                 yield Finding(message, at, also=(first,))
+    unknown = unnamed(run, parts)
     for index in run.all("index_manifest"):
         if index.document["ids"] is not None:
             yield from indexed(run, index.beside(index.document["ids"]["file"]), parts)
@@ -33,9 +35,37 @@ def find(run: View) -> Iterator[Finding]:
                 message = f"{row['haplotype_id']} was imputed: it is {what}"
                 yield Finding(message, imputed.at(line=line), also=found[1:] if found else ())
                 break
+    if unknown:
+        raise Blocked("; ".join(unknown), "name the rows of an index, and queries and results, by their haplotype_id")
 
 
-def indexed(run: View, listing: str, parts: dict[str, tuple[str, Location]]) -> Iterator[Finding]:
+def unnamed(run: View, parts: Parts) -> list[str]:
+    """Indexes and rankings of which nobody can tell what haplotypes are in them: an index without ids, and one, or the rankings of a
+    stage, that was given the haplotypes of the run and names none of them."""
+    found = []
+    panels = {run.digest(one.path) for one in run.all("haplotypes")}
+    for index in run.all("index_manifest"):
+        listing = index.document["ids"] and index.beside(index.document["ids"]["file"])
+        if listing is None:
+            found.append(f"{index.path} lists no ids: which haplotypes it holds is unknown")
+        elif index.document["fingerprint"].get("corpus", {}).get("digest") in panels:
+            if not any(name in parts for _, name in run.lines(listing)):
+                found.append(f"{index.path} was built from the haplotypes of the run, and {listing} names none of them")
+    for rankings in run.all("rankings"):
+        given = run.taken(run.maker(rankings) or "", "haplotypes")
+        for key, what in (("query_id", "query"), ("doc_id", "result")) if given else ():
+            names = (row[key] for _, row in rankings.rows())
+            if not any(haplotype(name, parts) in parts for name in names):
+                found.append(f"no {what} of {rankings.path} is a haplotype, and its stage was given those of the run")
+    return found
+
+
+def haplotype(name: str, parts: Parts) -> str:
+    """What a query names: it may name its window too, as in HG00096:0/w3."""
+    return name if name in parts else name.rpartition("/")[0]
+
+
+def indexed(run: View, listing: str, parts: Parts) -> Iterator[Finding]:
     """What lies in an index of haplotypes beside the reference, the first of it; other names are no haplotypes."""
     for line, name in run.lines(listing):
         if name in parts and parts[name][0] != REFERENCE:
@@ -44,12 +74,10 @@ def indexed(run: View, listing: str, parts: dict[str, tuple[str, Location]]) -> 
             return
 
 
-def searched(rankings: Artifact, parts: dict[str, tuple[str, Location]]) -> Iterator[Finding]:
-    """The first row in which a query's haplotype is of the reference, or a result's is not. A query may name its window too, as
-    in HG00096:0/w3; other names are no haplotypes."""
+def searched(rankings: Artifact, parts: Parts) -> Iterator[Finding]:
+    """The first row in which a query's haplotype is of the reference, or a result's is not; other names are no haplotypes."""
     for line, row in rankings.rows():
-        query, result = row["query_id"], row["doc_id"]
-        query = query if query in parts else query.rpartition("/")[0]
+        query, result = haplotype(row["query_id"], parts), row["doc_id"]
         if query in parts and parts[query][0] == REFERENCE:
             message = f"{query} was searched for, and is of the reference: it finds itself"
             yield Finding(message, rankings.at(line=line), also=parts[query][1:])
@@ -66,6 +94,6 @@ CHECK = Check(
     why="Rows of one thing were split as if they were many: 108 samples stood in training and validation (theislab/multimil#75), five "
     "rows of each gene cluster in training and test (HUST-NingKang-Lab/BGC-Prophet#8).",
     fix="split by sample, then index and train again",
-    reads={"haplotypes": 1, "index_manifest?": 2, "rankings?": 1, "imputed_alleles?": 1},
+    reads={"haplotypes": 1, "index_manifest?": 2, "rankings?": 1, "imputed_alleles?": 1, "resolved_config?": 1},
     find=find,
 )

@@ -160,3 +160,36 @@ def test_the_files_alone_tell_the_same_elsewhere(tmp_path: Path) -> None:
         (TRAIN, "queries were masked by another fixed mask (rate 0.25, seed 7)"),
         (VALIDATION, "queries were masked by another draw (rate 0.5, seed 8)"),
     ]
+
+
+REDRAWN = tuple(
+    (f"{section}:\n  mask: {{kind: fixed, rate: 0.5, seed: 7}}", f'{section}:\n  mask: {{kind: dynamic, rate: 0.5, seed: 7, schedule: "seed + epoch*10000 + window"}}')
+    for section in ("index", "train")
+)  # fmt: skip
+
+
+def test_a_mask_of_an_index_that_is_redrawn_stops_before_the_first_stage_whatever_the_queries_have() -> None:
+    """One rule in the config, and two draws: the index is built once, and the mask of the queries is another in every epoch."""
+    code, started, outcome = ran(*REDRAWN)
+    assert (code, started) == (1, [])
+    assert [finding.at.pointer for finding in outcome.findings] == [TRAIN, VALIDATION]
+    assert shown(outcome)[:5] == [
+        "resolved_config.json:54: mask-fits-index: the index is built once, and its mask (rate 0.5, seed 7, schedule seed + "
+        "epoch*10000 + window) is redrawn in every epoch",
+        '  resolved_config.json:54 | "with": {',
+        '  sources/toy.yaml:4 | mask: {kind: dynamic, rate: 0.5, seed: 7, schedule: "seed + epoch*10000 + window"}',
+        "  fix: draw it once, and the masks of the queries by the same rule: index.mask: {kind: fixed, schedule: null}; "
+        f"{INVARIANT}",
+        "resolved_config.json:65: mask-fits-index: the index is built once, and its mask (rate 0.5, seed 7, schedule seed + "
+        "epoch*10000 + window) is redrawn in every epoch",
+    ]
+
+
+@pytest.mark.parametrize(("said", "passes"), [("mask", True), ("mask.kind", False)])
+def test_a_redrawn_mask_of_an_index_fits_where_the_mask_as_a_whole_is_invariant(said: str, passes: bool) -> None:
+    declared = (
+        'with: {invariant: {mask: "${index.invariant.mask}"}}',
+        f"with: {{invariant: {{{said}: references are encoded unmasked}}}}",
+    )
+    _, started, outcome = ran(*REDRAWN, declared)
+    assert (bool(started), outcome.status is not Status.FAILED) == (passes, passes)

@@ -21,6 +21,11 @@ def explain(index: Group, query: Group, fields: Sequence[str], past: bool = True
     return f"{_built(index, fields, was)}, {_masked(index, query, fields, were)}"
 
 
+def redrawn(index: Group) -> str:
+    """The mask of an index that is redrawn in every epoch: whatever meets it, the index is not."""
+    return f"the index is built once, and its mask{_details(index, ['schedule'])} is redrawn in every epoch"
+
+
 def _built(index: Group, fields: Sequence[str], was: str) -> str:
     match index.get("kind"):
         case None:

@@ -14,8 +14,11 @@ from sealkit.mask_wiring import RULE, Declared, Group, Meeting, at, behind, grou
 
 
 def declared(run: View, met: Meeting) -> Finding:
-    """What the config alone tells of two masks whose rules differ."""
+    """What the config alone tells of two masks that do not fit."""
     index, query = met.index, met.query
+    if index.group["kind"] == "dynamic":
+        message, lines = mask_difference.redrawn(index.group), dict.fromkeys(_lines(run, index, ["kind", "schedule"]))
+        return Finding(message, _place(run, query), also=tuple(lines), fix=_drawn_once(run, index))
     fields = _worth_telling(index.group, query.group, met.fields)
     lines = dict.fromkeys([*_lines(run, query, fields), *_lines(run, index, fields)])
     message = mask_difference.explain(index.group, query.group, fields, past=False)
@@ -77,12 +80,23 @@ def _ways_out(run: View, index: Declared, query: Declared, fields: Sequence[str]
         one = f"draw both by one rule: {_settings(run, query, {name: index.group[name] for name in names})}"
     else:
         one = f"give both stages one mask{_one_mask(run, index, query)}"
-    two = "search in embedding space, with an index that declares the mask invariant"
+    signed = f"sign a waiver of this check, scope: {{at: {pointer('config', *query.path)}}}"
+    return f"{one}; or {_agnostic(run, index)}; if it is meant, {signed}"
+
+
+def _drawn_once(run: View, index: Declared) -> str:
+    """What to write into the config, so that the mask of an index is not redrawn, or does not matter. Nobody can sign for it: an index
+    has one mask."""
+    once = f"draw it once, and the masks of the queries by the same rule: {_settings(run, index, {'kind': 'fixed', 'schedule': None})}"
+    return f"{once}; or {_agnostic(run, index)}"
+
+
+def _agnostic(run: View, index: Declared) -> str:
+    """What to write into the config, so that the mask of an index does not matter."""
+    found = "search in embedding space, with an index that declares the mask invariant"
     if index.stage is None or inside(run.one("resolved_config").document["config"], invariant(index)) is not None:
-        two += f": {'.'.join(map(str, run.source(*invariant(index), 'mask')))}: the reason"
-    return (
-        f"{one}; or {two}; if it is meant, sign a waiver of this check, scope: {{at: {pointer('config', *query.path)}}}"
-    )
+        found += f": {'.'.join(map(str, run.source(*invariant(index), 'mask')))}: the reason"
+    return found
 
 
 def _settings(run: View, mask: Declared, values: Mapping[str, Any]) -> str:

@@ -31,14 +31,15 @@ class Declared:
 
 @dataclass(frozen=True)
 class Meeting:
-    """The mask of an index, that of what meets it, and the fields in which their rules differ and nobody declared them invariant."""
+    """The mask of an index, that of what meets it, and the fields in which they do not fit and nobody declared them invariant: those
+    in which their rules differ, and the kind of an index's mask that is redrawn, since the index is not."""
 
     index: Declared
     query: Declared
     fields: Sequence[str]
 
 
-def declared(run: View) -> Iterator[Declared]:
+def declarations(run: View) -> Iterator[Declared]:
     """The masks of the config: what is called `mask` and has a kind, in a section or among the settings of a stage.
 
     A stage that makes a mask may have the fields themselves as settings; who takes what it makes works with that mask.
@@ -76,7 +77,7 @@ def meetings(run: View) -> Iterator[Meeting]:
     What a stage has from a section is told of the stage; and where stages have the index's mask from its section, a section
     that no stage refers to meets nothing.
     """
-    masks, wired = list(declared(run)), set()
+    masks, wired = list(declarations(run)), set()
     for index in masks:
         for query in masks:
             if index.stage and query.stage:
@@ -107,7 +108,9 @@ def _apart(run: View, index: Declared, query: Declared) -> list[str]:
     reasons = {name for name, reason in held.items() if reason} if isinstance(held, dict) else set()
     if "mask" in reasons:
         return []
-    return [name for name in both if index.group[name] != query.group[name] and f"mask.{name}" not in reasons]
+    apart = [name for name in both if index.group[name] != query.group[name] and f"mask.{name}" not in reasons]
+    redrawn = index.group["kind"] == "dynamic" and "mask.content" not in reasons
+    return ["kind", *(name for name in apart if name != "kind")] if redrawn else apart
 
 
 def invariant(index: Declared) -> Path:
@@ -118,7 +121,7 @@ def invariant(index: Declared) -> Path:
 def behind(run: View, stage: str | None, met: Artifact) -> list[Declared]:
     """What the config declares of the mask that a stage works with: a mask, or that of the manifest of its index or search."""
     maker = run.maker(met) if met.kind == "mask" else None
-    masks = [mask for mask in declared(run) if stage and mask.stage == stage]
+    masks = [mask for mask in declarations(run) if stage and mask.stage == stage]
     return [mask for mask in masks if met.kind != "mask" or mask.maker in (maker, None)]
 
 
