@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sealkit import Artifact, Blocked, Check, Finding, Severity, View, imputation, mask_of_bits
+from sealkit import Artifact, Blocked, Check, Finding, View, imputation, mask_of_bits
 
 INPUTS = ("haplotypes", "windows", "mask")
 Held = dict[tuple[int, str], int]  # (window, haplotype) → line
@@ -12,6 +12,7 @@ Scored = dict[tuple[int, tuple[int, ...]], list[tuple[int, str]]]  # (window, po
 
 
 def find(run: View) -> Iterator[Finding]:
+    unknown: list[str] = []
     for name, stage in run.wired():
         imputed = run.produced(f"{name}.imputed_alleles")
         if imputed is None:
@@ -19,10 +20,7 @@ def find(run: View) -> Iterator[Finding]:
         subset = stage.get("with", {}).get("subset")
         haplotypes, windows, mask = (run.produced(stage["in"].get(key, "")) for key in INPUTS)
         if subset is None or haplotypes is None or windows is None or mask is None:
-            message = f"nobody can tell what {name} was to impute: it names no subset, or its haplotypes, windows or mask are not in the run"
-            yield Finding(
-                message, imputed.at(), severity=Severity.WARNING, fix="keep the panel, its windows and the mask"
-            )
+            unknown.append(name)
             continue
         held: Held = {}
         scored: Scored = {}
@@ -34,6 +32,9 @@ def find(run: View) -> Iterator[Finding]:
         spans = imputation.spans(row for _, row in windows.rows())
         yield from uncovered(imputed, part, {(window, name): 0 for window in spans for name in asked}, held)
         yield from elsewhere(imputed, mask, spans, scored)
+    if unknown:
+        message = f"nobody can tell what {', '.join(unknown)} was to impute: no subset is named, or haplotypes, windows or mask"
+        raise Blocked(f"{message} are not in the run", "keep the panel, its windows and the mask")
 
 
 def uncovered(imputed: Artifact, part: str, asked: Held, held: Held) -> Iterator[Finding]:

@@ -73,15 +73,16 @@ def retrieved(run: View, metrics: Artifact) -> Iterator[tuple[str, Artifact, str
             continue
         part, prefix = subset.partition(".")[0], f"genotype/{subset}/recall@"
         cut_offs = {int(key.removeprefix(prefix)) for key in metrics.document if key.startswith(prefix)}
-        panel = imputation.haplotypes((row for _, row in haplotypes.rows()), {"reference", part})
         spans = imputation.spans(row for _, row in windows.rows())
-        for k in sorted(cut_offs | ({top_k} if top_k else set())):
-            try:
-                recall = imputation.recall(k, panel, part, spans, (row for _, row in rows.rows()))
-            except ValueError as error:
-                yield subset, rows, str(error), {}
-            else:
-                yield subset, rows, "", {f"recall@{k}": recall}
+        found: Values = {}
+        try:
+            panel = imputation.haplotypes((row for _, row in haplotypes.rows()), {"reference", part})
+            for k in sorted(cut_offs | ({top_k} if top_k else set())):
+                found[f"recall@{k}"] = imputation.recall(k, panel, part, spans, (row for _, row in rows.rows()))
+        except ValueError as error:
+            yield subset, rows, str(error), found
+        else:
+            yield subset, rows, "", found
 
 
 CHECK = Check(

@@ -13,12 +13,12 @@ def find(run: View) -> Iterator[Finding]:
     metrics, metadata = run.one("metrics"), run.one("run_metadata")
     if metadata.document["purpose"] == "smoke":
         return  # small on purpose, and no evidence whatever it measures
-    rows = per_query(run)
+    rows, baselines = per_query(run), baselines_of(run)
     for key, value in metrics.document.items():
         family, values = run.metric_keys.find(key), rows.get(key)
         if family is None or not family.derivable or (values is not None and len(values) < ENOUGH):
             continue
-        if key.startswith("genotype/") and by_construction(family.match(key)):
+        if key.startswith("genotype/") and by_construction(family.match(key), baselines):
             continue
         over = f" over {len(values)} queries" if values else ""
         low, high = family.low, family.high
@@ -35,11 +35,18 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(f"{key} is {values[0]:.4g} for each of {len(values)} queries", metrics.at(key))
 
 
-def by_construction(match: re.Match[str] | None) -> bool:
-    """Whether a genotype key is of a baseline (test.major_allele finds no minor allele) or of one bin of allele frequencies (where hardly
-    anybody has the minor allele, nearly all genotypes are right): what is measured beside them can tell models apart."""
+def by_construction(match: re.Match[str] | None, baselines: set[str]) -> bool:
+    """Whether a genotype key is of a baseline (the major allele is never the minor one) or of one bin of allele frequencies (where
+    hardly anybody has the minor allele, nearly all genotypes are right): what is measured beside them can tell models apart."""
     parts = match.groupdict() if match else {}
-    return "bin" in parts or "." in parts.get("subset", "")
+    return "bin" in parts or parts.get("subset") in baselines
+
+
+def baselines_of(run: View) -> set[str]:
+    """The subsets that were imputed by anything but a model, and by no model too."""
+    settings = [stage.get("with", {}) for _, stage in run.wired("haplotypes")]
+    by = [(one["subset"], one.get("by", "model") == "model") for one in settings if one.get("subset")]
+    return {subset for subset, model in by if not model} - {subset for subset, model in by if model}
 
 
 def per_query(run: View) -> dict[str, list[float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -204,6 +204,15 @@ def test_rare_variants_are_counted() -> None:
     p_alt = np.zeros((60, 3))
     p_alt[2, 0] = 1
     scores = made(alleles, 3, ALL, p_alt, references=1).scores()
+    assert scores.scored(scores.variants.rare) == (2, 2, 1)
+
+
+def test_an_allele_in_two_windows_is_counted_once_and_found_where_both_found_it() -> None:
+    alleles = np.zeros((60, 3), dtype=int)
+    alleles[[2, 50], [0, 1]] = 1
+    case = made(alleles, 3, ALL, alleles.astype(float), references=1)
+    missed = [{**row, "window": 1, "p_alt": [row["p_alt"][0], 0.0, row["p_alt"][2]]} for row in case.imputed]
+    scores = replace(case, imputed=[*case.imputed, *missed]).scores()
     assert scores.scored(scores.variants.rare) == (2, 2, 1)
 
 

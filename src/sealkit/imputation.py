@@ -2,7 +2,7 @@
 
 Definitions stand in `spec/metrics/keys.yaml`: the positive allele is the minor one of the whole panel, the predicted one the
 alternate where p_alt is at least 0.5, a genotype the two copies of a sample in one window. What is undefined is left out.
-Memory grows with the haplotypes that are kept and the alleles that were scored: a byte and some 30 bytes each.
+Memory grows with the alleles of the haplotypes that are kept and those that were scored: 3 bytes and some 30 bytes each.
 """
 
 from __future__ import annotations
@@ -106,18 +106,25 @@ class Tally:
 @dataclass(frozen=True)
 class Scores:
     """What was predicted beside what is true: `by_variant`, `by_sample`, and of each window its positions and both doses
-    (samples, positions) of the minor allele, predicted and true."""
+    (samples, positions) of the minor allele, predicted and true. Where windows overlap, an allele counts once a window there.
+    `minor` (haplotypes, variants) are the minor alleles that were scored at all, and `missed` those that any window missed."""
 
     variants: Variants
     samples: tuple[str, ...]
     by_variant: Tally
     by_sample: Tally
     doses: list[tuple[NDArray[np.intp], Floats, Floats]]
+    minor: Bits
+    missed: Bits
 
-    def _add(self, window: Window, alleles: NDArray[np.uint8], owner: NDArray[np.intp]) -> None:
-        """Count the alleles (haplotypes, positions) of one window; `owner` (haplotypes,) numbers the samples that they are of."""
+    def _add(self, window: Window, alleles: NDArray[np.uint8], rows: NDArray[np.intp], owner: NDArray[np.intp]) -> None:
+        """Count the alleles (haplotypes, positions) of one window; `rows` (haplotypes,) are theirs in the panel, and `owner` numbers
+        the samples that they are of."""
         minor = self.variants.minor_is_alternate[window.positions]
         true, said = (alleles == 1) == minor, (window.p_alt >= 0.5) == minor
+        here = np.ix_(rows, window.positions)
+        self.minor[here] |= true
+        self.missed[here] |= true & ~said
         pair = np.argsort(owner, kind="stable").reshape(-1, 2).T  # (2, samples): the rows of both copies
         sample = owner[pair[0]]
         right = said[pair].sum(axis=0) == true[pair].sum(axis=0)
@@ -157,9 +164,10 @@ class Scores:
         }
 
     def scored(self, chosen: Bits) -> tuple[int, int, int]:
-        """Of the chosen variants: how many were scored, the minor alleles they have in truth, and how many of these were found."""
-        tally, found = self.by_variant, int(self.by_variant.found[chosen].sum())
-        return int((tally.genotypes[chosen] > 0).sum()), found + int(tally.missed[chosen].sum()), found
+        """Of the chosen variants: how many were scored, the minor alleles they have in truth, and how many of these were found. Each
+        allele of a haplotype counts once, and as found where every window that holds it found it."""
+        minor, missed = (int(bits[:, chosen].sum()) for bits in (self.minor, self.missed))
+        return int((self.by_variant.genotypes[chosen] > 0).sum()), minor, minor - missed
 
 
 def score(panel: Haplotypes, known: Variants, predicted: Mapping[int, Window]) -> Scores:
@@ -173,7 +181,9 @@ def score(panel: Haplotypes, known: Variants, predicted: Mapping[int, Window]) -
     rows, samples = {name: i for i, name in enumerate(panel.ids)}, tuple(dict.fromkeys(panel.samples))
     numbers = {sample: i for i, sample in enumerate(samples)}
     owner = np.array([numbers[sample] for sample in panel.samples], dtype=np.intp)
-    scores = Scores(known, samples, Tally.empty(len(known.frequency)), Tally.empty(len(samples)), [])
+    none = np.zeros((len(panel.ids), len(known.frequency)), dtype=np.bool_)
+    by_variant, by_sample = Tally.empty(len(known.frequency)), Tally.empty(len(samples))
+    scores = Scores(known, samples, by_variant, by_sample, [], none, none.copy())
     for number, window in predicted.items():
         if unknown := [name for name in window.haplotypes if name not in rows]:
             raise ValueError(f"window {number}: haplotype {unknown[0]} is not among those that are scored")
@@ -183,7 +193,7 @@ def score(panel: Haplotypes, known: Variants, predicted: Mapping[int, Window]) -
         held, copies = np.unique(owner[own], return_counts=True)
         if lone := [samples[i] for i in held[copies != 2]]:
             raise ValueError(f"window {number}: not both copies of sample {lone[0]}")
-        scores._add(window, panel.alleles[own][:, window.positions], owner[own])
+        scores._add(window, panel.alleles[own][:, window.positions], own, owner[own])
     return scores
 
 
