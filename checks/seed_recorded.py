@@ -1,9 +1,11 @@
-"""One seed is recorded, and every stage and every training drew its random numbers from it."""
+"""One seed is recorded, and every stage and every training drew from it; where a mask has its own, that is recorded with the mask."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sealkit import Check, Finding, Severity, View
+
+Path = tuple[str | int, ...]  # of a setting, from the top of the config
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -17,11 +19,13 @@ def find(run: View) -> Iterator[Finding]:
         yield Finding(message, metadata.at("seed"), also=tuple(config.at("config", *at) for at, _ in told[:1]), fix=fix)
         return
     for path, value in told:
+        if of_mask(run, path) and (value is None or value == seed or recorded(run, path, value)):
+            continue  # a mask's null is the run's seed
         name, place = ".".join(map(str, path)), config.at("config", *path)
         if value is None:
             message = f"{name} is null: whatever draws from it draws something else each time"
             yield Finding(message, place, also=(metadata.at("seed"),), fix=f"{path[-1]}: {seed}")
-        elif path != ("run", "seed") and value != seed and not recorded(run, path, value):
+        elif path != ("run", "seed") and value != seed:
             message = f"{name} is {value}, the run is recorded with the seed {seed}"
             yield Finding(message, place, also=(metadata.at("seed"),), fix=f"{path[-1]}: {seed}")
     for manifest in run.all("model_manifest"):
@@ -32,15 +36,25 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(message, manifest.at("training", "seed"), also=(metadata.at("seed"),))
 
 
-def recorded(run: View, path: tuple[str | int, ...], value: int) -> bool:
-    """Whether a seed is that of a mask: drawn for itself, and recorded with what was drawn."""
-    if path[-2:] == ("mask", "seed"):
-        return True
-    drawn = {run.maker(one): one.document["seed"] for one in run.all("mask")}
-    return path[:1] == ("stages",) and path[2:] == ("with", "seed") and drawn.get(str(path[1])) == value
+def of_mask(run: View, path: Path) -> bool:
+    """Whether a seed is that of a mask: in a section or among settings called `mask`, or of a stage that makes one."""
+    promised = run.one("resolved_config").document["artifacts"]
+    makers = {one["stage"] for one in promised if one["contract"].startswith("mask/")}
+    own = path[:1] == ("stages",) and path[2:] == ("with", "seed") and path[1] in makers
+    return own or path[-2:] == ("mask", "seed")
 
 
-def seeds(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def recorded(run: View, path: Path, value: int) -> bool:
+    """Whether a mask of the run was drawn with this seed, by the stage that has the setting; one that hides nothing draws nothing."""
+    settings = run.one("resolved_config").document["config"]
+    for key in path[:-1]:
+        settings = settings[key]
+    maker = path[1] if path[0] == "stages" and path[-2] == "with" else None
+    drawn = {one.document["seed"] for one in run.all("mask") if maker in (None, run.maker(one))}
+    return settings.get("kind") == "none" or value in drawn
+
+
+def seeds(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """(path, value) of every setting that is called a seed."""
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):

@@ -51,7 +51,9 @@ def manifest_of(manifest: Artifact, inputs: dict[str, str]) -> Iterator[Finding]
     for key, place in (
         ("model", ("fingerprint", "encoder", "weights")),
         ("corpus", ("fingerprint", "corpus", "digest")),
+        ("haplotypes", ("fingerprint", "corpus", "digest")),
         ("queries", ("queries", "digest")),
+        ("haplotypes", ("queries", "digest")),
         ("corpus", ("bm25", "corpus")),
     ):
         said = manifest.document
