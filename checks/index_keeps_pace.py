@@ -14,7 +14,8 @@ def find(run: View) -> Iterator[Finding]:
         # As they were searched: the validation comes last in its epoch, wherever the row stands.
         rows = sorted(history.rows(), key=lambda row: (row[1]["epoch"], row[1]["part"]))
         encoders = {row["query_encoder"] for _, row in rows} - {None}
-        indexes, masks = given(run, history)
+        indexes = [one for one in run.all("index_manifest") if inside(one, given(run, history, "index_manifest"))]
+        masks = {part: masks_of(run, history, part) for part in {row["part"] for _, row in rows}}
         invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
         # The indexes that a training builds for itself are declared among its settings.
         said = dict(run.wired()).get(run.maker(history) or "", {}).get("with", {}).get("invariant")
@@ -23,7 +24,7 @@ def find(run: View) -> Iterator[Finding]:
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
-            contents = {"index": contents_of(indexes), "query": contents_of(masks, row["epoch"])}
+            contents = {"index": contents_of(indexes), "query": contents_of(masks[row["part"]], row["epoch"])}
             for message, severity in masked_otherwise(contents, bool({"mask", "mask.content"} & invariant), row):
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
@@ -77,7 +78,7 @@ def masked_otherwise(
     it was given none, differ, and nobody declared the mask invariant."""
     for side, known in contents.items():
         if known and row[f"{side}_mask"] not in known:
-            yield f"the mask of the {side} is none that the stage was given: {row[f'{side}_mask']}", None
+            yield f"the mask of the {side} is none that the stage was given for it: {row[f'{side}_mask']}", None
     if not all(contents.values()) and not invariant and row["index_mask"] != row["query_mask"]:
         message = f"the index has the mask {row['index_mask']}, the queries {row['query_mask']}"
         said = "; ".join(row["waived"].values())
@@ -93,11 +94,16 @@ def contents_of(artifacts: list[Artifact], epoch: int | None = None) -> set[str 
     return found | {mask_content(rows) for rows in drawn if rows}
 
 
-def given(run: View, history: Artifact) -> tuple[list[Artifact], list[Artifact]]:
-    """The indexes and the masks that a training was given."""
-    stage = run.maker(history) or ""
-    indexes = [one for one in run.all("index_manifest") if inside(one, run.taken(stage, "index_manifest"))]
-    return indexes, [one for one in run.all("mask") if inside(one, run.taken(stage, "mask"))]
+def given(run: View, history: Artifact, kind: str) -> dict[str, str]:
+    """`stage.output` → its file or folder, of what a training was given of a kind."""
+    return run.taken(run.maker(history) or "", kind)
+
+
+def masks_of(run: View, history: Artifact, part: str) -> list[Artifact]:
+    """The masks that a training was given for a part: by its input `train_mask`, say; all of them where no input tells parts apart."""
+    wires, taken = dict(run.wired()).get(run.maker(history) or "", {}).get("in", {}), given(run, history, "mask")
+    own = wires.get(f"{part}_mask")
+    return [one for one in run.all("mask") if inside(one, {own: taken[own]} if own in taken else taken)]
 
 
 def encoder_of(index: Artifact) -> str | None:
