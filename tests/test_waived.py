@@ -98,6 +98,27 @@ def test_what_a_stage_did_under_a_waiver_is_recorded_and_serves_no_other_run(her
     assert "train_mask" in cached and "train" not in cached
 
 
+def test_a_waiver_that_nothing_needs_keeps_no_stage_from_the_cache(here: Path) -> None:
+    """A row of a matrix in which everything fits, under the waivers of all its rows."""
+    fits = ["train.mask.seed=7", "validation.mask.seed=7"]
+    result = ran(waivers(here, TRAIN, VALIDATION), *fits)
+    assert result.exit_code == 0
+    assert set(answers().values()) == {"nobody"}
+    summary = json.loads(Path("outputs/token_dynamic_1/summary.json").read_text("utf-8"))
+    assert [one["facts"] for one in summary["stages"]] == [{}] * 5
+    events: list[Any] = []
+    pipeline.run(
+        Path("toy.yaml"), ["run.name=token_dynamic_2", *fits], ["toolkit"], events.append, Pack(stage_package="tests.pack"),
+        policy=waivers(here, TRAIN, VALIDATION),
+    )  # fmt: skip
+    assert "train" in [event.stage for event in events if event.kind == "stage-cached"]
+
+
+def test_of_two_masks_that_are_signed_for_only_the_one_that_misfits_is_waived(here: Path) -> None:
+    ran(waivers(here, TRAIN, VALIDATION), "train.mask.seed=7")
+    assert {name for name, answer in answers().items() if answer == SIGNED} == {"validation_mask"}
+
+
 @pytest.mark.parametrize(
     "waiver",
     [

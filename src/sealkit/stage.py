@@ -76,8 +76,9 @@ class Context:
     """What a stage may know of its run, and what it may tell: counters and facts for the summary, metrics, progress, and
     with `say` a line for the log.
 
-    `waived("mask-fits-index", "train_mask")` is the reason for which somebody signed for the misfit that this check tells of the
-    mask of that input, with who and until when; None where nobody did. What a stage did under a waiver serves no other run.
+    `waived("mask-fits-index", "train_mask")` is the reason for which somebody signed for the misfit that this check told of the
+    mask of that input, with who and until when; None where nobody did, or nothing was told. A reason that was given stands in
+    the facts of the stage, and what it wrote then serves no other run.
 
     `models` is the folder that models are exported to. `scratch` is a folder of the stage's own that outlives a crash: what
     it finds there when it starts is what it put there itself, with the same params and inputs, before it was cut off. It is
