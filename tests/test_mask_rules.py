@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy, Waiver
 from sealkit.render import text
 from sealkit.rundir import open_run
+from tests.test_checks import HERE as CASES
+from tests.test_checks import build
 
 CONFIG = """\
 schema: pipeline/v1
@@ -193,3 +196,25 @@ def test_a_redrawn_mask_of_an_index_fits_where_the_mask_as_a_whole_is_invariant(
     )
     _, started, outcome = ran(*REDRAWN, declared)
     assert (bool(started), outcome.status is not Status.FAILED) == (passes, passes)
+
+
+@pytest.mark.parametrize(
+    ("case", "status"), [("fail_searched_without_a_mask", Status.FAILED), ("pass_redrawn_in_more_epochs", Status.PASSED)]
+)  # fmt: skip
+def test_what_an_evaluation_hides_is_held_against_its_search_before_that_is_run(
+    tmp_path: Path, case: str, status: Status
+) -> None:
+    check = BUILT_IN.checks["nothing-hidden-was-searched"]
+    run = build(CASES / check.id / case, tmp_path / "run")
+    for name in ("search/rankings.jsonl", "evaluate/imputed_alleles.jsonl"):
+        (run.root / "stages" / name).unlink()
+    assert not check.kinds & {"rankings", "imputed_alleles"}, "it would wait for them"
+    assert judge(replace(run, ongoing=True), check).status is status
+
+
+def test_a_mask_that_is_not_drawn_yet_is_waited_for_and_missed_in_the_end(tmp_path: Path) -> None:
+    check = BUILT_IN.checks["nothing-hidden-was-searched"]
+    run = build(CASES / check.id / "fail_searched_without_a_mask", tmp_path / "run")
+    (run.root / "stages/search_mask/mask.json").unlink()
+    assert judge(replace(run, ongoing=True), check).status is Status.PASSED
+    assert judge(run, check).status is Status.BLOCKED
