@@ -58,10 +58,11 @@ def find(run: View) -> Iterator[Finding]:
 
 def other_files(run: View, manifest: Artifact, vectors: str, listing: str | None) -> Iterator[Finding]:
     """The files of an index that are not those that its manifest describes."""
-    described = [(("digest",), vectors, manifest.document["digest"])]
+    said, ids = manifest.document["digest"], manifest.document["ids"]
+    described: list[tuple[str, str, tuple[str, ...]]] = [(vectors, said, ("digest",))]
     if listing is not None:
-        described.append((("ids", "digest"), listing, manifest.document["ids"]["digest"]))
-    for part, name, digest in described:
+        described.append((listing, ids["digest"], ("ids", "digest")))
+    for name, digest, part in described:
         if run.digest(name) != digest:
             yield Finding(
                 f"{name} is not the file that the manifest describes: its digest is {run.digest(name)}",

@@ -19,7 +19,7 @@ def find(run: View) -> Iterator[Finding]:
             continue  # still to come; where it never does, no check that reads it is run
         if mask is None:
             unknown.append(f"what {name} hides")
-        elif not searches or not all(map(mask_group, searches)):
+        elif not searches or not all(map(known, searches)):
             unknown.append(f"with which mask {searcher} searched")
         elif mask.document["kind"] != "none" and (seen := [one for one in searches if not hides(one, mask)]):
             yield told(run, (name, searcher), mask, seen)
@@ -33,6 +33,12 @@ def searched(run: View, searcher: str) -> Iterator[Artifact]:
     if mask := run.produced(str(given)):
         yield mask
     yield from (one for one in run.all("search_manifest") if run.maker(one) == searcher)
+
+
+def known(search: Artifact) -> bool:
+    """Whether it is told what a search hid."""
+    said = mask_group(search)
+    return said.get("kind") == "none" or "content" in said
 
 
 def hides(search: Artifact, mask: Artifact) -> bool:

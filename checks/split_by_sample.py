@@ -48,9 +48,10 @@ def unnamed(run: View, parts: Parts) -> list[str]:
         listing = index.document["ids"] and index.beside(index.document["ids"]["file"])
         if listing is None:
             found.append(f"{index.path} lists no ids: which haplotypes it holds is unknown")
-        elif index.document["fingerprint"].get("corpus", {}).get("digest") in panels:
-            if not any(name in parts for _, name in run.lines(listing)):
-                found.append(f"{index.path} was built from the haplotypes of the run, and {listing} names none of them")
+            continue
+        ours = index.document["fingerprint"].get("corpus", {}).get("digest") in panels
+        if ours and not any(name in parts for _, name in run.lines(listing)):
+            found.append(f"{index.path} was built from the haplotypes of the run, and {listing} names none of them")
     for rankings in run.all("rankings"):
         given = run.taken(run.maker(rankings) or "", "haplotypes")
         for key, what in (("query_id", "query"), ("doc_id", "result")) if given else ():
