@@ -24,7 +24,7 @@ pytest.importorskip("cyvcf2")
 pytest.importorskip("faiss")
 pytest.importorskip("sklearn")
 
-DYNAMIC = ["kind=dynamic", "schedule=seed + epoch*10000 + window"]
+DYNAMIC = ["kind=dynamic", "schedule=seed*1000000 + epoch*10000 + window"]
 SMALL = [
     "train.epochs=2",
     "windows.length=40",
