@@ -1108,3 +1108,14 @@ def test_an_item_of_a_list_cannot_be_overridden_by_itself(text: str) -> None:
         f"override {text!r}: an item of a list cannot be overridden by itself\n"
         "  fix: give the whole list: 'retriever.measures=[…]'"
     )
+
+
+# Sections
+
+
+def test_a_config_has_the_sections_of_its_own_domains_and_those_that_it_writes() -> None:
+    sections = BUILT_IN.sections
+    assert {"retriever", "model"} <= set(sections({"retrieval"})) and "train" not in sections({"retrieval"})
+    assert {"train", "validation"} <= set(sections({"genotype"})) and "model" not in sections({"genotype"})
+    assert set(sections({"process"}, ["run", "model", "stages"])) == {"model"}  # for values that it refers to itself
+    assert set(sections({"genotype"}, ["model"])) == {*sections({"genotype"}), "model"}

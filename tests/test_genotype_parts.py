@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from pydantic import ValidationError
 from sealkit import digest, imputation, mask, open_index
 from sealkit.finding import Refused
 from sealkit.stage import Input
-from sealkit.stages.genotype import _epochs, _haplotypes, _indexes, _network, _scores, _space
+from sealkit.stages.genotype import _epochs, _haplotypes, _imputing, _indexes, _network, _scores, _space
 from sealkit.stages.genotype._haplotypes import Data, Part, Vocabulary, Window
-from sealkit.stages.genotype._masks import Mask
+from sealkit.stages.genotype._masks import ONCE, Mask, hiding
 from sealkit.stages.genotype._progress import Progress, resumed
 from sealkit.stages.genotype.index import Index
 from tests import panels
@@ -37,13 +38,13 @@ def part(alleles: NDArray[np.uint8], first: int) -> Part:
     return Part(tuple(f"{name}:{i % 2}" for i, name in enumerate(samples)), tuple(samples), alleles)
 
 
-def made(encoding: str = "allele") -> Data:
+def made() -> Data:
     """40 references and 20 queries of each kind over three windows, the last of which is short."""
     alleles = panels.haplotypes(50, VARIANTS, seed=3)
     reference = alleles[:40]
     frequencies = ((1 + reference.sum(0)) / (2 + len(reference))).astype(np.float32)
     values = np.tile(np.arange(4, dtype=np.float32), (VARIANTS, 1))
-    vocabulary = Vocabulary(0, 1, 2, 3, encoding, frequencies, values, "sha256:" + "0" * 64)
+    vocabulary = Vocabulary(0, 1, 2, 3, frequencies, values, "sha256:" + "0" * 64)
     names = {"reference": (0, 40), "train": (40, 60), "validation": (60, 80), "test": (80, 100)}
     parts = {name: part(alleles[low:high], low // 2) for name, (low, high) in names.items()}
     return Data(parts, WINDOWS, vocabulary, Input("panel.haplotypes", "haplotypes/v1", Path("h"), "sha256:" + "1" * 64))
@@ -76,7 +77,7 @@ def test_the_frequency_encoding_is_that_of_patterson_price_and_reich(tmp_path: P
         "tokens": {"reference": 0, "alternate": 1, "mask": 2, "pad": 3},
         "frequencies": [0.2, 0.5],
     }
-    (path := tmp_path / "tokens.json").write_text(__import__("json").dumps(document))
+    (path := tmp_path / "tokens.json").write_text(json.dumps(document))
     found = _haplotypes._vocabulary({"tokens": Input("tokens", "allele_tokens/v1", path, "sha256:" + "0" * 64)})
     assert found.values == pytest.approx(np.array([[-0.5, 2.0, 0, 0], [-1.0, 1.0, 0, 0]], dtype=np.float32))
 
@@ -100,7 +101,7 @@ def test_the_weights_of_a_space_are_those_of_the_saved_network(tmp_path: Path) -
     model = network(data)
     _network.save(model, _network.described(_network.Architecture(), data), tmp_path / "model")
     assert _space.embedding(data, model).encoder == digest.weights(tmp_path / "model").digest
-    loaded, _ = _network.load(tmp_path / "model", data)
+    loaded = _network.load(tmp_path / "model", data)
     tokens = data.tokens("test", WINDOWS[0])
     one, two = (_space.embedding(data, each).vectors(tokens, WINDOWS[0]) for each in (model, loaded))
     assert np.array_equal(one, two)
@@ -109,8 +110,46 @@ def test_the_weights_of_a_space_are_those_of_the_saved_network(tmp_path: Path) -
 def test_a_network_of_other_windows_is_refused(tmp_path: Path) -> None:
     data = made()
     _network.save(network(data), _network.described(_network.Architecture(), data), tmp_path / "model")
-    with pytest.raises(Refused, match="was made for width 20, these windows have 10"):
+    with pytest.raises(Refused, match="was made for another width: 20; this run has 10"):
         _network.load(tmp_path / "model", replace(data, windows=WINDOWS[2:]))
+
+
+def test_a_network_of_another_split_is_refused(tmp_path: Path) -> None:
+    data = made()
+    _network.save(network(data), _network.described(_network.Architecture(), data), tmp_path / "model")
+    other = replace(data, vocabulary=replace(data.vocabulary, digest="sha256:" + "2" * 64))
+    with pytest.raises(Refused, match="was made for another panel"):
+        _network.load(tmp_path / "model", other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"model": "other"}',
+        "[1]",
+        '{"model": "sealkit masked-genotype transformer", "version": "1", "dimension": "x"}',
+    ],
+)
+def test_what_is_no_network_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(Refused):
+        _network.load(tmp_path, made())
+
+
+def test_a_mask_that_hides_nothing_is_refused(tmp_path: Path) -> None:
+    for rule in (mask.Rule("none"), mask.Rule("fixed", "numpy.PCG64", 0.0, 7)):
+        out = tmp_path / "mask.json"
+        out.write_text(json.dumps(mask.document(rule, [window.length for window in WINDOWS])))
+        with pytest.raises(Refused, match="hides nothing"):
+            hiding(Input("train_mask.mask", "mask/v1", out, "sha256:" + "3" * 64), WINDOWS)
+
+
+def test_fewer_references_than_neighbours_are_attended_to() -> None:
+    data = made()
+    near = np.zeros((20, 3), dtype=np.int64)  # the network has room for 8
+    found = _imputing.probabilities(network(data), data, WINDOWS[0], data.tokens("test", WINDOWS[0]), near)
+    assert found.shape == (20, LENGTH)
 
 
 @pytest.fixture
@@ -128,11 +167,11 @@ def indexed(tmp_path: Path) -> tuple[Data, _space.TokenSpace, Path]:
 
 def test_an_index_answers_its_own_window_and_mask_alone(indexed: tuple[Data, _space.TokenSpace, Path]) -> None:
     data, space, root = indexed
-    group = drawn().group(0)
+    group = drawn().group(ONCE)
     assert open_index(_indexes.place(root, WINDOWS[0]), space.side(WINDOWS[0], group)).shape == (40, LENGTH)
-    with pytest.raises(Refused, match="tokenizer.digest"):
+    with pytest.raises(Refused, match=r"tokenizer\.digest"):
         open_index(_indexes.place(root, WINDOWS[0]), space.side(WINDOWS[1], group))
-    with pytest.raises(Refused, match="mask.kind: the index was built with 'fixed', the query side has 'dynamic'"):
+    with pytest.raises(Refused, match=r"mask\.kind: the index was built with 'fixed', the query side has 'dynamic'"):
         _indexes.search(root, data, space, "test", drawn(OTHER), 1, 4, {})
     found = _indexes.search(root, data, space, "test", drawn(OTHER), 1, 4, {"mask": "to see what comes of it"})
     assert set(found.waived) == {"mask.kind", "mask.schedule", "mask.rule", "mask.content"}
@@ -224,5 +263,6 @@ def test_an_epoch_that_was_being_written_does_not_count(tmp_path: Path) -> None:
 
 
 def test_masked_tokens_are_never_declared_invariant() -> None:
-    with pytest.raises(ValidationError, match="not mask-agnostic"):
-        Index(space="token", invariant={"mask": "a reason"})
+    for name in ("mask", "mask.content"):
+        with pytest.raises(ValidationError, match="not mask-agnostic"):
+            Index(space="token", invariant={name: "a reason"})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sealkit import digest, observe, pipeline, policy
+from sealkit import digest, matrix, observe, pipeline, policy
 from sealkit.finding import Status, Verdict
 from sealkit.pack import BUILT_IN
 from sealkit.pipeline import Result
@@ -24,7 +24,7 @@ pytest.importorskip("cyvcf2")
 pytest.importorskip("faiss")
 pytest.importorskip("sklearn")
 
-DYNAMIC = ["kind=dynamic", "schedule=seed + epoch*10000 + window"]
+DYNAMIC = ["kind=dynamic", "schedule=seed*1000000 + epoch*10000 + window"]
 SMALL = [
     "train.epochs=2",
     "windows.length=40",
@@ -242,3 +242,20 @@ def test_memory_is_bounded_by_the_config(workspace: Workspace) -> None:
         1,
         "lower batch_size, dimension or neighbours, or raise max_memory_mib",
     )
+
+
+def test_the_rows_of_the_matrix_are_signed_for_one_by_one(workspace: Workspace) -> None:
+    """That a row passes for a waiver that is another's would be seen in no table."""
+    with contextlib.chdir(workspace.folder):
+        planned, _, _ = matrix.prepare(ROOT / "configs/genotype_matrix.yaml", [], BUILT_IN, out=Path("outputs"))
+    assert len(planned) == 15
+    signed = policy.read(ROOT / "configs/genotype_waivers.yaml", BUILT_IN.contracts["waivers/v1"], set(BUILT_IN.checks))
+    found: dict[str, set[tuple[str, str]]] = {}
+    for one in planned:
+        concerned = {(w.check, w.at) for w in signed.waivers if w.concerns(w.check, one.experiment.name)}
+        found.setdefault(one.experiment.label, concerned)
+    train, validation = (f"/config/stages/{name}_mask/with" for name in ("train", "validation"))
+    assert {label: waived for label, waived in found.items() if waived} == {
+        "token_static": {("mask-fits-index", validation), ("train-validation-gap", "*")},
+        "token_dynamic": {("mask-fits-index", validation), ("mask-fits-index", train)},
+    }

@@ -119,6 +119,7 @@ def test_a_layout_is_read_from_its_document() -> None:
         ("qrels/v1", "train", ("stages/s/train_qrels.jsonl", False)),
         ("rankings/v1", "rankings", ("stages/s/rankings.jsonl", False)),
         ("search_manifest/v2", "manifest", ("stages/s/manifest_search_manifest.json", False)),
+        ("search_manifest/v2[]", "searches", ("stages/s/searches", True)),
         ("model_manifest/v1", "model", ("stages/s/model", True)),
         ("index_manifest/v2", "index", ("stages/s/index", True)),
         ("index_manifest/v1", "index", ("stages/s/index", True)),  # of a stage that knows no newer one

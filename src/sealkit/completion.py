@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest, key, rundir
+from sealkit import digest, key, memory, rundir
 from sealkit.engine import Engine
 from sealkit.plan import MODEL, Step
 from sealkit.stage import Context, Input
@@ -45,7 +44,7 @@ def complete(
         "counters": context.counters,
         "metrics": context.metrics,
         "seconds": round(seconds, 3),
-        "peak_rss_mb": round(_peak_rss_mb(), 1),
+        "peak_rss_mb": round(memory.peak_mib(), 1),
         **more,
     }
     records = [*(other for other in engine.summary["stages"] if other["name"] != step.name), record]
@@ -93,15 +92,6 @@ def as_input(root: Path, step: Step, output: str, place: Path, found: str) -> In
     manifest = json.loads(manifest_path.read_text("utf-8"))
     folder, _ = model_folder(root, manifest_path, manifest)
     return Input(name, contract, folder, manifest["weights"], manifest["tree"])
-
-
-def _peak_rss_mb() -> float:
-    """The largest resident set of this process so far, in MiB (getrusage: KiB on Linux, bytes on macOS); 0 on Windows."""
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def model_folder(root: Path, path: Path, manifest: Mapping[str, Any]) -> tuple[Path, list[str]]:

@@ -89,9 +89,10 @@ def meetings(run: View) -> Iterator[Meeting]:
     for index in masks:
         for query in masks:
             if index.stage is query.stage and index.path[-2:] == ("index", "mask") != query.path[-2:]:
-                pair = (*index.path, "kind"), (*query.path, "kind")
-                unused = pair[0] in {one for one, _ in wired} and query.path not in used
-                if pair not in wired and not unused:
+                built, asked = (*index.path, "kind"), (*query.path, "kind")
+                by_wires = built in {one for one, _ in wired}
+                # Where stages have both, the wires tell at which index each of them is.
+                if not (by_wires and (asked in {two for _, two in wired} or query.path not in used)):
                     yield Meeting(index, query, _apart(run, index, query))
 
 

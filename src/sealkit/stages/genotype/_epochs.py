@@ -71,8 +71,9 @@ def train(
     params: Any,
     seed: int,
     tell: Callable[[int, int], None],
-) -> tuple[float, float]:
-    """Train on all examples once, in an order of this seed; `minor` (variants,) is the minor allele of each. The mean loss, and F1 on what was hidden, each batch as it was met."""
+) -> dict[str, float]:
+    """Train on all examples once, in an order of this seed; `minor` (variants,) is the minor allele of each. Metric key → value: the mean
+    losses, and F1 on what was hidden, each batch as it was met."""
     import torch
     from torch.nn import functional
 
@@ -85,7 +86,7 @@ def train(
     turns = torch.randperm(len(blocks), generator=order).split(max(1, params.batch_size // params.block))
     places = [_network.places(window, data.vocabulary, data.width) for window in data.windows]
     references = [torch.from_numpy(data.tokens("reference", window)) for window in data.windows]
-    losses, counted = [], _Counted(minor)
+    losses, counted = _Losses(), _Counted(minor)
     model.train()
     for done, turn in enumerate(turns, 1):
         batch = [blocks[i] for i in turn.tolist()]
@@ -93,18 +94,37 @@ def train(
             torch.cat(parts)
             for parts in zip(*(_block(given, places, references, i, rows) for i, rows in batch), strict=True)
         )
+        tell(done, len(turns))
+        if not hidden.any():
+            continue  # short windows alone, of which a low rate hides nothing
         states = model.states(x, variants, shares)
         logits, target = model.impute(states, x, near)[hidden], (true == data.vocabulary.alternate)[hidden]
-        loss = functional.binary_cross_entropy_with_logits(logits, target.float())
+        imputed = loss = functional.binary_cross_entropy_with_logits(logits, target.float())
         if params.space == "embedding" and params.retrieval_weight:
-            loss = loss + params.retrieval_weight * _alike(model, states, x, true, variants, shares, which)
+            alike = _alike(model, states, x, true, variants, shares, which)
+            loss = imputed + params.retrieval_weight * alike
+            losses.add("train/retrieval_loss", alike, len(x))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss.detach()) * len(x))
+        losses.add("train/loss", imputed, len(x))
         counted.add(variants[hidden].numpy(), target.numpy(), (logits.detach() >= 0).numpy())
-        tell(done, len(turns))
-    return sum(losses) / len(given), counted.f1()
+    return {**losses.means(), "genotype/train/F1": counted.f1()}
+
+
+class _Losses:
+    """Losses by key, each as a mean over windows."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, key: str, value: Any, count: int) -> None:
+        self._sums[key] = self._sums.get(key, 0.0) + float(value.detach()) * count
+        self._counts[key] = self._counts.get(key, 0) + count
+
+    def means(self) -> dict[str, float]:
+        return {key: self._sums[key] / self._counts[key] for key in self._sums}
 
 
 def _block(given: Examples, places: Any, references: Any, i: int, rows: Any) -> tuple[Any, ...]:
@@ -114,10 +134,10 @@ def _block(given: Examples, places: Any, references: Any, i: int, rows: Any) -> 
     count, chosen = len(rows), rows.numpy()
     numbers, frequencies = places[i]
     return (
-        torch.from_numpy(given.masked[i][chosen]),
-        torch.from_numpy(given.true[i][chosen]),
+        torch.from_numpy(given.masked[i][chosen]).long(),
+        torch.from_numpy(given.true[i][chosen]).long(),
         torch.from_numpy(given.hidden[i]).expand(count, -1),
-        references[i][torch.from_numpy(given.near[i][chosen])],
+        references[i][torch.from_numpy(given.near[i][chosen])].long(),
         torch.from_numpy(numbers).expand(count, -1),
         torch.from_numpy(frequencies).expand(count, -1),
         torch.full((count,), i),
@@ -171,14 +191,3 @@ class _Counted:
         from sklearn.metrics import f1_score
 
         return float(f1_score(np.concatenate(self._true), np.concatenate(self._called), zero_division=0.0))
-
-
-def peak_memory_mib() -> float:
-    """The largest resident set of this process so far; 0 where the system does not tell."""
-    import sys
-
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sealkit.stage import Input
 
 Alleles = NDArray[np.uint8]
 Bits = NDArray[np.bool_]
-Tokens = NDArray[np.int64]
+Tokens = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class Vocabulary:
     alternate: int
     mask: int
     pad: int
-    encoding: str
     frequencies: NDArray[np.float32]
     values: NDArray[np.float32]
     digest: str
@@ -69,18 +69,31 @@ class Data:
     vocabulary: Vocabulary
     source: Input
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(window.length for window in self.windows)
 
     def tokens(self, part: str, window: Window, hidden: Bits | None = None) -> Tokens:
         """The windows of a part as tokens (haplotypes, width): `hidden` positions are masked, those behind the window padded."""
         alleles = self.parts[part].alleles[:, window.variants]
-        found = np.full((len(alleles), self.width), self.vocabulary.pad, dtype=np.int64)
+        found = np.full((len(alleles), self.width), self.vocabulary.pad, dtype=np.uint8)
         found[:, : window.length] = np.where(alleles == 1, self.vocabulary.alternate, self.vocabulary.reference)
         if hidden is not None:
             found[:, : window.length][:, hidden] = self.vocabulary.mask
         return found
+
+
+SUBSET = r"^(train|validation|test)(\.[A-Za-z0-9_-]+)?$"
+
+
+def part_of(subset: str) -> str:
+    """The part of a panel that a subset is of: that of test.nearest is test."""
+    return subset.partition(".")[0]
+
+
+def query_id(haplotype: str, window: Window) -> str:
+    """What one window of a haplotype is called among queries."""
+    return f"{haplotype}/w{window.number}"
 
 
 def load(inputs: Mapping[str, Input], *names: str) -> Data:
@@ -122,6 +135,4 @@ def _vocabulary(inputs: Mapping[str, Input]) -> Vocabulary:
         spread = np.sqrt(frequencies * (1 - frequencies))
         values[:, numbers["reference"]] = -frequencies / spread
         values[:, numbers["alternate"]] = (1 - frequencies) / spread
-    return Vocabulary(
-        **numbers, encoding=said["encoding"], frequencies=frequencies, values=values, digest=inputs["tokens"].digest
-    )
+    return Vocabulary(**numbers, frequencies=frequencies, values=values, digest=inputs["tokens"].digest)

@@ -18,14 +18,14 @@ def probabilities(
     """P(alternate allele), (haplotypes, width), of a window's masked tokens; `near` are rows of the reference part (haplotypes, k)."""
     import torch
 
-    references = torch.from_numpy(data.tokens("reference", window))
+    references = torch.from_numpy(data.tokens("reference", window)).long()
     numbers, frequencies = _network.places(window, data.vocabulary, data.width)
     variants, shares = torch.from_numpy(numbers)[None], torch.from_numpy(frequencies)[None]
     found = []
     model.eval()
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(tokens)), max(1, -(-len(tokens) // CHUNK))):
-            x = torch.from_numpy(tokens[rows])
+            x = torch.from_numpy(tokens[rows]).long()
             logits = model.impute(model.states(x, variants, shares), x, references[torch.from_numpy(near[rows])])
             found.append(torch.sigmoid(logits).numpy())
     return np.concatenate(found)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import vector_file
+from sealkit import mask, vector_file
 from sealkit.describe import describe_index, described
 from sealkit.index import OpenIndex, Waived, open_index
 from sealkit.stages.genotype import _space
 from sealkit.stages.genotype._haplotypes import Bits, Data, Window
-from sealkit.stages.genotype._masks import Mask
+from sealkit.stages.genotype._masks import ONCE, Mask
 from sealkit.stages.genotype._space import Space, Vectors
 
 FILE = "index.faiss"
@@ -42,7 +42,7 @@ def _build(root: Path, data: Data, space: Space, window: Window, drawn: Mask | N
     """Write the index of a window's references, masked by `drawn` or by nothing. One thread adds them: the bytes are the same twice."""
     import faiss
 
-    hidden: Bits | None = drawn.hidden(window, 0) if drawn else None
+    hidden: Bits | None = drawn.hidden(window, ONCE) if drawn else None
     tokens = data.tokens("reference", window, hidden)
     vectors = np.ascontiguousarray(space.vectors(tokens, window), dtype=np.float32)
     made = faiss.IndexFlatL2 if space.metric == "l2" else faiss.IndexFlatIP
@@ -56,7 +56,7 @@ def _build(root: Path, data: Data, space: Space, window: Window, drawn: Mask | N
         "corpus": {"digest": data.source.digest, "name": name},
         "preparation": {"template": None, "chunking": None},
     }
-    side = space.side(window, drawn.group(0) if drawn else _space.unmasked())
+    side = space.side(window, drawn.group(ONCE) if drawn else mask.none())
     return index, _Built(folder, side, space.inputs(tokens, vectors), about)
 
 
@@ -122,7 +122,8 @@ def search(
     """
     group, found = drawn.group(epoch), Found([], [], [], 0.0, 0.0, 0.0, {})
     turn, total = np.argsort(np.argsort(data.parts["reference"].ids)), 0.0
-    for window, tokens in _space.queries(data, part, drawn, epoch):
+    for window in data.windows:
+        tokens = data.tokens(part, window, drawn.hidden(window, epoch))
         began = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Waived)  # the reason stands in the history of searches, and in the report

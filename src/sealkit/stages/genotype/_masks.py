@@ -10,6 +10,8 @@ from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Input
 from sealkit.stages.genotype._haplotypes import Bits, Window
 
+ONCE = 1  # the epoch of what is searched or imputed once: epochs are counted from 1
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -37,3 +39,14 @@ def of_mask(source: Input, windows: tuple[Window, ...]) -> Mask:
         fix = "give the stage of the mask the same windows"
         raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
     return Mask(mask.Rule(**{field.name: said[field.name] for field in fields(mask.Rule)}), lengths)
+
+
+def hiding(source: Input, windows: tuple[Window, ...]) -> Mask:
+    """The mask of an input that something is to be imputed under. Raises Refused where it hides nothing."""
+    if not any(row["hidden"] for row in source.read()["windows"]):
+        message, fix = (
+            "the mask hides nothing: there is nothing to impute",
+            "write kind: fixed or dynamic, and a rate above 0",
+        )
+        raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+    return of_mask(source, windows)

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
+from sealkit import fingerprint
 from sealkit.finding import Finding, Location, Refused, Severity
+from sealkit.read import json as documents
 from sealkit.stage import Params
 from sealkit.stages.genotype._haplotypes import Data, Vocabulary, Window
 
@@ -34,6 +36,14 @@ class Architecture(Params):
     heads: int = Field(default=4, ge=1)
     embedding: int = Field(default=64, ge=1)
     neighbours: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _heads_share_the_dimension(self) -> Architecture:
+        if self.dimension % self.heads:
+            raise ValueError(
+                f"the {self.heads} heads cannot share the dimension {self.dimension}: give a multiple of it"
+            )
+        return self
 
 
 def network(architecture: Mapping[str, Any]) -> Any:
@@ -83,7 +93,7 @@ def network(architecture: Mapping[str, Any]) -> Any:
             seen = ((x == tokens["reference"]) | (x == tokens["alternate"]))[:, None].float()
             agrees = ((retrieved == x[:, None]).float() * 2 - 1) * seen
             local = self.local(torch.stack([alleles, agrees, seen.expand_as(agrees)], 2).flatten(0, 1))
-            near = functional.gelu(local).unflatten(0, (n, k)).permute(0, 3, 1, 2) + self.rank
+            near = functional.gelu(local).unflatten(0, (n, k)).permute(0, 3, 1, 2) + self.rank[:k]
             values = torch.cat([near, alleles.transpose(1, 2)[..., None]], -1)
             q = self.query(self.norm(states))[:, :, None]
             h = states + functional.scaled_dot_product_attention(q, self.key(near), self.value(values)).flatten(2)
@@ -93,14 +103,16 @@ def network(architecture: Mapping[str, Any]) -> Any:
 
 
 def described(params: Architecture, data: Data) -> dict[str, Any]:
-    """What a network for these windows is built by."""
+    """What a network for these windows is built by, and in `panel` a digest of what it is for: the tokens, with the frequencies of the
+    reference part, and the windows."""
     numbers = {name: getattr(data.vocabulary, name) for name in ("reference", "alternate", "mask", "pad")}
-    variants = len(data.vocabulary.frequencies)
+    made_for = {"tokens": data.vocabulary.digest, "windows": [window.document() for window in data.windows]}
     return {
         **params.model_dump(include=set(Architecture.model_fields)),
         "width": data.width,
-        "variants": variants,
+        "variants": len(data.vocabulary.frequencies),
         "tokens": numbers,
+        "panel": fingerprint.of(made_for),
     }
 
 
@@ -113,22 +125,30 @@ def save(model: Any, architecture: Mapping[str, Any], folder: Path) -> None:
     (folder / CONFIG).write_text(text + "\n", "utf-8", newline="\n")
 
 
-def load(folder: Path, data: Data) -> tuple[Any, dict[str, Any]]:
-    """A saved network and what it is built by. Raises Refused where it is none, or was made for other windows or tokens."""
+def load(folder: Path, data: Data) -> Any:
+    """A saved network. Raises Refused where it is none, or was made for another panel, split, windows or tokens; ReadError."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    said: dict[str, Any] = json.loads((folder / CONFIG).read_text("utf-8"))
-    if (said.pop("model", None), said.pop("version", None)) != (NAME, VERSION):
+    said: Any = documents.read(folder / CONFIG, CONFIG)
+    if not isinstance(said, dict) or (said.get("model"), said.get("version")) != (NAME, VERSION):
         raise _refused(folder, f"is no {NAME} of version {VERSION}", "train it with genotype.train")
-    expected = described(Architecture(), data)
-    for name in ("width", "variants", "tokens"):
-        if said.get(name) != expected[name]:
-            message = f"was made for {name} {said.get(name)}, these windows have {expected[name]}"
-            raise _refused(folder, message, "give it the panel, windows and tokens that it was trained on")
-    Architecture.model_validate({name: said[name] for name in Architecture.model_fields})
+    try:
+        params = Architecture.model_validate({name: said.get(name) for name in Architecture.model_fields})
+    except ValidationError as error:
+        raise _refused(folder, f"describes no network: {error.errors()[0]['msg']}", "train it again") from None
+    for name, expected in described(params, data).items():
+        if said.get(name) != expected:
+            message = f"was made for another {name}: {said.get(name)}; this run has {expected}"
+            raise _refused(folder, message, "give it the panel, split, windows and tokens that it was trained on")
     model = network(said)
-    load_model(model, str(folder / WEIGHTS))
-    return model.eval(), said
+    try:
+        load_model(model, str(folder / WEIGHTS))
+    except (RuntimeError, SafetensorError) as error:
+        raise _refused(
+            folder, f"its weights are not those of the network: {str(error).splitlines()[0]}", "train it again"
+        ) from None
+    return model.eval()
 
 
 def _refused(folder: Path, message: str, fix: str) -> Refused:

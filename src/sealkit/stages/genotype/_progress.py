@@ -12,7 +12,7 @@ from typing import Any
 
 from sealkit.stages.genotype import _network
 
-STATE, SAID, STEPS = "state.safetensors", "progress.json", "steps"
+STATE, SAID, STEPS, INDEXES = "state.safetensors", "progress.json", "steps", "indexes"
 
 
 @dataclass
@@ -33,6 +33,10 @@ class Progress:
     def steps(self) -> Path:
         return self.folder / STEPS
 
+    @property
+    def indexes(self) -> Path:
+        return self.folder / INDEXES
+
     def finished(self, epoch: int, value: float, seconds: float) -> None:
         """An epoch is over; at an equal value the earlier one stays the best."""
         self.epoch = epoch
@@ -50,14 +54,15 @@ class Progress:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save_file(_state(model, optimiser), str(partial / STATE))
-        names = ("epoch", "best_epoch", "best_value", "seconds", "history", "searches")
+        names = ("epoch", "best_epoch", "best_value", "seconds", "indexed", "history", "searches")
         (partial / SAID).write_text(json.dumps({name: getattr(self, name) for name in names}), "utf-8")
         for path in [*partial.iterdir(), *self.steps.rglob(f"epoch_{self.epoch}/*")]:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         os.rename(partial, final)
-        for old in self.folder.glob("epoch_*"):
-            if old != final:
+        newest = self.indexes / f"after_{self.indexed}"
+        for old in (*self.folder.glob("epoch_*"), *self.indexes.glob("after_*")):
+            if old not in (final, newest):
                 shutil.rmtree(old)
 
     def restore(self, model: Any, optimiser: Any) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit import encoders, mask
+from sealkit import encoders
 from sealkit.stage import Input
 from sealkit.stages.genotype import _network
 from sealkit.stages.genotype._haplotypes import Data, Tokens, Window
-from sealkit.stages.genotype._masks import Mask
 
 Vectors = NDArray[np.float32]
 CHUNK = 512  # windows encoded at a time
@@ -69,7 +68,8 @@ class EmbeddingSpace:
         self.model.eval()
         with torch.no_grad():
             for chunk in torch.from_numpy(np.ascontiguousarray(tokens)).split(CHUNK):
-                found.append(self.model.vectors(self.model.states(chunk, variants, shares), chunk).numpy())
+                x = chunk.long()
+                found.append(self.model.vectors(self.model.states(x, variants, shares), x).numpy())
         self.model.train(training)
         return np.concatenate(found)
 
@@ -77,7 +77,7 @@ class EmbeddingSpace:
         """How queries of a window that are masked so are described; its inputs are windows of tokens."""
 
         def encode(windows: Sequence[Any]) -> Vectors:
-            return self.vectors(np.asarray(windows, dtype=np.int64), window)
+            return self.vectors(np.asarray(windows, dtype=np.uint8), window)
 
         return encoders.of_function(
             encode,
@@ -118,24 +118,12 @@ def embedding(data: Data, model: Any, weights: str | None = None) -> EmbeddingSp
 
 def loaded(data: Data, source: Input) -> EmbeddingSpace:
     """The space of a saved network. Raises Refused."""
-    model, _ = _network.load(source.path, data)
-    return embedding(data, model, source.digest)
+    return embedding(data, _network.load(source.path, data), source.digest)
 
 
 def _rule(data: Data, window: Window) -> dict[str, Any]:
     """What a token means: the table of tokens, and which variant stands at which place."""
     return {"tokens": data.vocabulary.digest, "window": window.document()}
-
-
-def queries(data: Data, part: str, drawn: Mask, epoch: int) -> Iterator[tuple[Window, Tokens]]:
-    """The windows of a part one after the other, masked as in this epoch: tokens (haplotypes, width)."""
-    for window in data.windows:
-        yield window, data.tokens(part, window, drawn.hidden(window, epoch))
-
-
-def unmasked() -> dict[str, Any]:
-    """The mask group of an index that nothing was hidden from."""
-    return mask.none()
 
 
 def recall(data: Data, part: str, window: Window, rows: NDArray[np.int64]) -> float:

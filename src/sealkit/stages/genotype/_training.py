@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from sealkit import memory
 from sealkit.finding import Finding, Location, Refused, Severity, pointer
 from sealkit.stage import Context, Input
 from sealkit.stages.genotype import _epochs, _indexes, _space
@@ -24,14 +26,21 @@ SELECTED_BY = "genotype/validation/F1"
 
 
 class Settings(Architecture, Optimising):
-    """`space`: `token` searches the input `index`; `embedding` indexes the references by the network itself, again after every
-    `refresh_every` epochs, and an index that is older than the network is refused. `invariant` as in genotype.index.
-    `max_memory_mib`: what the process may take; more is refused at the end of an epoch."""
+    """`space`: `token` searches the input `index`; `embedding` indexes the references by the network itself, and declares `invariant` of that
+    index what genotype.index declares. `refresh_every`: after so many epochs they are encoded again; an index that is older than the
+    network is refused, so that more than 1 comes to an end at the first search. `max_memory_mib`: what the process may take; more is
+    refused at the end of an epoch."""
 
     space: Literal["token", "embedding"] = "token"
     invariant: dict[str, str] = Field(default={})
     refresh_every: int = Field(default=1, ge=1)
     max_memory_mib: int = Field(default=4096, ge=1)
+
+    @model_validator(mode="after")
+    def _invariant_of_its_own_index(self) -> Settings:
+        if self.space == "token" and self.invariant:
+            raise ValueError("in token space the index that is searched says itself what is invariant: leave it out")
+        return self
 
 
 @dataclass
@@ -52,21 +61,22 @@ class Training:
         """Search, train, search again for the validation part, and note all of it. Raises Refused."""
         number, began = self.progress.epoch + 1, time.perf_counter()
         examples = self._examples("train", number)
-        loss, train_f1 = _epochs.train(
+        values = _epochs.train(
             self.model, optimiser, examples, self.data, self.minor, self.params, self.ctx.seed * 100_003 + number,
             lambda done, total: self.ctx.progress(f"epoch {number}", done, total),
         )  # fmt: skip
-        found = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
-        self._note(number, len(examples), {"train/loss": loss, "genotype/train/F1": train_f1, SELECTED_BY: found})
+        judged = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
+        self._note(number, len(examples), {**values, SELECTED_BY: judged})
         seconds = time.perf_counter() - began
-        self.progress.finished(number, found, seconds)
+        self.progress.finished(number, judged, seconds)
+        loss, trained = values["train/loss"], values["genotype/train/F1"]
         self.ctx.say(
-            f"epoch {number}: loss {loss:.4f}, F1 {train_f1:.4f} in training, {found:.4f} in validation, {seconds:.1f} s"
+            f"epoch {number}: loss {loss:.4f}, F1 {trained:.4f} in training, {judged:.4f} in validation, {seconds:.1f} s"
         )
         self._hold_memory()
 
     def _hold_memory(self) -> None:
-        peak, most = _epochs.peak_memory_mib(), self.params.max_memory_mib
+        peak, most = memory.peak_mib(), self.params.max_memory_mib
         if peak > most:
             at = Location(
                 "resolved_config.json", pointer=pointer("config", "stages", self.ctx.stage, "with", "max_memory_mib")
@@ -78,7 +88,7 @@ class Training:
     def _examples(self, part: str, epoch: int) -> Examples:
         """The windows of a part, masked for this epoch, with what is retrieved for each; the search goes into its history."""
         space, seconds, encoded = self._space(part, epoch)
-        root = self.inputs["index"].path if self.params.space == "token" else self.ctx.scratch / "index"
+        root = self.inputs["index"].path if self.params.space == "token" else self._built(self.progress.indexed)
         reason = self.waived.get(part)
         waived = {"mask": reason} if reason else {}
         try:
@@ -112,13 +122,17 @@ class Training:
         """
         if self.params.space == "token":
             return _space.TokenSpace(self.data), (0.0, 0.0), 0
-        space, root = _space.embedding(self.data, self.model), self.ctx.scratch / "index"
-        done = self._trained(part, epoch)
-        if self.progress.indexed == done or (done % self.params.refresh_every and root.exists()):
+        space, done = _space.embedding(self.data, self.model), self._trained(part, epoch)
+        before = self.progress.indexed
+        if before == done or (before is not None and done % self.params.refresh_every):
             return space, (0.0, 0.0), 0
-        seconds = _indexes.rebuild(root, self.data, space, self.params.invariant)
+        seconds = _indexes.rebuild(self._built(done), self.data, space, self.params.invariant)
         self.progress.indexed = done
         return space, seconds, len(self.data.parts["reference"].ids)
+
+    def _built(self, done: int | None) -> Path:
+        """Where the indexes by the network lie as it was after so many epochs."""
+        return self.progress.indexes / f"after_{done}"
 
     def _search_row(
         self, part: str, epoch: int, space: Space, found: Found, seconds: tuple[float, float], encoded: int

@@ -54,4 +54,5 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "validation": Judged,
     "test": Judged,
+    "other": Judged,
 }

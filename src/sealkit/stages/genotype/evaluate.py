@@ -12,7 +12,7 @@ from pydantic import Field
 from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _haplotypes, _imputing, _masks, _network
-from sealkit.stages.genotype._haplotypes import Data, Window
+from sealkit.stages.genotype._haplotypes import SUBSET, Data, Window, part_of, query_id
 from sealkit.stages.genotype._masks import Mask
 from sealkit.stages.genotype._scores import Scored
 
@@ -23,7 +23,7 @@ class Evaluate(Params):
     """`subset` names the part, and after a `.` how it was imputed, as in test.nearest. `by`: the network with what was retrieved,
     the major allele of the reference part, or the mean of the `neighbours` references that agree best where nothing is hidden."""
 
-    subset: str = Field(default="test", pattern=r"^(train|validation|test)(\.[A-Za-z0-9_-]+)?$")
+    subset: str = Field(default="test", pattern=SUBSET)
     by: Literal["model", "major_allele", "nearest"] = "model"
     neighbours: int = Field(default=8, ge=1)
 
@@ -33,9 +33,9 @@ def needs(params: Evaluate) -> set[str]:
 
 
 def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -> None:
-    part = params.subset.partition(".")[0]
+    part = part_of(params.subset)
     data = _haplotypes.load(inputs, "reference", part)
-    drawn = _masks.of_mask(inputs["mask"], data.windows)
+    drawn = _masks.hiding(inputs["mask"], data.windows)
     if params.by == "model":
         imputed = _by_model(inputs, data, part, drawn)
     elif params.by == "nearest":
@@ -45,7 +45,7 @@ def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -
         imputed = (np.tile(frequencies[window.variants], (count, 1)) for window in data.windows)
     scored, rows = Scored(inputs["variants"].rows(), data.parts[part]), []
     for window, p_alt in zip(data.windows, imputed, strict=True):
-        hidden = np.flatnonzero(drawn.hidden(window, 1))
+        hidden = np.flatnonzero(drawn.hidden(window, _masks.ONCE))
         numbers, rounded = hidden + window.first, p_alt[:, hidden].astype(np.float64).round(PLACES)
         scored.add(numbers, rounded)
         rows += [
@@ -59,10 +59,10 @@ def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -
 
 def _by_model(inputs: Mapping[str, Input], data: Data, part: str, drawn: Mask) -> Iterator[NDArray[np.float32]]:
     """Probabilities (haplotypes, width) of the alternate allele, one array a window."""
-    model, _ = _network.load(inputs["model"].path, data)
+    model = _network.load(inputs["model"].path, data)
     near = _retrieved(inputs["rankings"], data, part)
     for window in data.windows:
-        tokens = data.tokens(part, window, drawn.hidden(window, 1))
+        tokens = data.tokens(part, window, drawn.hidden(window, _masks.ONCE))
         yield _imputing.probabilities(model, data, window, tokens, near[window.number])
 
 
@@ -74,7 +74,7 @@ def _retrieved(rankings: Input, data: Data, part: str) -> dict[int, NDArray[np.i
         found.setdefault(row["query_id"], []).append(row_of.get(row["doc_id"], -1))
     near = {}
     for window in data.windows:
-        rows = [found.get(f"{name}/w{window.number}", []) for name in data.parts[part].ids]
+        rows = [found.get(query_id(name, window), []) for name in data.parts[part].ids]
         if len({len(one) for one in rows}) != 1 or not rows[0] or min(map(min, rows)) < 0:
             message = f"the rankings do not hold references for each haplotype of {part} in window {window.number}"
             fix = f"give the rankings of a search with subset: {part} in this panel"
@@ -85,7 +85,7 @@ def _retrieved(rankings: Input, data: Data, part: str) -> dict[int, NDArray[np.i
 
 def _by_nearest(data: Data, part: str, window: Window, drawn: Mask, k: int) -> NDArray[np.float32]:
     """The mean allele of the k references with the fewest differences at the positions that are not hidden."""
-    seen = ~drawn.hidden(window, 1)
+    seen = ~drawn.hidden(window, _masks.ONCE)
     asked, there = (data.parts[name].alleles[:, window.variants].astype(np.float32) for name in (part, "reference"))
     a, b = asked[:, seen], there[:, seen]
     distances = a.sum(1)[:, None] + b.sum(1)[None] - 2 * a @ b.T

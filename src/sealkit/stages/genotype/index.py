@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _haplotypes, _indexes, _masks, _space
 
@@ -20,7 +21,7 @@ class Index(Params):
 
     @model_validator(mode="after")
     def _mask_counts(self) -> Index:
-        if self.space == "token" and "mask" in self.invariant:
+        if self.space == "token" and any(name.partition(".")[0] == "mask" for name in self.invariant):
             raise ValueError("an index of masked tokens is not mask-agnostic: leave mask out of invariant")
         return self
 
@@ -33,6 +34,10 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     data = _haplotypes.load(inputs, "reference")
     space = _space.TokenSpace(data) if params.space == "token" else _space.loaded(data, inputs["model"])
     drawn = _masks.of_mask(inputs["mask"], data.windows) if params.space == "token" else None
+    if drawn is not None and drawn.rule.kind == "dynamic":
+        message = "an index is built once: it can have no mask that is redrawn in every epoch"
+        fix = "write kind: fixed for the mask of the index, or index in embedding space"
+        raise Refused([Finding(message, Location(inputs["mask"].name), Severity.ERROR, fix=fix)])
     for folder, manifest in _indexes.write(out["index"], data, space, drawn, params.invariant, ctx.run_id).items():
         out.manifest(folder, "index_manifest", manifest)
     ctx.counters |= {"windows": len(data.windows), "references": len(data.parts["reference"].ids)}

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from sealkit import memory
 from sealkit.stage import Context, Input, Out, Stage
 from sealkit.stages.genotype import _epochs, _haplotypes, _masks, _network
 from sealkit.stages.genotype._progress import Progress, resumed
 from sealkit.stages.genotype._scores import minor_alleles
 from sealkit.stages.genotype._training import SELECTED_BY, Settings, Training
+
+LOSSES = {
+    "token": "binary cross-entropy",
+    "embedding": "binary cross-entropy, and Kullback-Leibler divergence of similarities",
+}
 
 
 class Train(Settings):
@@ -29,7 +35,7 @@ def run(inputs: Mapping[str, Input], params: Train, out: Out, ctx: Context) -> N
     import torch
 
     data = _haplotypes.load(inputs, "reference", "train", "validation")
-    masks = {part: _masks.of_mask(inputs[f"{part}_mask"], data.windows) for part in ("train", "validation")}
+    masks = {part: _masks.hiding(inputs[f"{part}_mask"], data.windows) for part in ("train", "validation")}
     waived = {part: ctx.waived("mask-fits-index", f"{part}_mask") for part in masks}
     architecture = _network.described(params, data)
     torch.manual_seed(ctx.seed)
@@ -49,19 +55,19 @@ def run(inputs: Mapping[str, Input], params: Train, out: Out, ctx: Context) -> N
         progress.keep(model, optimiser, architecture)
     if progress.epoch < params.epochs:
         ctx.say(f"stopped after epoch {progress.epoch}: no better {SELECTED_BY} since epoch {progress.best_epoch}")
-    _write(progress, out, ctx)
-    ctx.metrics["train/loss"] = next(row["value"] for row in reversed(progress.history) if row["key"] == "train/loss")
+    _write(progress, params.space, out, ctx)
+    ctx.metrics |= {row["key"]: row["value"] for row in progress.history if row["key"].startswith("train/")}
     ctx.counters |= {
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "windows": len(data.windows),
         **{f"{part}_haplotypes": len(found.ids) for part, found in data.parts.items()},
-        "peak_memory_mib": round(_epochs.peak_memory_mib()),
+        "peak_memory_mib": round(memory.peak_mib()),
     }
     ctx.facts |= {"selected_by": SELECTED_BY, "seconds_per_epoch": round(progress.seconds / progress.epoch, 3)}
 
 
-def _write(progress: Progress, out: Out, ctx: Context) -> None:
+def _write(progress: Progress, space: str, out: Out, ctx: Context) -> None:
     """The best network as the model, that of every epoch as a checkpoint, and both histories."""
     evaluated = [row for row in progress.history if row["key"] == SELECTED_BY]
     best = next(row for row in evaluated if row["epoch"] == progress.best_epoch)
@@ -69,7 +75,7 @@ def _write(progress: Progress, out: Out, ctx: Context) -> None:
     training = {
         "run_id": ctx.run_id,
         "commit": ctx.commit,
-        "loss": "binary cross-entropy",
+        "loss": LOSSES[space],
         "hard_negatives": False,
         "purpose": ctx.purpose,
         "seed": ctx.seed,
