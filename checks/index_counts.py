@@ -34,9 +34,7 @@ def find(run: View) -> Iterator[Finding]:
         if listing is None:
             unnamed += [manifest.path] if run.all("haplotypes") else []
             continue
-        if (
-            not corpora or said["corpus"]["digest"] is None
-        ):  # what was indexed lies in no file of the run, or of its own
+        if not corpora or said["corpus"]["digest"] is None:  # what was indexed lies in no file
             continue
         corpus = corpora.get(said["corpus"]["digest"])
         if corpus is None:
@@ -58,10 +56,10 @@ def find(run: View) -> Iterator[Finding]:
 
 def other_files(run: View, manifest: Artifact, vectors: str, listing: str | None) -> Iterator[Finding]:
     """The files of an index that are not those that its manifest describes."""
-    said, ids = manifest.document["digest"], manifest.document["ids"]
-    described: list[tuple[str, str, tuple[str, ...]]] = [(vectors, said, ("digest",))]
+    said = manifest.document
+    described: list[tuple[str, str, tuple[str, ...]]] = [(vectors, said["digest"], ("digest",))]
     if listing is not None:
-        described.append((listing, ids["digest"], ("ids", "digest")))
+        described.append((listing, said["ids"]["digest"], ("ids", "digest")))
     for name, digest, part in described:
         if run.digest(name) != digest:
             yield Finding(
