@@ -259,3 +259,21 @@ def test_the_rows_of_the_matrix_are_signed_for_one_by_one(workspace: Workspace) 
         "token_static": {("mask-fits-index", validation), ("train-validation-gap", "*")},
         "token_dynamic": {("mask-fits-index", validation), ("mask-fits-index", train)},
     }
+
+
+@pytest.mark.parametrize(
+    ("space", "overrides", "by"),
+    [
+        ("embedding", [], "no mask"),
+        ("token", [f"stages.{name}_mask.with.rate=0.1" for name in ("index", "train", "validation")], "a fixed mask (rate 0.1, seed "),
+    ],
+)  # fmt: skip
+def test_what_the_test_hides_is_no_part_of_its_search(
+    workspace: Workspace, space: str, overrides: list[str], by: str
+) -> None:
+    """The mask of the index fits the index, and lets the search see what the evaluation imputes: nothing is trained for that."""
+    result = workspace.run(space, f"run.name=leak_{space}", "stages.search.in.mask=index_mask.mask", *overrides)
+    assert (result.exit_code, failed(result)) == (1, ["nothing-hidden-was-searched"])
+    (outcome,) = (one for one in result.report.checks if one.status is Status.FAILED)
+    assert f"search by {by}" in outcome.findings[0].message
+    assert not (result.path / "stages" / "train").exists()
