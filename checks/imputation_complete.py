@@ -30,11 +30,19 @@ def find(run: View) -> Iterator[Finding]:
         part = subset.partition(".")[0]
         asked = [row["haplotype_id"] for _, row in haplotypes.rows() if row["part"] == part]
         spans = imputation.spans(row for _, row in windows.rows())
+        yield from windowless(mask, windows, spans)
         yield from uncovered(imputed, part, {(window, name): 0 for window in spans for name in asked}, held)
         yield from elsewhere(imputed, mask, spans, scored)
     if unknown:
         message = f"nobody can tell what {', '.join(unknown)} was to impute: no subset is named, or haplotypes, windows or mask"
         raise Blocked(f"{message} are not in the run", "keep the panel, its windows and the mask")
+
+
+def windowless(mask: Artifact, windows: Artifact, spans: Mapping[int, tuple[int, int]]) -> Iterator[Finding]:
+    """Windows that the mask hides positions of, and that were left out of all that was asked for."""
+    if missing := sorted({row["window"] for row in mask.document["windows"]} - spans.keys()):
+        message = f"{len(missing)} windows of the mask are not among the windows, the first window {missing[0]}"
+        yield Finding(message, windows.at(), also=(mask.at("windows"),))
 
 
 def uncovered(imputed: Artifact, part: str, asked: Held, held: Held) -> Iterator[Finding]:

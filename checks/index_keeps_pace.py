@@ -1,4 +1,4 @@
-"""The index is as new as the encoder in every epoch of a training."""
+"""The index is as new as the encoder in every epoch of a training, and every search of it is told."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ def find(run: View) -> Iterator[Finding]:
         masks = {part: masks_of(run, history, part) for part in {row["part"] for _, row in rows}}
         invariant = {name for index in run.all("index_manifest") for name in index.document.get("invariant", {})}
         # The indexes that a training builds for itself are declared among its settings.
-        said = dict(run.wired()).get(run.maker(history) or "", {}).get("with", {}).get("invariant")
+        said = settings(run, history).get("invariant")
         invariant |= {name for name, reason in said.items() if reason} if isinstance(said, dict) else set()
-        known, encoded = Known(), bool(encoders) or any(map(encoder_of, indexes))
+        known, encoded = Known(), embedded(run, history, [row for _, row in rows])
         for line, row in rows:
             for message in behind(known, row, encoded):
                 yield Finding(f"{named(row)}: {message}", history.at(line=line))
@@ -29,6 +29,7 @@ def find(run: View) -> Iterator[Finding]:
                 fix = "search with the masks that the stage is given: with that of the index, or one that it is invariant to"
                 yield Finding(f"{named(row)}: {message}", history.at(line=line), severity, fix=fix)
             known.add(row)
+        yield from left_out(run, history, [row for _, row in rows])
         yield from best_never_searched(run, history, encoders)
 
 
@@ -65,6 +66,50 @@ def behind(known: Known, row: Row, encoded: bool) -> Iterator[str]:
         yield f"the index is still that of {named(last)}, of the encoder {index}; {since}"
     if index and index not in known.encoded and row["encoded"] < row["references"]:
         yield f"{row['encoded']} of {row['references']} references were encoded with the encoder {index}"
+
+
+def settings(run: View, history: Artifact) -> dict[str, Any]:
+    """What the config sets of the training that wrote a history."""
+    found: dict[str, Any] = dict(run.wired()).get(run.maker(history) or "", {}).get("with", {})
+    return found
+
+
+def embedded(run: View, history: Artifact, rows: list[Row]) -> bool:
+    """Whether vectors of an encoder were searched, by whatever tells: a row that names none proves nothing."""
+    return (
+        any(row["query_encoder"] or row["encoded"] for row in rows)
+        or settings(run, history).get("space") == "embedding"
+        or any(map(encoder_of, run.all("index_manifest")))
+    )
+
+
+def left_out(run: View, history: Artifact, rows: list[Row]) -> Iterator[Finding]:
+    """Searches that the history does not tell of: a part is searched in each epoch of the training, or in none."""
+    last, fix = max(row["epoch"] for row in rows), "keep the history as the training wrote it"
+    for part in sorted({row["part"] for row in rows}):
+        told = {row["epoch"] for row in rows if row["part"] == part}
+        missing = next((epoch for epoch in range(1, last + 1) if epoch not in told), None)
+        if missing is not None:
+            message = f"has no search of epoch {missing}, {part}, and goes on to epoch {last}"
+            yield Finding(message, history.at(), fix=fix, firm=True)
+    for count, at in lengths(run, history):
+        if count != last:
+            message = f"ends with epoch {last}, and the training had {count}"
+            yield Finding(message, history.at(), also=(at,), fix=fix, firm=True)
+
+
+def lengths(run: View, history: Artifact) -> Iterator[tuple[int, Location]]:
+    """The epochs of the training by what else counts them: the summary, and metrics of whole epochs."""
+    stage = run.maker(history)
+    counter = f"{stage}.epochs"
+    for summary in run.all("summary"):
+        if counter in summary.document["counters"]:
+            yield summary.document["counters"][counter], summary.at("counters", counter)
+    for metrics in run.all("metric_history"):
+        if stage is not None and run.maker(metrics) == stage:
+            epochs = [row["epoch"] or 0 for _, row in metrics.rows()]
+            if all(epoch >= 1 and epoch % 1 == 0 for epoch in epochs):
+                yield int(max(epochs)), metrics.at()
 
 
 def named(row: Row) -> str:
@@ -130,6 +175,14 @@ CHECK = Check(
     why="Negatives were to be mined anew after every epoch, and came out of a cache that the first encoder had filled "
     "(BioMedical-EL#5); queries moved on while the documents kept the vectors of the encoder before (pytorch-realm-orqa#9).",
     fix="encode every reference again once the encoder was trained, and build the index from that, before it is searched",
-    reads={"resolved_config": 1, "search_history~": 1, "index_manifest?~": 2, "mask?~": 1, "model_manifest?~": 1},
+    reads={
+        "resolved_config": 1,
+        "search_history~": 1,
+        "index_manifest?~": 2,
+        "mask?~": 1,
+        "model_manifest?~": 1,
+        "metric_history?~": 1,
+        "summary?~": 1,
+    },
     find=find,
 )

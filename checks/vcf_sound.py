@@ -9,6 +9,7 @@ import numpy as np
 from sealkit import Artifact, Blocked, Check, Finding, View
 
 VCF = (".vcf", ".vcf.gz", ".vcf.bgz")
+PARTS = ("reference", "train", "validation", "test")
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Sites:
     positions: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    line: int = 0  # of the VCF, on which the last one stood
     broken: bool = False
 
 
@@ -75,11 +77,14 @@ def in_order(variants: Artifact, sites: Sites) -> Iterator[Finding]:
             here.clear()
         if (row["ref"], row["alt"]) in here:
             yield Finding(f"variant {number}: {row['ref']} to {row['alt']} stands at {contig}:{position} twice", at)
+        if row["line"] <= sites.line:
+            yield Finding(f"variant {number}: stood on line {row['line']} of the VCF, that before it on line {sites.line}", at)
         here.add((row["ref"], row["alt"]))
         sites.contigs.append(contig)
         sites.positions.append(position)
         sites.counts.append(row["allele_count"])
         sites.numbers.append(row["allele_number"])
+        sites.line = row["line"]
 
 
 def as_told(panel: Artifact, sites: Sites) -> Iterator[Finding]:
@@ -132,18 +137,33 @@ def recounted(haplotypes: Artifact, variants: Artifact, panel: Artifact, sites: 
         if panel.document[name] != value:
             message = f"says that there are {panel.document[name]} {name}; there are {value}"
             yield Finding(message, panel.at(name), also=(haplotypes.at(),))
-    sizes = Counter(parts.values())
-    for part, size in panel.document["split"]["samples"].items():
-        if not part.startswith("x-") and sizes[part] != size:
+    yield from split(haplotypes, panel, Counter(parts.values()))
+
+
+def split(haplotypes: Artifact, panel: Artifact, sizes: Counter[str]) -> Iterator[Finding]:
+    """The parts have the samples that the panel says, and these are its shares to within one sample."""
+    said, total = panel.document["split"], sizes.total()
+    for part in PARTS:
+        size, share = said["samples"][part], said["shares"][part]
+        if sizes[part] != size:
             message = f"says that {size} samples are of the part {part}; the haplotypes have {sizes[part]}"
             yield Finding(message, panel.at("split", "samples", part), also=(haplotypes.at(),))
+        elif abs(size - share * total) > 1 + 1e-9:
+            message = f"says that the part {part} is a share of {share:g}; {size} of {total} samples are of it"
+            yield Finding(message, panel.at("split", "shares", part), also=(haplotypes.at(),))
 
 
 def within(windows: Artifact, sites: Sites) -> Iterator[Finding]:
+    """Windows count 0, 1, 2, …, lie where they say, and leave no variant out: what is in none is imputed and scored by nobody."""
+    covered, expected = np.zeros(len(sites.contigs), bool), 0
     for line, row in windows.rows():
         first, end = row["first"], row["first"] + row["length"]
         contigs = set(sites.contigs[first:end])
-        if end > len(sites.contigs):
+        covered[first:end] = True
+        number, expected = expected, row["window"] + 1
+        if row["window"] != number:
+            message = f"is window {row['window']}; expected {number}"
+        elif end > len(sites.contigs):
             message = f"window {row['window']} ends with variant {end - 1}; the last is {len(sites.contigs) - 1}"
         elif contigs != {row["contig"]}:
             message = f"window {row['window']} is of {row['contig']}, its variants of {' and '.join(sorted(contigs))}"
@@ -153,6 +173,9 @@ def within(windows: Artifact, sites: Sites) -> Iterator[Finding]:
         else:
             continue
         yield Finding(message, windows.at(line=line))
+    if not covered.all():
+        message = f"{int((~covered).sum())} of {len(covered)} variants are in no window"
+        yield Finding(f"{message}, the first is variant {int(covered.argmin())}", windows.at())
 
 
 CHECK = Check(

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,37 @@ def test_what_the_test_hides_is_no_part_of_its_search(
     (outcome,) = (one for one in result.report.checks if one.status is Status.FAILED)
     assert f"search by {by}" in outcome.findings[0].message
     assert not (result.path / "stages" / "train").exists()
+
+
+def without_encoders(stages: Path) -> None:
+    path = stages / "train/search_history.jsonl"
+    kept = [{**row, "index_encoder": None, "query_encoder": None} for row in rows(path)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+
+def without_its_last_epoch(stages: Path) -> None:
+    for path in stages.glob("train/*_history.jsonl"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(path) if row["epoch"] < 2))
+
+
+def without_a_window(stages: Path) -> None:
+    for path in [*stages.glob("windows/windows.jsonl"), *stages.glob("*/imputed_alleles.jsonl")]:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(path) if row["window"] != 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("leave_out", "told_by"),
+    [
+        (without_encoders, {"index-keeps-pace"}),
+        (without_its_last_epoch, {"index-keeps-pace", "metric-collapse"}),
+        (without_a_window, {"vcf-sound", "imputation-complete"}),
+    ],
+)
+def test_what_is_left_out_of_a_finished_run_is_missed(
+    leave_out: Callable[[Path], None], told_by: set[str], embedding: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(embedding, copy := tmp_path / "less")
+    leave_out(copy / "stages")
+    told = {outcome.id for outcome in observe.check(copy).checks if outcome.status is Status.FAILED}
+    assert told_by <= told
