@@ -28,7 +28,8 @@ def find(run: View) -> Iterator[Finding]:
             if {key, other} in own:
                 continue
             if other not in keys:
-                alone += [f"{history.path}: {key} without {other}"] if key.startswith(COUNTED) and key.endswith(ON_BOTH) else []
+                if key.startswith(COUNTED) and key.endswith(ON_BOTH):
+                    alone.append(f"{history.path}: {key} without {other}")
                 continue
             band = {"history": key, "gap_to": other, "at_most": GAP, "better": better}
             judged = judge_band(run.run, HistoryBand.model_validate(band), history.path)
