@@ -57,7 +57,9 @@ def left_out(run: View, history: Artifact) -> Iterator[Finding]:
     for summary in counts:
         if (count := summary.document["counters"][counter]) != last:
             also = (summary.at("counters", counter),)
-            yield Finding(f"ends with epoch {last}, and the training had {count}", history.at(), None, also, fix, firm=True)
+            yield Finding(
+                f"ends with epoch {last}, and the training had {count}", history.at(), None, also, fix, firm=True
+            )
     for key, own in told.items():
         missing = next((epoch for epoch in range(1, last + 1) if epoch not in own), None)
         if missing is not None:

@@ -31,7 +31,9 @@ class Seen:
     last: int = 0  # queries that find the last row
     longest: int = 0  # results of one query
     first: Counter[str] = field(default_factory=Counter)  # doc_id → queries that have it first
-    alike: list[tuple[int, int]] = field(default_factory=list)  # queries of one score: the line of the first result, and how many
+    alike: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # queries of one score: the line of the first result, and how many
     strange: dict[str | float, tuple[int, int]] = field(default_factory=dict)
 
     def tied(self, deep: int) -> list[int]:
@@ -66,7 +68,9 @@ def find(run: View) -> Iterator[Finding]:
 def by_an_encoder(run: View, rankings: Artifact) -> bool:
     """Whether the search was given indexes of vectors that an encoder made."""
     given = run.taken(run.maker(rankings) or "", "index_manifest").values()
-    indexes = (one for one in run.all("index_manifest") if f"{one.path}/".startswith(tuple(f"{path}/" for path in given)))
+    indexes = (
+        one for one in run.all("index_manifest") if f"{one.path}/".startswith(tuple(f"{path}/" for path in given))
+    )
     return any(index.document["fingerprint"].get("encoder", {}).get("weights") for index in indexes)
 
 

@@ -78,7 +78,9 @@ def in_order(variants: Artifact, sites: Sites) -> Iterator[Finding]:
         if (row["ref"], row["alt"]) in here:
             yield Finding(f"variant {number}: {row['ref']} to {row['alt']} stands at {contig}:{position} twice", at)
         if row["line"] <= sites.line:
-            yield Finding(f"variant {number}: stood on line {row['line']} of the VCF, that before it on line {sites.line}", at)
+            yield Finding(
+                f"variant {number}: stood on line {row['line']} of the VCF, that before it on line {sites.line}", at
+            )
         here.add((row["ref"], row["alt"]))
         sites.contigs.append(contig)
         sites.positions.append(position)
