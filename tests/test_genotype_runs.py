@@ -277,3 +277,18 @@ def test_what_the_test_hides_is_no_part_of_its_search(
     (outcome,) = (one for one in result.report.checks if one.status is Status.FAILED)
     assert f"search by {by}" in outcome.findings[0].message
     assert not (result.path / "stages" / "train").exists()
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_refused(workspace: Workspace) -> None:
+    result = workspace.run("token", "run.name=diverged", "stages.train.with.learning_rate=1e30")
+    outcome = next(one for one in result.report.checks if one.id == "stage-train")
+    assert (result.exit_code, outcome.findings[0].fix) == (1, "lower learning_rate")
+    assert "the training has diverged" in outcome.findings[0].message
+
+
+@pytest.mark.slow
+def test_more_references_than_the_network_knows_are_refused(workspace: Workspace) -> None:
+    result = workspace.run("token", "run.name=deep", "stages.search.with.top_k=12")
+    outcome = next(one for one in result.report.checks if one.id == "stage-evaluate")
+    assert (result.exit_code, outcome.findings[0].fix) == (1, "search with top_k: 8, or train with neighbours: 12")
