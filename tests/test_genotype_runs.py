@@ -166,7 +166,9 @@ def test_an_index_older_than_the_encoder_is_refused_while_training(workspace: Wo
         "validation, epoch 1: the index is of the network after 0 epochs, the queries of that after 1"
         in outcome.findings[0].message
     )
-    assert outcome.findings[0].fix == "refresh_every: 1"
+    assert outcome.findings[0].fix == "stages.train.with.refresh_every=1"
+    log = rows(result.path / "logging.jsonl")
+    assert any(row["event"] == "refused" and "after 0 epochs, the queries of that after 1" in row["message"] for row in log)
 
 
 @pytest.mark.slow

@@ -75,8 +75,10 @@ class Training:
         seconds = time.perf_counter() - began
         self.progress.finished(number, judged, seconds)
         loss, trained = values["train/loss"], values["genotype/train/F1"]
+        recall = [row["recall"] for row in self.progress.searches[-2:]]
         self.ctx.say(
-            f"epoch {number}: loss {loss:.4f}, F1 {trained:.4f} in training, {judged:.4f} in validation, {seconds:.1f} s"
+            f"epoch {number}: loss {loss:.4f}, F1 {trained:.4f} in training, {judged:.4f} in validation, "
+            f"recall@{self.params.neighbours} {recall[0]:.3f} and {recall[1]:.3f}, {seconds:.1f} s"
         )
         self._hold_memory()
 
@@ -114,7 +116,7 @@ class Training:
             built = (
                 f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
             )
-            message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", "refresh_every: 1"
+            message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", f"stages.{self.ctx.stage}.with.refresh_every=1"
         return replace(finding, message=message, fix=fix)
 
     def _trained(self, part: str, epoch: int) -> int:
