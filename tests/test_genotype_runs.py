@@ -168,7 +168,9 @@ def test_an_index_older_than_the_encoder_is_refused_while_training(workspace: Wo
     )
     assert outcome.findings[0].fix == "stages.train.with.refresh_every=1"
     log = rows(result.path / "logging.jsonl")
-    assert any(row["event"] == "refused" and "after 0 epochs, the queries of that after 1" in row["message"] for row in log)
+    assert any(
+        row["event"] == "refused" and "after 0 epochs, the queries of that after 1" in row["message"] for row in log
+    )
 
 
 @pytest.mark.slow

@@ -116,7 +116,10 @@ class Training:
             built = (
                 f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
             )
-            message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", f"stages.{self.ctx.stage}.with.refresh_every=1"
+            message, fix = (
+                f"{part}, epoch {epoch}: {built}; {finding.message}",
+                f"stages.{self.ctx.stage}.with.refresh_every=1",
+            )
         return replace(finding, message=message, fix=fix)
 
     def _trained(self, part: str, epoch: int) -> int:
