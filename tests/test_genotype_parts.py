@@ -22,6 +22,7 @@ from sealkit.stages.genotype._haplotypes import Data, Part, Vocabulary, Window
 from sealkit.stages.genotype._masks import ONCE, Mask, hiding
 from sealkit.stages.genotype._progress import Progress, resumed
 from sealkit.stages.genotype.index import Index
+from sealkit.stages.genotype.mask import Masking
 from tests import panels
 
 pytest.importorskip("faiss")
@@ -266,3 +267,21 @@ def test_masked_tokens_are_never_declared_invariant() -> None:
     for name in ("mask", "mask.content"):
         with pytest.raises(ValidationError, match="not mask-agnostic"):
             Index(space="token", invariant={name: "a reason"})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"schedule": "((((seed"}, "is no sum or product"),
+        ({"kind": "dynamic"}, "it does not change with the epoch"),
+        ({"kind": "dynamic", "schedule": "__import__('os')"}, "is nothing that it may hold"),
+    ],
+)
+def test_what_is_no_rule_of_a_mask_is_refused_where_it_is_declared(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Masking(**values)
+
+
+def test_heads_share_the_dimension() -> None:
+    with pytest.raises(ValidationError, match="the 5 heads cannot share the dimension 32"):
+        _network.Architecture(heads=5)

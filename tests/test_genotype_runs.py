@@ -167,7 +167,11 @@ def test_an_index_older_than_the_encoder_is_refused_while_training(workspace: Wo
         "validation, epoch 1: the index is of the network after 0 epochs, the queries of that after 1"
         in outcome.findings[0].message
     )
-    assert outcome.findings[0].fix == "refresh_every: 1"
+    assert outcome.findings[0].fix == "stages.train.with.refresh_every=1"
+    log = rows(result.path / "logging.jsonl")
+    assert any(
+        row["event"] == "refused" and "after 0 epochs, the queries of that after 1" in row["message"] for row in log
+    )
 
 
 @pytest.mark.slow
@@ -312,3 +316,18 @@ def test_what_is_left_out_of_a_finished_run_is_missed(
     leave_out(copy / "stages")
     told = {outcome.id for outcome in observe.check(copy).checks if outcome.status is Status.FAILED}
     assert told_by <= told
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_refused(workspace: Workspace) -> None:
+    result = workspace.run("token", "run.name=diverged", "stages.train.with.learning_rate=1e30")
+    outcome = next(one for one in result.report.checks if one.id == "stage-train")
+    assert (result.exit_code, outcome.findings[0].fix) == (1, "lower learning_rate")
+    assert "the training has diverged" in outcome.findings[0].message
+
+
+@pytest.mark.slow
+def test_more_references_than_the_network_knows_are_refused(workspace: Workspace) -> None:
+    result = workspace.run("token", "run.name=deep", "stages.search.with.top_k=12")
+    outcome = next(one for one in result.report.checks if one.id == "stage-evaluate")
+    assert (result.exit_code, outcome.findings[0].fix) == (1, "search with top_k: 8, or train with neighbours: 12")

@@ -45,9 +45,7 @@ DYNAMIC = (
     ("train:\n  mask: {kind: fixed", "train:\n  mask: {kind: dynamic"),
 )
 TRAIN, VALIDATION = "/config/stages/train_mask/with", "/config/stages/validation_mask/with"
-INVARIANT = (
-    "or search in embedding space, with an index that declares the mask invariant: index.invariant.mask: the reason"
-)
+INVARIANT = "or search in embedding space, with an index of what nobody masked that declares the mask invariant: index.invariant.mask: the reason"
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +90,7 @@ def test_a_mask_that_is_redrawn_in_training_stops_before_the_first_stage() -> No
         '  sources/toy.yaml:6 | mask: {kind: dynamic, rate: 0.5, seed: 7, schedule: "seed + epoch*10000 + window"}',
         "  sources/toy.yaml:4 | mask: {kind: fixed, rate: 0.5, seed: 7}",
         f"  fix: draw both by one rule: train.mask: {{kind: fixed, schedule: null}}; {INVARIANT}; "
-        "if it is meant, sign a waiver of this check, scope: {at: /config/stages/train_mask/with}",
+        'if it is meant, sign a waiver of this check, scope: {run: "toy", at: /config/stages/train_mask/with}',
     ]
 
 
@@ -134,7 +132,7 @@ def test_masks_of_one_rule_in_other_positions_stop_the_run_after_they_were_drawn
     )
     assert shown(outcome)[-1] == (
         f"  fix: give both stages one mask: stages.train.in: {{validation_mask: index_mask.mask}}; {INVARIANT}; "
-        f"if it is meant, sign a waiver of this check, scope: {{at: {VALIDATION}}}"
+        f'if it is meant, sign a waiver of this check, scope: {{run: "toy", at: {VALIDATION}}}'
     )
 
 

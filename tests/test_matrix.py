@@ -191,6 +191,12 @@ def test_the_row_of_a_run_says_what_was_wrong_first() -> None:
     )
     assert matrix_record.reason(Ended(4, "it raised\n  at length", Report("id", "name", (), (blocked,)))) == "it raised"
     assert matrix_record.reason(Ended(0, None, report)) is None
+    signed = {"owner": "Ada Byron", "reason": "it is what is measured", "expires": "2027-01-31"}
+    waived = Outcome(
+        "masked", "Masked", Status.WARNED, (Finding("another draw", Location("a.json"), waiver=signed),) * 2
+    )
+    told = "masked: waived by Ada Byron until 2027-01-31: it is what is measured"
+    assert matrix_record.reason(Ended(0, None, Report("id", "name", (), (waived,)))) == told
 
 
 @pytest.mark.parametrize(("codes", "worst"), [((0, 3, 1), 1), ((1, 4), 4), ((0, 3), 3), ((0, 0), 0), ((None, 1), 4)])

@@ -26,7 +26,7 @@ from sealkit.stage import Input
 @dataclass(frozen=True)
 class Event:
     """Something that happened, for whoever watches: `kind` is run-started (of a matrix), left-out, stage-started, stage-cached, stage-kept,
-    stage-finished, progress, output, check, note, warning, traceback or failed.
+    stage-finished, progress, output, check, note, warning, refused (a line for each reason), traceback or failed.
     """
 
     kind: str

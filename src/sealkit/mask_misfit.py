@@ -60,10 +60,11 @@ def _place(run: View, mask: Declared) -> Location:
 
 
 def _lines(run: View, mask: Declared, fields: Sequence[str]) -> list[Location]:
-    """The lines of the config's files that set these fields of a mask, or its kind."""
+    """Where these fields of a mask were written, or its kind: lines of the config's files, and for what the command line says its
+    place in the resolved config."""
     held = inside(run.one("resolved_config").document["config"], mask.path)
-    found = [run.origin(*mask.path, name) for name in fields if name in held]
-    return [one for one in found if one.line] or [run.origin(*mask.path, "kind")]
+    found = [run.origin(*mask.path, name) for name in fields if held.get(name) is not None]
+    return found or [run.origin(*mask.path, "kind")]
 
 
 def _worth_telling(index: Group, query: Group, fields: Sequence[str]) -> Sequence[str]:
@@ -80,7 +81,8 @@ def _ways_out(run: View, index: Declared, query: Declared, fields: Sequence[str]
         one = f"draw both by one rule: {_settings(run, query, {name: index.group[name] for name in names})}"
     else:
         one = f"give both stages one mask{_one_mask(run, index, query)}"
-    signed = f"sign a waiver of this check, scope: {{at: {pointer('config', *query.path)}}}"
+    name = run.one("resolved_config").document["config"]["run"]["name"]
+    signed = f"sign a waiver of this check, scope: {{run: {json.dumps(name)}, at: {pointer('config', *query.path)}}}"
     return f"{one}; or {_agnostic(run, index)}; if it is meant, {signed}"
 
 
@@ -93,7 +95,7 @@ def _drawn_once(run: View, index: Declared) -> str:
 
 def _agnostic(run: View, index: Declared) -> str:
     """What to write into the config, so that the mask of an index does not matter."""
-    found = "search in embedding space, with an index that declares the mask invariant"
+    found = "search in embedding space, with an index of what nobody masked that declares the mask invariant"
     if index.stage is None or inside(run.one("resolved_config").document["config"], invariant(index)) is not None:
         found += f": {'.'.join(map(str, run.source(*invariant(index), 'mask')))}: the reason"
     return found

@@ -164,9 +164,9 @@ def _verdict(how: Ended) -> str | None:
 
 
 def reason(how: Ended) -> str | None:
-    """The first thing that was wrong with a run that did not exit with 0, on one line."""
+    """The first thing that was wrong with a run that did not exit with 0, on one line; of one that did, what somebody signed for."""
     if how.exit_code == 0:
-        return None
+        return "; ".join(_signed(how)) or None
     bad = (Status.FAILED,) if how.error else (Status.FAILED, Status.CRASHED, Status.BLOCKED)
     for status in bad:
         for outcome in how.report.outcomes if how.report else ():
@@ -174,6 +174,18 @@ def reason(how: Ended) -> str | None:
                 finding = next(iter(outcome.findings), None)
                 return _told(outcome.id, finding) if finding else f"{outcome.id}: {outcome.reason}"
     return (how.error or "").partition("\n")[0] or None
+
+
+def _signed(how: Ended) -> Iterator[str]:
+    """The checks that passed only by a waiver, with who signed."""
+    for outcome in how.report.outcomes if how.report else ():
+        signed = dict.fromkeys(
+            f"waived by {one.waiver['owner']} until {one.waiver['expires']}: {one.waiver['reason']}"
+            for one in outcome.findings
+            if one.waiver
+        )
+        if signed:
+            yield f"{outcome.id}: {'; '.join(signed)}".replace("\n", " ")
 
 
 def _told(check: str, finding: Finding) -> str:

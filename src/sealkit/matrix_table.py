@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`notes` name each run that did not come to its end, or is no pass, and why."""
+    """`notes` name each run that did not come to its end, or is no pass, and why; and each that passes because somebody signed."""
 
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -77,7 +77,9 @@ def table(folder: Path, metrics: Sequence[str] = (), pack: Pack = BUILT_IN) -> T
     chosen = tuple(dict.fromkeys(metrics)) or tuple(headline)
     labels = dict.fromkeys(entry["label"] for entry in entries)
     rows = tuple(_row([one for one in entries if one["label"] == label], found, chosen) for label in labels)
-    notes = tuple(_note(entry) for entry in entries if not (entry["verdict"] or "").startswith("PASS"))
+    notes = tuple(
+        _note(entry) for entry in entries if entry["reason"] or not (entry["verdict"] or "").startswith("PASS")
+    )
     return Table(chosen, rows, notes)
 
 

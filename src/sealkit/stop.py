@@ -56,6 +56,8 @@ def stopped(engine: Engine, step: Step, partial: Path, error: BaseException) -> 
             f"stage-{step.name}", step.stage.title, Status.FAILED, tuple(_placed(engine, step, quarantine, findings))
         )
         engine.outcomes[outcome.id] = outcome
+        for finding in outcome.findings:
+            engine.tell(Event("refused", step.name, f"{finding.at}: {finding.message}"))
     return Stop(code, kind, f"stage {step.name} stopped: {why}; {kept}", step.name)
 
 

@@ -34,6 +34,7 @@ MORE = (
     "recall@8, training",
     "recall@8, validation",
     "recall@8, test",
+    "other positions",
     "s an epoch",
     "of it guard",
     "peak MiB",

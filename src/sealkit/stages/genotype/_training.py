@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -66,24 +67,31 @@ class Training:
             lambda done, total: self.ctx.progress(f"epoch {number}", done, total),
         )  # fmt: skip
         judged = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
+        if lost := [name for name, value in values.items() if not math.isfinite(value)]:
+            message = f"epoch {number}: {lost[0]} is {values[lost[0]]}: the training has diverged"
+            at = self._setting("learning_rate")
+            raise Refused([Finding(message, at, Severity.ERROR, fix="lower learning_rate")])
         self._note(number, len(examples), {**values, SELECTED_BY: judged})
         seconds = time.perf_counter() - began
         self.progress.finished(number, judged, seconds)
         loss, trained = values["train/loss"], values["genotype/train/F1"]
+        recall = [row["recall"] for row in self.progress.searches[-2:]]
         self.ctx.say(
-            f"epoch {number}: loss {loss:.4f}, F1 {trained:.4f} in training, {judged:.4f} in validation, {seconds:.1f} s"
+            f"epoch {number}: loss {loss:.4f}, F1 {trained:.4f} in training, {judged:.4f} in validation, "
+            f"recall@{self.params.neighbours} {recall[0]:.3f} and {recall[1]:.3f}, {seconds:.1f} s"
         )
         self._hold_memory()
 
     def _hold_memory(self) -> None:
         peak, most = memory.peak_mib(), self.params.max_memory_mib
         if peak > most:
-            at = Location(
-                "resolved_config.json", pointer=pointer("config", "stages", self.ctx.stage, "with", "max_memory_mib")
-            )
+            at = self._setting("max_memory_mib")
             fix = "lower batch_size, dimension or neighbours, or raise max_memory_mib"
             message = f"training took {peak:.0f} MiB, max_memory_mib is {most}"
             raise Refused([Finding(message, at, Severity.ERROR, fix=fix)])
+
+    def _setting(self, name: str) -> Location:
+        return Location("resolved_config.json", pointer=pointer("config", "stages", self.ctx.stage, "with", name))
 
     def _examples(self, part: str, epoch: int) -> Examples:
         """The windows of a part, masked for this epoch, with what is retrieved for each; the search goes into its history."""
@@ -108,7 +116,10 @@ class Training:
             built = (
                 f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
             )
-            message, fix = f"{part}, epoch {epoch}: {built}; {finding.message}", "refresh_every: 1"
+            message, fix = (
+                f"{part}, epoch {epoch}: {built}; {finding.message}",
+                f"stages.{self.ctx.stage}.with.refresh_every=1",
+            )
         return replace(finding, message=message, fix=fix)
 
     def _trained(self, part: str, epoch: int) -> int:

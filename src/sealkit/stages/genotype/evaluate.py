@@ -61,6 +61,11 @@ def _by_model(inputs: Mapping[str, Input], data: Data, part: str, drawn: Mask) -
     """Probabilities (haplotypes, width) of the alternate allele, one array a window."""
     model = _network.load(inputs["model"].path, data)
     near = _retrieved(inputs["rankings"], data, part)
+    retrieved, known = next(iter(near.values())).shape[1], len(model.rank)
+    if retrieved > known:
+        message = f"{retrieved} references were retrieved of each haplotype, the network was trained on {known}"
+        fix = f"search with top_k: {known}, or train with neighbours: {retrieved}"
+        raise Refused([Finding(message, Location(inputs["rankings"].name), Severity.ERROR, fix=fix)])
     for window in data.windows:
         tokens = data.tokens(part, window, drawn.hidden(window, _masks.ONCE))
         yield _imputing.probabilities(model, data, window, tokens, near[window.number])

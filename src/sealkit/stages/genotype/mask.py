@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sealkit import mask
+from sealkit.finding import UsageError
 from sealkit.stage import Context, Input, Out, Params, Stage
 
 
@@ -18,6 +19,15 @@ class Masking(Params):
     rate: float | None = Field(default=0.5, ge=0, le=1)
     seed: int | None = Field(default=None, ge=0)
     schedule: str | None = None
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> Masking:
+        """Held where it is declared, so that what is no rule is told before it is held against another."""
+        try:
+            self.rule(0)
+        except UsageError as error:
+            raise ValueError(f"{error.message}; {error.fix}") from None
+        return self
 
     def rule(self, seed: int) -> mask.Rule:
         """Raises UsageError where the fields contradict each other."""
