@@ -174,7 +174,7 @@ def in_file(run: View, name: str, sites: Mapping[str, Sites]) -> Iterator[Findin
             message = f"says that there are {said['samples']} samples; {name} has {len(vcf.header.samples)}"
             yield Finding(message, panel.at("samples"), also=(at,))
         elif panel.path in sites and (other := set(sites[panel.path].samples) ^ set(vcf.header.samples)):
-            message = f"the haplotypes are of other samples than {name}; of one of them alone: {min(other)}"
+            message = f"the haplotypes are of other samples than {name}; of one of them alone: {min(other)[:40]}"
             yield Finding(message, panel.at("vcf", "digest"), also=(at,))
         if said["variants"] + sum(left_out.values()) != total:
             words = f"{said['variants']} variants are kept and {sum(left_out.values())} left out"

@@ -25,7 +25,7 @@ from sealkit.stages.genotype import _genotypes
 from sealkit.stages.genotype._split import PARTS, split
 
 ALLELES_LIMIT = 4 * 1024**3  # alleles of a panel, one byte each in memory
-TEXT_LIMIT = 512 * 1024**2  # characters of their IDs, REF and ALT: of so many variants over 100 each, and long ones where they are few
+TEXT_LIMIT = 256 * 1024**2  # characters of their IDs, REF and ALT: 64 each of so many variants, or fewer that are long
 VARIANTS_LIMIT = 4_000_000  # of which the alleles of one haplotype still fit into a row of JSONL
 
 
