@@ -191,7 +191,9 @@ def test_the_row_of_a_run_says_what_was_wrong_first() -> None:
     )
     assert matrix_record.reason(Ended(4, "it raised\n  at length", Report("id", "name", (), (blocked,)))) == "it raised"
     assert matrix_record.reason(Ended(0, None, report)) is None
-    changed = "a: cannot be resumed: this changed since it began:\n  run.seed 1 → 2\n  run.limit 3 → 4\n  fix: begin anew"
+    changed = (
+        "a: cannot be resumed: this changed since it began:\n  run.seed 1 → 2\n  run.limit 3 → 4\n  fix: begin anew"
+    )
     assert matrix_record.reason(Ended(2, changed)) == (
         "a: cannot be resumed: this changed since it began: run.seed 1 → 2; run.limit 3 → 4"
     )

@@ -92,7 +92,7 @@ REFUSED = {
     ),
     "name too long with what is repeated": (
         HEAD + f"repeat: {{run.seed: [1]}}\nexperiments:\n  - {{label: {'a' * 195}}}\n",
-        f"m.yaml:6: experiment {'a' * 195}: override run.name=\"{'a' * 195}-seed1\": run.name has 201 letters; at most 200 are "
+        f'm.yaml:6: experiment {"a" * 195}: override run.name="{"a" * 195}-seed1": run.name has 201 letters; at most 200 are '
         "taken\n  fix: choose a shorter one",
     ),
     "the same twice": (

@@ -420,7 +420,9 @@ def test_padding_behind_a_gzip_file_is_told(tmp_path: Path, pack: Callable[[byte
 def test_padding_is_told_of_a_file_that_unpacks_to_more_than_is_held(tmp_path: Path) -> None:
     text = HEAD + "".join(f"21\t{i}\t.\tA\tG\t.\t.\t{'x' * 4000}\tGT\t0|1\t1|1\n" for i in range(1, 200))
     assert told(placed(tmp_path, gzip.compress(text.encode()), "whole.vcf.gz")) == []
-    assert "is padded with zero bytes" in told(placed(tmp_path, gzip.compress(text.encode()) + b"\0", "panel.vcf.gz"))[0]
+    assert (
+        "is padded with zero bytes" in told(placed(tmp_path, gzip.compress(text.encode()) + b"\0", "panel.vcf.gz"))[0]
+    )
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

@@ -21,7 +21,7 @@ from sealkit.stage import FILES, Input, Stage
 from sealkit.toggles import leave_out
 
 MODEL = "model_manifest/v1"
-NAME_LIMIT = 200  # letters of a run's name: files beside its directory add theirs to it, and file systems take 255 bytes
+NAME_LIMIT = 200  # letters of a run's name, which names of files are made from; file systems take 255 bytes
 Found = TypeVar("Found")
 
 

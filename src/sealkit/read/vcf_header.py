@@ -41,7 +41,9 @@ def read(lines: Iterator[tuple[int, str]], faults: Faults) -> Header | None:
         size += len(line)
         if size > HEADER_LIMIT:
             message = f"has a header of over {HEADER_LIMIT:,} characters"
-            raise ReadError(message, Location(faults.name, line=number), "check that the file is a VCF", malformed=False)
+            raise ReadError(
+                message, Location(faults.name, line=number), "check that the file is a VCF", malformed=False
+            )
         if number == 1 and not _FIRST.match(line):
             message = f"expected ##fileformat=VCFv4.x on the first line, found {line[:40]!r}"
             faults.add("fileformat", 1, message, "check that the file is a VCF of version 4")

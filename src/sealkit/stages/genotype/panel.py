@@ -132,7 +132,7 @@ def _inside(region: str | None) -> Callable[[Variant], str | None]:
 def _refuse_too_large(path: Path, variants: int, haplotypes: int, size: int) -> None:
     if variants * haplotypes > ALLELES_LIMIT or variants > VARIANTS_LIMIT or size > TEXT_LIMIT:
         message = f"{path}: {variants:,} variants of {haplotypes:,} haplotypes are more than are read at once"
-        bounds = f"{VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles, {TEXT_LIMIT:,} characters of IDs, REF and ALT"
+        bounds = f"{VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles, {TEXT_LIMIT:,} letters of ID, REF and ALT"
         raise UsageError(f"{message} ({bounds})", "take a part of it with `region`")
 
 
