@@ -413,7 +413,7 @@ def test_padding_behind_a_gzip_file_is_told(tmp_path: Path, pack: Callable[[byte
     path = placed(tmp_path, pack(SOUND.encode()) + bytes(zeros), "my panel.vcf.gz")
     assert told(path) == [
         "my panel.vcf.gz: is padded with zero bytes behind what is gzipped; htslib reads no such file"
-        " -> pack it again: zcat -f 'my panel.vcf.gz' | bgzip > new.vcf.gz"
+        " -> pack it again: gzip -dc < 'my panel.vcf.gz' | bgzip > new.vcf.gz"
     ]
 
 

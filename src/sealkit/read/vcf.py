@@ -23,7 +23,7 @@ from sealkit.read.vcf_header import COLUMNS, Header
 from sealkit.read.vcf_order import Order
 
 LAST_POSITION = 2**31 - 1  # of VCF
-_UNMARK = r" | sed '1s/^\xef\xbb\xbf//'"
+_UNMARK = r"sed '1s/^\xef\xbb\xbf//' | bgzip > new.vcf.gz"
 _CONTIG = re.compile(r"[^\s<>,]{1,255}")
 
 
@@ -74,7 +74,8 @@ class Vcf:
             self.faults.add("body", number, "holds no variants", "fetch or write the file again: it has a header alone")
         if gz.padded(self.path, self.name, follow=self.follow):
             message = "is padded with zero bytes behind what is gzipped; htslib reads no such file"
-            self.faults.add("padding", None, message, f"pack it again: {self._packed('')}")
+            again = f"gzip -dc < {shlex.quote(self.path.name)} | bgzip > new.vcf.gz"
+            self.faults.add("padding", None, message, f"pack it again: {again}")
         elif gz.lacks_end(self.path, self.name, follow=self.follow):
             message = "lacks the block that ends a bgzip file: it may be cut off between two blocks"
             self.faults.add("end", number, message, "compare it with its source, then pack it again", warning=True)
@@ -99,15 +100,11 @@ class Vcf:
         found = gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True)
         if found == codecs.BOM_UTF8:
             message = "begins with a byte-order mark; htslib reads no such file"
-            self.faults.add("byte-order mark", 1, message, f"remove it: {self._packed(_UNMARK)}")
+            self.faults.add("byte-order mark", 1, message, f"remove it: zcat -f {shlex.quote(self.path.name)} | {_UNMARK}")
         if found == b"BCF":
             message = "is BCF, the binary form; VCF text is read"
             fix = f"bcftools view -O z -o {self.path.with_suffix('.vcf.gz').name} {self.path.name}"
             raise ReadError(message, Location(self.name), fix)
-
-    def _packed(self, change: str) -> str:
-        """The command that packs the file anew."""
-        return f"zcat -f {shlex.quote(self.path.name)}{change} | bgzip > new.vcf.gz"
 
     def _cells(self, number: int, line: str, header: Header) -> list[str] | None:
         """The first nine columns and all genotypes as one text; None where the line has not the columns of the header."""
