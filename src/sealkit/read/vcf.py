@@ -100,7 +100,8 @@ class Vcf:
         found = gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True)
         if found == codecs.BOM_UTF8:
             message = "begins with a byte-order mark; htslib reads no such file"
-            self.faults.add("byte-order mark", 1, message, f"remove it: zcat -f {shlex.quote(self.path.name)} | {_UNMARK}")
+            fix = f"remove it: zcat -f {shlex.quote(self.path.name)} | {_UNMARK}"
+            self.faults.add("byte-order mark", 1, message, fix)
         if found == b"BCF":
             message = "is BCF, the binary form; VCF text is read"
             fix = f"bcftools view -O z -o {self.path.with_suffix('.vcf.gz').name} {self.path.name}"
