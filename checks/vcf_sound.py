@@ -1,15 +1,16 @@
 """A panel's variants, haplotypes and windows agree with each other, and every VCF in the run is sorted, phased and whole."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sealkit import Artifact, Blocked, Check, Finding, View
+from sealkit import Artifact, Blocked, Check, Finding, Location, View
 
-VCF = (".vcf", ".vcf.gz", ".vcf.bgz")
+VCF, BCF = (".vcf", ".vcf.gz", ".vcf.bgz"), ".bcf"  # in any case
 PARTS = ("reference", "train", "validation", "test")
+JUDGED = ("multiallelic", "no_alternate", "missing")  # reasons to leave a variant out that lie in its own line
 
 
 @dataclass
@@ -21,32 +22,32 @@ class Sites:
     counts: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     line: int = 0  # of the VCF, on which the last one stood
+    samples: tuple[str, ...] = ()
     broken: bool = False
 
 
 def find(run: View) -> Iterator[Finding]:
-    alone, sites = [], []
+    alone: list[str] = []
+    sites: dict[str, Sites] = {}  # by the paths of the panels
     for haplotypes in run.all("haplotypes"):
         variants, panel = (beside(run, haplotypes, kind) for kind in ("variants", "panel"))
         if variants is None or panel is None:
             alone.append(haplotypes.path)
             continue
-        found = Sites()
-        sites.append(found)
+        found = sites[panel.path] = Sites()
         yield from in_order(variants, found)
         yield from as_told(panel, found)
         if not found.broken:
             yield from recounted(haplotypes, variants, panel, found)
     for windows in run.all("windows"):
-        faults = [list(within(windows, found)) for found in sites if not found.broken]
+        faults = [list(within(windows, found)) for found in sites.values() if not found.broken]
         yield from min(faults, key=len, default=[])
-    allowed = {panel.document["vcf"]["digest"]: panel.document["left_out"] for panel in run.all("panel")}
     for name in run.files:
-        if name.endswith(VCF):
-            yield from run.vcf_faults(name, but=allowed.get(run.digest(name), ()))
+        if name.lower().endswith(VCF):
+            yield from in_file(run, name, sites)
     if alone:
         raise Blocked(f"no variants and panel lie beside {', '.join(alone)}", "put them back as the stage wrote them")
-    if binary := [name for name in run.files if name.endswith(".bcf")]:
+    if binary := [name for name in run.files if name.lower().endswith(BCF)]:
         raise Blocked(f"{', '.join(binary)}: is BCF, and VCF is judged", "bcftools view -O z -o panel.vcf.gz panel.bcf")
 
 
@@ -139,6 +140,7 @@ def recounted(haplotypes: Artifact, variants: Artifact, panel: Artifact, sites: 
         if panel.document[name] != value:
             message = f"says that there are {panel.document[name]} {name}; there are {value}"
             yield Finding(message, panel.at(name), also=(haplotypes.at(),))
+    sites.samples = tuple(copies)
     yield from split(haplotypes, panel, Counter(parts.values()))
 
 
@@ -178,6 +180,35 @@ def within(windows: Artifact, sites: Sites) -> Iterator[Finding]:
     if not covered.all():
         message = f"{int((~covered).sum())} of {len(covered)} variants are in no window"
         yield Finding(f"{message}, the first is variant {int(covered.argmin())}", windows.at())
+
+
+def in_file(run: View, name: str, sites: Mapping[str, Sites]) -> Iterator[Finding]:
+    """What is wrong with a VCF, and with what the panels that were read from it, by its digest, say of it."""
+    vcf = run.vcf(name)
+    panels = [panel for panel in run.all("panel") if panel.document["vcf"]["digest"] == run.digest(name)]
+    reasons = [set(panel.document["left_out"]) for panel in panels]
+    yield from vcf.findings(but=set.intersection(*reasons) if reasons else ())
+    if vcf.header is None:
+        return
+    at = Location(name, line=vcf.header.line)
+    total = vcf.counts.total()
+    for panel in panels:
+        said, left_out = panel.document, panel.document["left_out"]
+        if said["samples"] != len(vcf.header.samples):
+            message = f"says that there are {said['samples']} samples; {name} has {len(vcf.header.samples)}"
+            yield Finding(message, panel.at("samples"), also=(at,))
+        elif panel.path in sites and (other := set(sites[panel.path].samples) ^ set(vcf.header.samples)):
+            message = f"the haplotypes are of other samples than {name}; of one of them alone: {min(other)[:40]}"
+            yield Finding(message, panel.at("vcf", "digest"), also=(at,))
+        if said["variants"] + sum(left_out.values()) != total:
+            words = f"{said['variants']} variants are kept and {sum(left_out.values())} left out"
+            yield Finding(f"says that {words}; {name} has {total}", panel.at("variants"), also=(at,))
+        for reason in JUDGED:
+            # What a panel does not name as left out is a fault of the file already.
+            if left_out.get(reason, vcf.counts[reason]) != vcf.counts[reason]:
+                words = f"{left_out[reason]} variants are left out: {reason.replace('_', ' ')}"
+                message = f"says that {words}; {name} has {vcf.counts[reason]}"
+                yield Finding(message, panel.at("left_out", reason), also=(at,))
 
 
 CHECK = Check(

@@ -197,6 +197,12 @@ def test_the_row_of_a_run_says_what_was_wrong_first() -> None:
     )
     told = "masked: waived by Ada Byron until 2027-01-31: it is what is measured"
     assert matrix_record.reason(Ended(0, None, Report("id", "name", (), (waived,)))) == told
+    changed = (
+        "a: cannot be resumed: this changed since it began:\n  run.seed 1 → 2\n  run.limit 3 → 4\n  fix: begin anew"
+    )
+    assert matrix_record.reason(Ended(2, changed)) == (
+        "a: cannot be resumed: this changed since it began: run.seed 1 → 2; run.limit 3 → 4"
+    )
 
 
 @pytest.mark.parametrize(("codes", "worst"), [((0, 3, 1), 1), ((1, 4), 4), ((0, 3), 3), ((0, 0), 0), ((None, 1), 4)])

@@ -86,6 +86,15 @@ REFUSED = {
         HEAD + "experiments:\n  - {label: a}\n  - {label: A, overrides: [run.seed=7]}\n",
         "m.yaml:6: experiment A: its run would be A, as that of m.yaml:5\n  fix: give it another label",
     ),
+    "device": (
+        HEAD + "experiments:\n  - {label: Nul}\n",
+        "m.yaml:5: experiment Nul: its run would be Nul, a device on Windows\n  fix: give it another label",
+    ),
+    "name too long with what is repeated": (
+        HEAD + f"repeat: {{run.seed: [1]}}\nexperiments:\n  - {{label: {'a' * 195}}}\n",
+        f'm.yaml:6: experiment {"a" * 195}: override run.name="{"a" * 195}-seed1": run.name has 201 letters; at most 200 are '
+        "taken\n  fix: choose a shorter one",
+    ),
     "the same twice": (
         HEAD + "experiments:\n  - {label: a}\n  - {label: b, overrides: [run.seed=42]}\n",
         "m.yaml:6: experiment b: its config is that of a (m.yaml:5) in every value\n"
@@ -127,6 +136,11 @@ REFUSED = {
         "m.yaml:3: is not YAML: expected the node content, but found '<stream end>'\n  fix: correct the line",
     ),
 }
+
+
+@pytest.mark.parametrize("text", [HEAD.replace("m}", f"{'m' * 201}}}") + "experiments: [{label: a}]", HEAD + f"experiments: [{{label: {'a' * 201}}}]"], ids=["matrix", "label"])  # fmt: skip
+def test_a_name_that_no_file_could_have_is_refused(place: Path, text: str) -> None:
+    assert "expected a name of at most 200 letters, digits, `_`, `.` and `-`" in refused(text)
 
 
 @pytest.mark.parametrize("case", REFUSED)

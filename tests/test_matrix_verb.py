@@ -81,6 +81,16 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
     )
 
 
+def test_a_row_that_cannot_be_gone_on_with_says_what_changed(place: Path) -> None:
+    assert toolkit("run", "two.yaml").returncode == 4
+    (place / "two.yaml").write_text(MATRIX.replace('exit 7]"]', 'exit 7]", run.seed=5]'))
+    done = toolkit("run", "two.yaml", "--resume")
+    said = "outputs/two/runs/seven: cannot be resumed: this changed since it began:"
+    assert f"\nseven: {said}\nseven:   run.seed 42 → 5\nseven:   fix: choose another run.name" in done.stderr
+    assert f"  {said} run.seed 42 → 5\n" in done.stderr
+    assert "\\x0a" not in done.stderr
+
+
 def test_a_dry_run_says_what_is_shared_and_writes_nothing(place: Path) -> None:
     (place / "two.yaml").write_text(MATRIX.replace("stages.make.with.run=[sh, -c, exit 7]", "data.path=elsewhere"))
     done = toolkit("run", "two.yaml", "--dry-run")

@@ -146,11 +146,25 @@ def test_a_line_that_htslib_would_crash_on_never_comes_to_it(tmp_path: Path) -> 
     assert told == "panel.vcf:9: is blank; expected a variant on each line"
 
 
-UNREAD: dict[str, tuple[str | bytes, str, str]] = {
-    "a byte-order mark": (b"\xef\xbb\xbf" + SOUND.encode(), "panel.vcf:1: htslib reads no VCF: ", "remove the byte-order mark: "),
+UNREAD: dict[str, tuple[str, str, str]] = {
     "a header of its own": (changed("<ID=22>", "<ID=22,IDX=2000000000>"), "panel.vcf:1: htslib reads no VCF: cannot parse", "write its header"),
     "400 values a sample": (changed("GT\t0|1", f"GT{':K' * 400}\t0|1"), "panel.vcf:6: htslib reads no variant: ", "write it again"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xef\xbb\xbf" + SOUND.encode(), "panel.vcf:1: begins with a byte-order mark; htslib reads no such file"),
+        (gzip.compress(SOUND.encode()) + bytes(512), "panel.vcf: is padded with zero bytes behind what is gzipped; htslib reads no such file"),
+    ],
+    ids=["byte-order mark", "padding"],
+)  # fmt: skip
+def test_what_htslib_would_not_open_is_told_before(
+    tmp_path: Path, content: bytes, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(placed(tmp_path, content), tmp_path, split=HALVES) == [said]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("case", UNREAD)
@@ -185,10 +199,11 @@ def test_what_htslib_reads_is_held_against_the_text(tmp_path: Path) -> None:
         _genotypes.read(unphased, header, variants)
 
 
+@pytest.mark.parametrize(("limit", "value"), [("ALLELES_LIMIT", 11), ("VARIANTS_LIMIT", 2), ("TEXT_LIMIT", 13)])
 def test_a_panel_that_does_not_fit_is_refused_before_its_genotypes_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(panel, "ALLELES_LIMIT", 11)
+    monkeypatch.setattr(panel, limit, value)
     with pytest.raises(UsageError, match="3 variants of 4 haplotypes are more than are read at once") as caught:
         read(placed(tmp_path, SOUND), tmp_path / "out", context(tmp_path), split=HALVES)
     assert caught.value.fix == "take a part of it with `region`"

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.finding import Finding, ReadError, SealkitError, Severity
-from sealkit.read import vcf
 from sealkit.read.vcf import Vcf
 from tests import panels
 
@@ -45,7 +44,7 @@ def told(path: Path) -> list[str]:
 def found(path: Path) -> Iterator[Finding]:
     """The findings, and what the reader stopped at as the last of them."""
     try:
-        yield from vcf.findings(path)
+        yield from Vcf(path).findings()
     except ReadError as error:
         yield error.finding()
 
@@ -67,9 +66,8 @@ def changed(old: str, new: str, text: str = SOUND) -> str:
 SAME = {
     "plain": SOUND.encode(),
     "windows": SOUND.replace("\n", "\r\n").encode(),
-    "byte-order mark": b"\xef\xbb\xbf" + SOUND.encode(),
     "gzip": gzip.compress(SOUND.encode()),
-    "gzip of windows": gzip.compress(b"\xef\xbb\xbf" + SOUND.replace("\n", "\r\n").encode()),
+    "gzip of windows": gzip.compress(SOUND.replace("\n", "\r\n").encode()),
     "gzip in two members": gzip.compress(HEAD.encode()) + gzip.compress(BODY.encode()),
     "bgzip": block_gzip(SOUND.encode()),
     "no last newline": SOUND.encode()[:-1],
@@ -132,7 +130,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = placed(tmp_path, gzip.compress(text.encode(), 1), "panel.vcf.gz")
     assert len(text) > 10 * 2**20
     tracemalloc.start()
-    assert list(vcf.findings(path)) == []
+    assert list(Vcf(path).findings()) == []
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 2**20
@@ -142,6 +140,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 WRONG: dict[str, str | bytes] = {
     "empty": b"",
+    "a byte-order mark": b"\xef\xbb\xbf" + SOUND.encode(),
     "a table": "name,value\nA,1\n",
     "another version": changed("VCFv4.2", "VCFv3.3"),
     "no header": BODY,
@@ -201,6 +200,9 @@ WRONG: dict[str, str | bytes] = {
 }
 GOLDEN: dict[str, list[str]] = {
     "empty": ["panel.vcf: is empty -> fetch or write the file again: its header is not whole"],
+    "a byte-order mark": [
+        r"panel.vcf:1: begins with a byte-order mark; htslib reads no such file -> remove it: zcat -f panel.vcf | sed '1s/^\xef\xbb\xbf//' | bgzip > new.vcf.gz"
+    ],
     "a table": [
         "panel.vcf:1: expected ##fileformat=VCFv4.x on the first line, found 'name,value' -> check that the file is a VCF of version 4"
     ],
@@ -338,7 +340,7 @@ GOLDEN: dict[str, list[str]] = {
         "panel.vcf:7: 21:200: B has more values than FORMAT GT:DS names, '1|0:1:7' -> fetch or write the file again: values of the line were shifted"
     ],
     "phase before the alleles": [
-        "panel.vcf:7: 21:200: the genotype of A is |0|0, which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
+        "panel.vcf:7: 21:200: the genotype of A is |0|0, a form of VCFv4.4, with a | before its first allele, that is not read; expected two alleles with | between them, as 0|1 -> write them without it: sed '/^#/!s/\\t|/\\t/g', of the unpacked file"
     ],
     "digits that are none": [
         "panel.vcf:7: 21:200: the genotype of A is 0|1², which is no genotype; expected two alleles with | between them, as 0|1 -> write genotypes as VCF has them"
@@ -380,8 +382,8 @@ def test_what_may_be_left_out_is_counted_and_passes_only_where_it_is_allowed(tmp
     text = changed("\tA\tG\t", "\tA\tG,T\t", changed("0|0\t1|0", "0|0\t./."))
     path = placed(tmp_path, text)
     assert [variant.out for variant in Vcf(path).variants()] == ["multiallelic", "missing", None]
-    assert list(vcf.findings(path, but={"multiallelic", "missing"})) == []
-    (left,) = vcf.findings(path, but={"multiallelic"})
+    assert list(Vcf(path).findings(but={"multiallelic", "missing"})) == []
+    (left,) = Vcf(path).findings(but={"multiallelic"})
     assert "missing" in left.message
 
 
@@ -405,6 +407,24 @@ def test_bgzip_without_its_last_block_may_be_cut_off(tmp_path: Path) -> None:
     assert finding.message == "lacks the block that ends a bgzip file: it may be cut off between two blocks"
 
 
+@pytest.mark.parametrize("zeros", [1, 6, 512])
+@pytest.mark.parametrize("pack", [gzip.compress, block_gzip])
+def test_padding_behind_a_gzip_file_is_told(tmp_path: Path, pack: Callable[[bytes], bytes], zeros: int) -> None:
+    path = placed(tmp_path, pack(SOUND.encode()) + bytes(zeros), "my panel.vcf.gz")
+    assert told(path) == [
+        "my panel.vcf.gz: is padded with zero bytes behind what is gzipped; htslib reads no such file"
+        " -> pack it again: gzip -dc < 'my panel.vcf.gz' | bgzip > new.vcf.gz"
+    ]
+
+
+def test_padding_is_told_of_a_file_that_unpacks_to_more_than_is_held(tmp_path: Path) -> None:
+    text = HEAD + "".join(f"21\t{i}\t.\tA\tG\t.\t.\t{'x' * 4000}\tGT\t0|1\t1|1\n" for i in range(1, 200))
+    assert told(placed(tmp_path, gzip.compress(text.encode()), "whole.vcf.gz")) == []
+    assert (
+        "is padded with zero bytes" in told(placed(tmp_path, gzip.compress(text.encode()) + b"\0", "panel.vcf.gz"))[0]
+    )
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_bcf_is_told_from_what_it_holds(tmp_path: Path, pack: type[bytes]) -> None:
     assert told(placed(tmp_path, pack(b"BCF\x02\x02" + bytes(90)), "panel.bcf")) == [
@@ -415,7 +435,7 @@ def test_bcf_is_told_from_what_it_holds(tmp_path: Path, pack: type[bytes]) -> No
 def test_a_pointer_of_git_lfs_is_not_judged(tmp_path: Path) -> None:
     path = placed(tmp_path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "panel.vcf.gz")
     with pytest.raises(ReadError, match="is a Git LFS pointer") as caught:
-        list(vcf.findings(path))
+        list(Vcf(path).findings())
     assert not caught.value.malformed
 
 
@@ -426,9 +446,9 @@ def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_link_out_of_a_run_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link.vcf.gz").symlink_to(placed(tmp_path, gzip.compress(SOUND.encode()), "panel.vcf.gz"))
-    assert list(vcf.findings(tmp_path / "link.vcf.gz")) == []
+    assert list(Vcf(tmp_path / "link.vcf.gz").findings()) == []
     with pytest.raises(ReadError, match="is a symbolic link") as caught:
-        list(vcf.findings(tmp_path / "link.vcf.gz", follow=False))
+        list(Vcf(tmp_path / "link.vcf.gz", follow=False).findings())
     assert not caught.value.malformed
 
 
@@ -436,10 +456,11 @@ def test_a_link_out_of_a_run_is_not_followed(tmp_path: Path) -> None:
     ("limit", "text", "message"),
     [
         ("vcf_header.CONTIGS_LIMIT", SOUND, "panel.vcf:3: declares over 1 contigs"),
+        ("vcf_header.HEADER_LIMIT", SOUND, "panel.vcf:1: has a header of over 1 characters"),
         ("vcf_order.CONTIGS_LIMIT", SOUND + BODY.replace("21\t", "Y\t"), "panel.vcf:9: has over 1 contigs"),
         ("vcf_order.HERE_LIMIT", changed("\t200\t", "\t100\t"), "panel.vcf:7: has over 1 variants at one position"),
     ],
-    ids=["declared", "met", "at one position"],
+    ids=["declared", "header", "met", "at one position"],
 )  # fmt: skip
 def test_what_would_be_kept_of_a_file_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, text: str, message: str
@@ -461,7 +482,7 @@ def test_names_of_any_length_are_told_shortly(tmp_path: Path) -> None:
 def read_to_its_end(path: Path) -> None:
     """Nothing but the readers' own errors may come out."""
     with contextlib.suppress(SealkitError):
-        list(vcf.findings(path))
+        list(Vcf(path).findings())
 
 
 @given(st.binary(max_size=300), st.booleans())

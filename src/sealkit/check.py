@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from sealkit.artifact import Artifact
 from sealkit.finding import Finding, Location, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.pickle import Pickle
+from sealkit.read.vcf import Vcf
 from sealkit.rundir import Run
 from sealkit.vector_file import Facts
 
@@ -113,10 +114,10 @@ class View:
     def digest(self, name: str) -> str:
         return self.run.digest(name)
 
-    def vcf_faults(self, name: str, but: Container[str] = ()) -> Iterator[Finding]:
-        """What keeps a VCF from being sound, one finding a fault, the first place of each; without the faults `but` (multiallelic,
-        no_alternate, missing). Raises ReadError."""
-        return self.run.vcf_faults(name, but)
+    def vcf(self, name: str) -> Vcf:
+        """A VCF, not read yet. `findings(but)` reads it, and is what keeps it from being sound without the faults `but`
+        (multiallelic, no_alternate, missing); it raises ReadError. `header` and `counts` are known then."""
+        return self.run.vcf(name)
 
     def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
         """(line, kind, whether it is certain) of each secret in a text file. Raises ReadError."""

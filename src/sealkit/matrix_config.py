@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from sealkit.finding import ReadError, UsageError, dotted, pointer
 from sealkit.read import yaml
 from sealkit.read.source import read_text
 
+DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # that Windows takes for no file
 OURS = ("run", "run.name", "run.output_dir")  # what the matrix sets itself
 
 
@@ -139,9 +141,12 @@ def _base(path: Path, document: yaml.Document, where: str, named: str) -> Path:
 
 
 def _refuse_names_in_use(experiments: tuple[Experiment, ...]) -> None:
-    """Raise UsageError for a label that is there twice. Letters count once, small or capital, as on some file systems."""
+    """Raise UsageError for a label that is there twice, or is a device of Windows. Letters count once, small or capital, as on
+    some file systems."""
     seen: dict[str, Experiment] = {}
     for experiment in experiments:
+        if DEVICES.fullmatch(experiment.name):
+            raise experiment.error(f"its run would be {experiment.name}, a device on Windows", "give it another label")
         other = seen.setdefault(experiment.name.casefold(), experiment)
         if other is not experiment:
             raise experiment.error(

@@ -173,7 +173,9 @@ def reason(how: Ended) -> str | None:
             if outcome.status is status:
                 finding = next(iter(outcome.findings), None)
                 return _told(outcome.id, finding) if finding else f"{outcome.id}: {outcome.reason}"
-    return (how.error or "").partition("\n")[0] or None
+    head, *more = (how.error or "").partition("\n  fix: ")[0].split("\n")
+    said = "; ".join(line.strip() for line in more) if head.endswith(":") else ""
+    return f"{head} {said}".rstrip() or None
 
 
 def _signed(how: Ended) -> Iterator[str]:

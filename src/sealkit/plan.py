@@ -21,6 +21,7 @@ from sealkit.stage import FILES, Input, Stage
 from sealkit.toggles import leave_out
 
 MODEL = "model_manifest/v1"
+NAME_LIMIT = 200  # letters of a run's name, which names of files are made from; file systems take 255 bytes
 Found = TypeVar("Found")
 
 
@@ -71,6 +72,9 @@ def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = No
     outputs = {f"{step.name}.{output}": contract for step in steps for output, (contract, _, _) in step.outputs.items()}
     expectation.hold(config, pack.metric_keys, outputs)
     section = config.data["run"]
+    if len(section["name"]) > NAME_LIMIT:
+        message = f"run.name has {len(section['name'])} letters; at most {NAME_LIMIT} are taken"
+        raise config.error(pointer("run", "name"), message, "choose a shorter one")
     root = Path(section["output_dir"]).expanduser() / section["name"]
     models = _named(config, steps, MODEL, named.model)
     return Plan(config, layout, steps, models, _named(config, steps, FILES, named.files), root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from sealkit import digest, secret_scan, vector_file
 from sealkit.artifact import Artifact
 from sealkit.contract import Contract
-from sealkit.finding import Finding, Location, ReadError, UsageError, pointer
+from sealkit.finding import Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
 from sealkit.metric_keys import MetricKeys
 from sealkit.provenance import REFERENCE
-from sealkit.read import gz, json, pickle, text, vcf, yaml
+from sealkit.read import gz, json, pickle, text, yaml
 from sealkit.read.blocks import blocks
 from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
+from sealkit.read.vcf import Vcf
 from sealkit.redact import mask
 from sealkit.vector_file import Facts
 from sealkit.write import dumps
@@ -208,9 +209,9 @@ class Run:
         """(number, text) of a text file of the run. Raises ReadError."""
         return text.lines(self.place(name), name, follow=False)
 
-    def vcf_faults(self, name: str, but: Container[str] = ()) -> Iterator[Finding]:
-        """What keeps a VCF of the run from being sound, without the faults `but`. Raises ReadError."""
-        return vcf.findings(self.place(name), name, but=but, follow=False)
+    def vcf(self, name: str) -> Vcf:
+        """A VCF of the run, to be read."""
+        return Vcf(self.place(name), name, follow=False)
 
     def secrets(self, name: str) -> Iterator[tuple[int, str, bool]]:
         """(line, kind, whether it is certain) of each secret in a text file of the run. Raises ReadError."""

@@ -74,7 +74,7 @@ def _tell(name: str, event: Event | Ended) -> None:
     bad = (Status.FAILED,) if event.error else (Status.FAILED, Status.BLOCKED, Status.CRASHED)
     outcomes = event.report.outcomes if event.report else ()
     told = [text.outcome(outcome) for outcome in outcomes if outcome.status in bad]
-    told += [text.clean(event.error)] if event.error else []
+    told += [text.clean(line) for line in (event.error or "").split("\n") if line]
     told += [f"not judged yet: {text.clean(waiting)}" for waiting in event.waiting]
     if event.report and not event.error:
         told.append(f"verdict: {event.report.verdict} ({text.counts(event.report.checks)})")

@@ -6,6 +6,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sealkit.finding import Location, ReadError
@@ -68,3 +69,26 @@ def lacks_end(path: Path, name: str, *, follow: bool = True) -> bool:
         found = file.read(64)
         file.seek(max(0, os.fstat(file.fileno()).st_size - len(_BGZF_END)))
         return found.startswith(MAGIC) and found[_BGZF[0]] == _BGZF[1] and file.read() != _BGZF_END
+
+
+def padded(path: Path, name: str, *, follow: bool = True) -> bool:
+    """Whether zero bytes stand behind a member of a gzip file: Python passes over them, htslib does not. Raises ReadError.
+
+    The last byte of a file without them is the highest of the size of what the last member holds: where it is none, nothing is
+    unpacked here.
+    """
+    with open_bytes(path, name, follow=follow) as file, suppress(zlib.error):
+        if file.read(len(MAGIC)) != MAGIC:
+            return False
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\0":
+            return False
+        file.seek(0)
+        member = zlib.decompressobj(zlib.MAX_WBITS + 16)
+        while data := member.unconsumed_tail or member.unused_data or file.read(text.BLOCK):
+            if member.eof:
+                if data[0] == 0:
+                    return True
+                member = zlib.decompressobj(zlib.MAX_WBITS + 16)
+            member.decompress(data, text.BLOCK)
+    return False

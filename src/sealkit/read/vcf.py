@@ -6,7 +6,10 @@ Format: https://samtools.github.io/hts-specs/VCFv4.3.pdf
 
 from __future__ import annotations
 
+import codecs
 import re
+import shlex
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from sealkit.read.vcf_header import COLUMNS, Header
 from sealkit.read.vcf_order import Order
 
 LAST_POSITION = 2**31 - 1  # of VCF
+_UNMARK = r"sed '1s/^\xef\xbb\xbf//' | bgzip > new.vcf.gz"
 _CONTIG = re.compile(r"[^\s<>,]{1,255}")
 
 
@@ -40,17 +44,19 @@ class Variant:
 
 
 class Vcf:
-    """One pass over a VCF. `faults` is complete, and the header known, when `variants` has come to its end."""
+    """One pass over a VCF. When `variants` has come to its end, `faults` is complete, the header known, and `counts` how many
+    variants there are for each `Variant.out`."""
 
     def __init__(self, path: Path, name: str | None = None, *, follow: bool = True) -> None:
         self.path, self.name, self.follow = path, name or str(path), follow
         self.faults = Faults(self.name)
         self.header: Header | None = None
+        self.counts: Counter[str | None] = Counter()
         self._order = Order(self.path.name, self.faults)
 
     def variants(self) -> Iterator[Variant]:
         """The variants whose line could be read as one, sound or not, in the order of the file. Raises ReadError."""
-        self._refuse_bcf()
+        self._begins()
         lines = gz.lines(self.path, self.name, follow=self.follow)
         self.header = vcf_header.read(lines, self.faults)
         if self.header is None:
@@ -62,10 +68,15 @@ class Vcf:
                 continue
             variant = self._variant(number, cells, self.header)
             if variant is not None:
+                self.counts[variant.out] += 1
                 yield variant
         if number == self.header.line:
             self.faults.add("body", number, "holds no variants", "fetch or write the file again: it has a header alone")
-        if gz.lacks_end(self.path, self.name, follow=self.follow):
+        if gz.padded(self.path, self.name, follow=self.follow):
+            message = "is padded with zero bytes behind what is gzipped; htslib reads no such file"
+            again = f"gzip -dc < {shlex.quote(self.path.name)} | bgzip > new.vcf.gz"
+            self.faults.add("padding", None, message, f"pack it again: {again}")
+        elif gz.lacks_end(self.path, self.name, follow=self.follow):
             message = "lacks the block that ends a bgzip file: it may be cut off between two blocks"
             self.faults.add("end", number, message, "compare it with its source, then pack it again", warning=True)
 
@@ -74,8 +85,24 @@ class Vcf:
         """The contigs that have variants, in the order of the file."""
         return self._order.contigs
 
-    def _refuse_bcf(self) -> None:
-        if gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True) == b"BCF":
+    def findings(self, but: Container[str] = ()) -> Iterator[Finding]:
+        """What keeps the file from being sound, one finding a fault, without the faults `but`. Raises ReadError, after what was
+        found before it."""
+        try:
+            for _ in self.variants():
+                pass
+        except ReadError:
+            yield from self.faults.findings(but)
+            raise
+        yield from self.faults.findings(but)
+
+    def _begins(self) -> None:
+        found = gz.head(self.path, self.name, 3, follow=self.follow, unpacked=True)
+        if found == codecs.BOM_UTF8:
+            message = "begins with a byte-order mark; htslib reads no such file"
+            fix = f"remove it: zcat -f {shlex.quote(self.path.name)} | {_UNMARK}"
+            self.faults.add("byte-order mark", 1, message, fix)
+        if found == b"BCF":
             message = "is BCF, the binary form; VCF text is read"
             fix = f"bcftools view -O z -o {self.path.with_suffix('.vcf.gz').name} {self.path.name}"
             raise ReadError(message, Location(self.name), fix)
@@ -143,18 +170,3 @@ class Vcf:
             message = f"{contig}:{position} is behind the end of the contig: the header says that it has {length} bases"
             fix = "header and positions are of two assemblies: fetch the file again, or reheader it with the right one"
             self.faults.add("behind the contig", number, message, fix)
-
-
-def findings(
-    path: Path, name: str | None = None, *, but: Container[str] = (), follow: bool = True
-) -> Iterator[Finding]:
-    """What keeps a VCF from being sound, one finding a fault, without the faults `but`. Raises ReadError, after what was found
-    before it."""
-    vcf = Vcf(path, name, follow=follow)
-    try:
-        for _ in vcf.variants():
-            pass
-    except ReadError:
-        yield from vcf.faults.findings(but)
-        raise
-    yield from vcf.faults.findings(but)

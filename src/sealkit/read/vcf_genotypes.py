@@ -16,6 +16,7 @@ _COLONS = methodcaller("count", ":")
 _EXPECTED = "expected two alleles with | between them, as 0|1"
 _FIXES = {
     "genotype": "write genotypes as VCF has them",
+    "leading phase": r"write them without it: sed '/^#/!s/\t|/\t/g', of the unpacked file",
     MISSING: "impute the missing alleles while phasing, or leave such variants out (`missing: leave_out`)",
     "ploidy": "take samples, or a region, where all have two copies (bcftools view -S samples.txt, -r region)",
     "unphased": "phase the file first (Beagle, SHAPEIT or Eagle)",
@@ -73,6 +74,8 @@ def _plain(block: str, samples: int) -> int | None:
 
 def _fault(genotype: str, alleles: Sequence[str], alternates: int) -> tuple[str, str] | None:
     """The fault of a genotype, and the words for it; it is none without `alleles`. What is missing has neither phase nor ploidy."""
+    if genotype.startswith("|") and _ALLELES.fullmatch(genotype[1:]):
+        return "leading phase", f"a form of VCFv4.4, with a | before its first allele, that is not read; {_EXPECTED}"
     if not alleles:
         return "genotype", f"which is no genotype; {_EXPECTED}"
     if "." in alleles:  # of a line that is none of two alleles anyway, that is said

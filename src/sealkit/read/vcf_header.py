@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from sealkit.finding import Location, ReadError
 from sealkit.read.faults import Faults
+from sealkit.read.source import DOCUMENT_LIMIT
 from sealkit.read.vcf_order import CONTIGS_LIMIT
 
+HEADER_LIMIT = DOCUMENT_LIMIT  # characters; htslib keeps the whole header, some of it more than once
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
 _FIRST = re.compile(r"##fileformat=VCFv4\.[0-9]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -34,8 +36,14 @@ def read(lines: Iterator[tuple[int, str]], faults: Faults) -> Header | None:
     """Take the lines of the header off a file's lines. None where what follows can be no body. Raises ReadError."""
     contigs: dict[str, int | None] = {}
     declared = False
-    number = 0
+    number = size = 0
     for number, line in lines:
+        size += len(line)
+        if size > HEADER_LIMIT:
+            message = f"has a header of over {HEADER_LIMIT:,} characters"
+            raise ReadError(
+                message, Location(faults.name, line=number), "check that the file is a VCF", malformed=False
+            )
         if number == 1 and not _FIRST.match(line):
             message = f"expected ##fileformat=VCFv4.x on the first line, found {line[:40]!r}"
             faults.add("fileformat", 1, message, "check that the file is a VCF of version 4")

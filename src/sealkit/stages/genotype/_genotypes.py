@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealkit.finding import Finding, Location, Refused, Severity
-from sealkit.read import gz
 from sealkit.read.vcf import Variant
 from sealkit.read.vcf_header import Header
 
-UNMARK = r"remove the byte-order mark: zcat -f FILE | sed '1s/^\xef\xbb\xbf//' | bgzip > NEW.vcf.gz"
 FIX = "write it again with bcftools view -O z; if that reads it otherwise too, report this as a bug"
 
 
@@ -44,8 +41,7 @@ def _opened(path: Path) -> Any:
     try:
         return cyvcf2.VCF(str(path))
     except Exception as error:  # cyvcf2 raises OSError, and Exception itself
-        marked = gz.head(path, str(path), 3, unpacked=True) == codecs.BOM_UTF8
-        fix = UNMARK if marked else "write its header as VCF has it: bcftools view -h tells what is wrong"
+        fix = "write its header as VCF has it: bcftools view -h tells what is wrong"
         raise _other(path, 1, f"no VCF: {error}", fix) from None
 
 

@@ -25,6 +25,7 @@ from sealkit.stages.genotype import _genotypes
 from sealkit.stages.genotype._split import PARTS, split
 
 ALLELES_LIMIT = 4 * 1024**3  # alleles of a panel, one byte each in memory
+TEXT_LIMIT = 256 * 1024**2  # characters of their IDs, REF and ALT: 64 each of so many variants, or fewer that are long
 VARIANTS_LIMIT = 4_000_000  # of which the alleles of one haplotype still fit into a row of JSONL
 
 
@@ -95,7 +96,7 @@ def _sound(path: Path, params: Panel, ctx: Context) -> tuple[Vcf, list[Variant],
     """The variants that are kept, and how many are not, by reason. Raises Refused and ReadError for a file that is not sound."""
     may_go = {MULTIALLELIC, NO_ALTERNATE} if params.multiallelic == "leave_out" else set()
     may_go |= {MISSING} if params.missing == "leave_out" else set()
-    vcf, kept, left_out = Vcf(path), list[Variant](), Counter[str]()
+    vcf, kept, left_out, size = Vcf(path), list[Variant](), Counter[str](), 0
     inside = _inside(params.region)
     for variant in vcf.variants():
         reason = variant.out or inside(variant) or ("beyond_limit" if len(kept) == ctx.limit else None)
@@ -103,7 +104,8 @@ def _sound(path: Path, params: Panel, ctx: Context) -> tuple[Vcf, list[Variant],
             left_out[reason] += 1
         else:
             kept.append(variant)
-            _refuse_too_large(path, len(kept), variant.number)
+            size += len(variant.id or "") + len(variant.ref) + len(variant.alt)
+            _refuse_too_large(path, len(kept), variant.number, size)
     found = list(vcf.faults.findings(but=may_go))
     if any(finding.severity is Severity.ERROR for finding in found):
         raise Refused(found)
@@ -127,10 +129,10 @@ def _inside(region: str | None) -> Callable[[Variant], str | None]:
     return lambda v: None if v.contig == contig and start <= v.position <= end else "outside_region"
 
 
-def _refuse_too_large(path: Path, variants: int, haplotypes: int) -> None:
-    if variants * haplotypes > ALLELES_LIMIT or variants > VARIANTS_LIMIT:
+def _refuse_too_large(path: Path, variants: int, haplotypes: int, size: int) -> None:
+    if variants * haplotypes > ALLELES_LIMIT or variants > VARIANTS_LIMIT or size > TEXT_LIMIT:
         message = f"{path}: {variants:,} variants of {haplotypes:,} haplotypes are more than are read at once"
-        bounds = f"{VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles"
+        bounds = f"{VARIANTS_LIMIT:,} variants, {ALLELES_LIMIT:,} alleles, {TEXT_LIMIT:,} letters of ID, REF and ALT"
         raise UsageError(f"{message} ({bounds})", "take a part of it with `region`")
 
 
