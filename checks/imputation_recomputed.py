@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from sealkit import Artifact, Blocked, Check, Finding, Severity, View, imputation
+from sealkit import Artifact, Blocked, Check, Finding, Severity, View, imputation, imputed
 
 TOLERANCE = 1e-9
 Values = dict[str, float | None]
@@ -12,7 +12,7 @@ Values = dict[str, float | None]
 def find(run: View) -> Iterator[Finding]:
     metrics = run.one("metrics")
     derived: set[str] = set()
-    for subset, rows, message, values in (*imputed(run, metrics), *retrieved(run, metrics)):
+    for subset, rows, message, values in (*scored(run), *retrieved(run, metrics)):
         if message:
             yield Finding(f"{rows.path} cannot be scored: {message}", rows.at())
             derived |= {key for key in metrics.document if key.startswith(f"genotype/{subset}/")}
@@ -48,20 +48,15 @@ def compared(run: View, metrics: Artifact, key: str, value: float | None, rows: 
         yield Finding(message, metrics.at(key), also=(rows.at(),), fix=f'"{key}": {value!r}')
 
 
-def imputed(run: View, metrics: Artifact) -> Iterator[tuple[str, Artifact, str, Values]]:
+def scored(run: View) -> Iterator[tuple[str, Artifact, str, Values]]:
     """(subset, rows, why they cannot be scored, measure → value) of each stage that imputed a part of the panel."""
-    for name, stage in run.wired("haplotypes", "variants"):
-        rows, subset = run.produced(f"{name}.imputed_alleles"), stage["with"].get("subset")
-        haplotypes, variants = (run.produced(stage["in"][key]) for key in ("haplotypes", "variants"))
-        if rows is None or subset is None or haplotypes is None or variants is None:
-            continue
-        panel, known, said = ((row for _, row in artifact.rows()) for artifact in (haplotypes, variants, rows))
+    for one in imputed(run):
         try:
-            found = imputation.score_rows(panel, known, said, subset.partition(".")[0]).measures()
+            found = one.scores().measures()
         except ValueError as error:
-            yield subset, rows, str(error), {}
+            yield one.subset, one.rows, str(error), {}
         else:
-            yield subset, rows, "", {measure: found.get(measure) for measure in imputation.MEASURES}
+            yield one.subset, one.rows, "", {measure: found.get(measure) for measure in imputation.MEASURES}
 
 
 def retrieved(run: View, metrics: Artifact) -> Iterator[tuple[str, Artifact, str, Values]]:

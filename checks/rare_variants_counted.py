@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from sealkit import Blocked, Check, Finding, Severity, View, imputation
+from sealkit import Blocked, Check, Finding, Severity, View, imputed
 
 # By fewer than 30 minor alleles the 95 % interval of a recall of one half is wider than a third, so that it cannot be told from two
 # thirds (Wilson 1927; Brown, Cai & DasGupta 2001, doi:10.1214/ss/1009213286). The minor alleles of one rare variant come from few
@@ -17,18 +17,14 @@ def find(run: View) -> Iterator[Finding]:
     metrics = run.one("metrics")
     if run.one("run_metadata").document["purpose"] == "smoke":
         return  # small on purpose, and no evidence whatever it measures
-    for name, stage in run.wired("haplotypes", "variants"):
-        rows, subset = run.produced(f"{name}.imputed_alleles"), stage["with"].get("subset")
-        haplotypes, variants = (run.produced(stage["in"][key]) for key in ("haplotypes", "variants"))
-        if rows is None or subset is None or haplotypes is None or variants is None:
-            continue
-        panel, known, said = ((row for _, row in artifact.rows()) for artifact in (haplotypes, variants, rows))
+    for one in imputed(run):
+        rows = one.rows
         try:
-            scores = imputation.score_rows(panel, known, said, subset.partition(".")[0])
+            scores = one.scores()
         except ValueError as error:
             raise Blocked(f"{rows.path} cannot be scored: {error}", "impute and evaluate again") from None
         for score, part in SCORES.items():
-            key = f"genotype/{subset}/{score}"
+            key = f"genotype/{one.subset}/{score}"
             if key not in metrics.document:
                 continue
             chosen = scores.variants.rare if part is None else scores.variants.of_bin(part)

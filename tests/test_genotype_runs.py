@@ -319,10 +319,11 @@ def test_what_is_left_out_of_a_finished_run_is_missed(
 
 
 @pytest.mark.slow
-def test_a_training_that_diverges_is_refused(workspace: Workspace) -> None:
-    result = workspace.run("token", "run.name=diverged", "stages.train.with.learning_rate=1e30")
+@pytest.mark.parametrize("space", ["token", "embedding"])
+def test_a_training_that_diverges_is_refused(space: str, workspace: Workspace) -> None:
+    result = workspace.run(space, f"run.name=diverged_{space}", "stages.train.with.learning_rate=1e30")
     outcome = next(one for one in result.report.checks if one.id == "stage-train")
-    assert (result.exit_code, outcome.findings[0].fix) == (1, "lower learning_rate")
+    assert (result.exit_code, outcome.findings[0].fix) == (1, "lower it: stages.train.with.learning_rate")
     assert "the training has diverged" in outcome.findings[0].message
 
 
@@ -331,3 +332,13 @@ def test_more_references_than_the_network_knows_are_refused(workspace: Workspace
     result = workspace.run("token", "run.name=deep", "stages.search.with.top_k=12")
     outcome = next(one for one in result.report.checks if one.id == "stage-evaluate")
     assert (result.exit_code, outcome.findings[0].fix) == (1, "search with top_k: 8, or train with neighbours: 12")
+
+
+@pytest.mark.slow
+def test_a_mask_that_hides_nothing_is_told_at_its_line(workspace: Workspace) -> None:
+    result = workspace.run(
+        "token", "run.name=bare", *(f"{name}.mask.rate=0" for name in ("index", "train", "validation", "test", "other"))
+    )
+    told = next(one for one in result.report.checks if one.id == "stage-train").findings[0]
+    assert (result.exit_code, told.at.path) == (1, "stages/train_mask/mask.json")
+    assert told.at.line is not None and told.at.quote is not None and '"rate": 0' in told.at.quote

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sealkit.check import Check, View
     from sealkit.describe import describe_index
     from sealkit.digest import listing as listing_digest
+    from sealkit.evaluation import imputed
     from sealkit.expectation import HistoryBand
     from sealkit.expectation import identity as expectations_identity
     from sealkit.finding import Blocked, Finding, Location, ReadError, Refused, Severity, UsageError
@@ -69,6 +70,7 @@ _HOME = {
     "explain": "manifest",
     "explain_unwitnessed": "manifest",
     "identity": "manifest",
+    "imputed": "evaluation",
     "judge_band": "band",
     "judge_expectations": "acceptance",
     "legacy_pairs": "pack",
@@ -107,12 +109,13 @@ _NAMED = {
 }
 
 __all__ = [
-    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location", "NotWitnessed",
-    "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State", "UsageError",
-    "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity", "explain",
-    "explain_unwitnessed", "identity", "imputation", "judge_band", "judge_expectations",
-    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content", "mask_faults", "mask_group", "mask_meetings", "mask_of_bits",
-    "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record", "replay_probe",
+    "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location",
+    "NotWitnessed", "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State",
+    "UsageError", "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity",
+    "explain", "explain_unwitnessed", "identity", "imputation", "imputed", "judge_band", "judge_expectations",
+    "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content", "mask_faults", "mask_group", "mask_meetings",
+    "mask_of_bits", "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record",
+    "replay_probe",
 ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def of_function(
         **as_given(),
         **({} if mask is None else {"mask": dict(mask)}),
         "tokenizer": {**no_tokenizer(), "digest": _digest(tokenizer), "max_length": max_length},
-        "encoder": {**no_model(), "function": f"{name} {version}", "weights": _weights(weights)},
+        "encoder": {**no_model(), "function": f"{name} {version}", "weights": weights_digest(weights)},
         "roles": _roles(task),
         "vectors": _vectors(dimension, normalise, metric),
     }
@@ -147,7 +147,7 @@ def _digest(value: Any) -> str | None:
     return fingerprint.of(value)
 
 
-def _weights(value: str | Mapping[str, NDArray[Any]] | None) -> str | None:
+def weights_digest(value: str | Mapping[str, NDArray[Any]] | None) -> str | None:
     """None, a digest as it is, or that of arrays as if they stood in a safetensors file."""
     if value is None:
         return None

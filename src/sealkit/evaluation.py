@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sealkit import digest, imputation, measures
 from sealkit.artifact import Artifact
+from sealkit.check import View
 from sealkit.rundir import Run
 
 Values = Mapping[str, Mapping[str, float]]
@@ -28,6 +29,31 @@ class Evaluation:
     on: Mapping[str, str | None]
     measures: tuple[str, ...]
     values: Callable[[Run], Values]
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """What one stage imputed of a part of a panel: the rows, and the panel that it was given."""
+
+    stage: str
+    subset: str
+    rows: Artifact
+    haplotypes: Artifact
+    variants: Artifact
+
+    def scores(self) -> imputation.Scores:
+        """Raises ValueError where the rows do not fit the panel."""
+        panel, known, said = ((row for _, row in one.rows()) for one in (self.haplotypes, self.variants, self.rows))
+        return imputation.score_rows(panel, known, said, self.subset.partition(".")[0])
+
+
+def imputed(run: Run | View) -> Iterator[Imputed]:
+    """Each stage that imputed a part of a panel, where rows and panel are in the run."""
+    for name, stage in run.wired("haplotypes", "variants"):
+        rows, subset = run.produced(f"{name}.imputed_alleles"), stage["with"].get("subset")
+        haplotypes, variants = (run.produced(stage["in"][key]) for key in ("haplotypes", "variants"))
+        if rows is not None and subset is not None and haplotypes is not None and variants is not None:
+            yield Imputed(name, subset, rows, haplotypes, variants)
 
 
 def evaluations(run: Run) -> Iterator[Evaluation]:

@@ -50,6 +50,12 @@ def place(run: View, stage: str | None, met: Artifact) -> Location:
     return at(met) if found is None else _place(run, found)
 
 
+def place_of(run: View, stage: str, reference: str) -> Location | None:
+    """The same of the mask that a stage takes under a reference, `stage.output`; None where that is no mask."""
+    path = run.taken(stage, "mask").get(reference)
+    return next((place(run, stage, one) for one in run.all("mask") if one.path == path), None)
+
+
 def _of(met: Artifact, masks: Sequence[Declared]) -> Declared | None:
     """The declared mask that is recorded there."""
     return next((mask for mask in masks if mask.group.items() <= group(met).items()), None)

@@ -119,18 +119,12 @@ def _context(engine: Engine, step: Step) -> _Context:
 
 
 def _waived(engine: Engine, step: Step, check: str, name: str) -> str | None:
-    """Who signed for what a check told of the mask that is this input; None where nobody did, where it told nothing of it, since a
-    waiver that nothing needs must not keep a stage from the cache, and where the input is no mask."""
+    """Who signed for what a check told of an input; None where nobody did, and where it told nothing of it, since a waiver that
+    nothing needs must not keep a stage from the cache."""
     run = View(engine.run(), {"resolved_config": 1, "mask": 1})
-    mask = next(
-        (one for one in run.all("mask") if run.taken(step.name, "mask").get(step.inputs.get(name, "")) == one.path),
-        None,
-    )
-    if mask is None:
-        return None
-    place = mask_misfit.place(run, step.name, mask)
+    place = mask_misfit.place_of(run, step.name, step.inputs.get(name, ""))
     told = engine.outcomes[check].findings if check in engine.outcomes else ()
-    if not any((one.at.path, one.at.pointer) == (place.path, place.pointer) for one in told):
+    if place is None or not any((one.at.path, one.at.pointer) == (place.path, place.pointer) for one in told):
         return None
     return engine.policy.reason(check, place, engine.metadata["name"], write.now()[:10])
 

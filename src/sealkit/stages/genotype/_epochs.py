@@ -46,6 +46,7 @@ class Examples:
 
 
 def examples(data: Data, part: str, drawn: Mask, epoch: int, found: Found) -> Examples:
+    """The windows of a part, masked as in this epoch, with what a search found for them."""
     masked, hidden = [], []
     for window in data.windows:
         bits = np.zeros(data.width, dtype=np.bool_)
@@ -68,7 +69,8 @@ def train(
     given: Examples,
     data: Data,
     minor: NDArray[np.uint8],
-    params: Any,
+    params: Optimising,
+    retrieval_weight: float,
     seed: int,
     tell: Callable[[int, int], None],
 ) -> dict[str, float]:
@@ -100,9 +102,9 @@ def train(
         states = model.states(x, variants, shares)
         logits, target = model.impute(states, x, near)[hidden], (true == data.vocabulary.alternate)[hidden]
         imputed = loss = functional.binary_cross_entropy_with_logits(logits, target.float())
-        if params.space == "embedding" and params.retrieval_weight:
+        if retrieval_weight:
             alike = _alike(model, states, x, true, variants, shares, which)
-            loss = imputed + params.retrieval_weight * alike
+            loss = imputed + retrieval_weight * alike
             losses.add("train/retrieval_loss", alike, len(x))
         optimiser.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sealkit.finding import Finding, Location, Refused, Severity
+from sealkit.finding import Finding, Location, Refused, Severity, pointer
 from sealkit.stage import Input
 
 Alleles = NDArray[np.uint8]
@@ -83,6 +83,19 @@ class Data:
         return found
 
 
+def differences(some: Alleles, others: Alleles) -> NDArray[np.float32]:
+    """Hamming distances (some, others) of haplotypes, each (haplotypes, variants)."""
+    a, b = some.astype(np.float32), others.astype(np.float32)
+    found: NDArray[np.float32] = a.sum(1)[:, None] + b.sum(1)[None] - 2 * a @ b.T
+    return found
+
+
+def refused(source: Input, message: str, fix: str, *place: str) -> Refused:
+    """That a stage declines one of its inputs; `place` is in its document."""
+    at = Location(str(source.path), pointer=pointer(*place) if place else None)
+    return Refused([Finding(message, at, Severity.ERROR, fix=fix)])
+
+
 SUBSET = r"^(train|validation|test)(\.[A-Za-z0-9_-]+)?$"
 
 
@@ -107,7 +120,7 @@ def load(inputs: Mapping[str, Input], *names: str) -> Data:
         if not found:
             message = f"the panel has no haplotype of the part {name}"
             fix = "give that part a larger share, or take more samples"
-            raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+            raise refused(source, message, fix)
     windows = (
         Window(row["window"], row["contig"], row["first"], row["length"], row["start"], row["end"])
         for row in inputs["windows"].rows()

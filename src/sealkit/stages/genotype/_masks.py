@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sealkit import mask
-from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Input
-from sealkit.stages.genotype._haplotypes import Bits, Window
+from sealkit.stages.genotype._haplotypes import Bits, Window, refused
 
 ONCE = 1  # the epoch of what is searched or imputed once: epochs are counted from 1
 
@@ -37,7 +36,7 @@ def of_mask(source: Input, windows: tuple[Window, ...]) -> Mask:
     if said["kind"] != "none" and drawn != dict(enumerate(lengths)):
         message = f"the mask was drawn for {len(drawn)} windows, not for these {len(lengths)}"
         fix = "give the stage of the mask the same windows"
-        raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+        raise refused(source, message, fix, "windows")
     return Mask(mask.Rule(**{field.name: said[field.name] for field in fields(mask.Rule)}), lengths)
 
 
@@ -48,5 +47,5 @@ def hiding(source: Input, windows: tuple[Window, ...]) -> Mask:
             "the mask hides nothing: there is nothing to impute",
             "write kind: fixed or dynamic, and a rate above 0",
         )
-        raise Refused([Finding(message, Location(source.name), Severity.ERROR, fix=fix)])
+        raise refused(source, message, fix, "rate")
     return of_mask(source, windows)

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from sealkit import encoders
 from sealkit.stage import Input
 from sealkit.stages.genotype import _network
-from sealkit.stages.genotype._haplotypes import Data, Tokens, Window
+from sealkit.stages.genotype._haplotypes import Data, Tokens, Window, differences
 
 Vectors = NDArray[np.float32]
 CHUNK = 512  # windows encoded at a time
+
+
+class Diverged(ArithmeticError):
+    """A network computes nothing any more: its numbers have left the range of floats."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class EmbeddingSpace:
     metric: str = "inner_product"
 
     def vectors(self, tokens: Tokens, window: Window) -> Vectors:
-        """Windows as unit vectors (haplotypes, dimension)."""
+        """Windows as unit vectors (haplotypes, dimension). Raises Diverged where the network gives none."""
         import torch
 
         numbers, frequencies = _network.places(window, self.data.vocabulary, self.data.width)
@@ -71,7 +75,10 @@ class EmbeddingSpace:
                 x = chunk.long()
                 found.append(self.model.vectors(self.model.states(x, variants, shares), x).numpy())
         self.model.train(training)
-        return np.concatenate(found)
+        whole = np.concatenate(found)
+        if not np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-3):
+            raise Diverged("the vectors of windows have no direction")
+        return whole
 
     def side(self, window: Window, group: Mapping[str, Any]) -> encoders.Encoder:
         """How queries of a window that are masked so are described; its inputs are windows of tokens."""
@@ -102,17 +109,10 @@ def embedding(data: Data, model: Any, weights: str | None = None) -> EmbeddingSp
     """The space of a network as it is now; `weights` is the digest of its weights, where that is known."""
     dimension = int(model.project.out_features)
     if weights is None:
-        state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
-        said = encoders.of_function(
-            list,
-            name=_network.NAME,
-            version=_network.VERSION,
-            dimension=dimension,
-            normalise=True,
-            weights=state,
-            tokenizer=None,
+        weights = encoders.weights_digest(
+            {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
         )
-        weights = said.space["encoder"]["weights"]
+        assert weights is not None  # a network has tensors
     return EmbeddingSpace(data, model, dimension, weights)
 
 
@@ -129,8 +129,6 @@ def _rule(data: Data, window: Window) -> dict[str, Any]:
 def recall(data: Data, part: str, window: Window, rows: NDArray[np.int64]) -> float:
     """The share of retrieved references (queries, k; their rows) that are among the k nearest by all positions of the window,
     nothing hidden. One that is as near as the k-th counts."""
-    asked, there = (data.parts[name].alleles[:, window.variants].astype(np.float32) for name in (part, "reference"))
-    # Hamming: a + b - 2ab, summed
-    distances = asked.sum(1)[:, None] + there.sum(1)[None] - 2 * asked @ there.T
+    distances = differences(*(data.parts[name].alleles[:, window.variants] for name in (part, "reference")))
     bound = np.partition(distances, rows.shape[1] - 1, axis=1)[:, rows.shape[1] - 1]
     return float(np.mean(np.take_along_axis(distances, rows, axis=1) <= bound[:, None] + 0.5))

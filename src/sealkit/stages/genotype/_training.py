@@ -21,7 +21,7 @@ from sealkit.stages.genotype._indexes import Found
 from sealkit.stages.genotype._masks import Mask
 from sealkit.stages.genotype._network import Architecture
 from sealkit.stages.genotype._progress import Progress
-from sealkit.stages.genotype._space import Space
+from sealkit.stages.genotype._space import Diverged, Space
 
 SELECTED_BY = "genotype/validation/F1"
 
@@ -63,14 +63,22 @@ class Training:
         number, began = self.progress.epoch + 1, time.perf_counter()
         examples = self._examples("train", number)
         values = _epochs.train(
-            self.model, optimiser, examples, self.data, self.minor, self.params, self.ctx.seed * 100_003 + number,
+            self.model,
+            optimiser,
+            examples,
+            self.data,
+            self.minor,
+            self.params,
+            self.params.retrieval_weight if self.params.space == "embedding" else 0,
+            self.ctx.seed * 100_003 + number,
             lambda done, total: self.ctx.progress(f"epoch {number}", done, total),
-        )  # fmt: skip
-        judged = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
+        )
         if lost := [name for name, value in values.items() if not math.isfinite(value)]:
-            message = f"epoch {number}: {lost[0]} is {values[lost[0]]}: the training has diverged"
-            at = self._setting("learning_rate")
-            raise Refused([Finding(message, at, Severity.ERROR, fix="lower learning_rate")])
+            raise self._diverged(number, f"{lost[0]} is {values[lost[0]]}")
+        try:
+            judged = _epochs.f1(self.model, self._examples("validation", number), self.data, self.minor)
+        except Diverged as error:
+            raise self._diverged(number, str(error)) from None
         self._note(number, len(examples), {**values, SELECTED_BY: judged})
         seconds = time.perf_counter() - began
         self.progress.finished(number, judged, seconds)
@@ -81,6 +89,11 @@ class Training:
             f"recall@{self.params.neighbours} {recall[0]:.3f} and {recall[1]:.3f}, {seconds:.1f} s"
         )
         self._hold_memory()
+
+    def _diverged(self, epoch: int, what: str) -> Refused:
+        message = f"epoch {epoch}: {what}: the training has diverged at the learning rate {self.params.learning_rate:g}"
+        fix = f"lower it: stages.{self.ctx.stage}.with.learning_rate"
+        return Refused([Finding(message, self._setting("learning_rate"), Severity.ERROR, fix=fix)])
 
     def _hold_memory(self) -> None:
         peak, most = memory.peak_mib(), self.params.max_memory_mib
@@ -110,21 +123,14 @@ class Training:
 
     def _told(self, finding: Finding, part: str, epoch: int) -> Finding:
         """What the guard said, with the search that it stopped; of an index that is older than the network, how old both are."""
-        message, fix = f"{part}, epoch {epoch}: {finding.message}", finding.fix
-        done = self._trained(part, epoch)
+        message, fix = finding.message, finding.fix
+        done = _trained(part, epoch)
         if self.params.space == "embedding" and self.progress.indexed != done:
             built = (
                 f"the index is of the network after {self.progress.indexed} epochs, the queries of that after {done}"
             )
-            message, fix = (
-                f"{part}, epoch {epoch}: {built}; {finding.message}",
-                f"stages.{self.ctx.stage}.with.refresh_every=1",
-            )
-        return replace(finding, message=message, fix=fix)
-
-    def _trained(self, part: str, epoch: int) -> int:
-        """For how many epochs the network has been trained when a part is searched for."""
-        return epoch - (part == "train")
+            message, fix = f"{built}; {message}", f"stages.{self.ctx.stage}.with.refresh_every=1"
+        return replace(finding, message=f"{part}, epoch {epoch}: {message}", fix=fix)
 
     def _space(self, part: str, epoch: int) -> tuple[Space, tuple[float, float], int]:
         """The space of the queries, and what it took to build the indexes again: seconds of building and describing, references.
@@ -133,7 +139,7 @@ class Training:
         """
         if self.params.space == "token":
             return _space.TokenSpace(self.data), (0.0, 0.0), 0
-        space, done = _space.embedding(self.data, self.model), self._trained(part, epoch)
+        space, done = _space.embedding(self.data, self.model), _trained(part, epoch)
         before = self.progress.indexed
         if before == done or (before is not None and done % self.params.refresh_every):
             return space, (0.0, 0.0), 0
@@ -173,3 +179,8 @@ class Training:
         self.progress.history += [
             {"step": step, "epoch": epoch, "key": key, "value": value} for key, value in values.items()
         ]
+
+
+def _trained(part: str, epoch: int) -> int:
+    """For how many epochs the network has been trained when a part is searched for."""
+    return epoch - (part == "train")

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _haplotypes, _imputing, _masks, _network
-from sealkit.stages.genotype._haplotypes import SUBSET, Data, Window, part_of, query_id
+from sealkit.stages.genotype._haplotypes import SUBSET, Data, Window, differences, part_of, query_id, refused
 from sealkit.stages.genotype._masks import Mask
 from sealkit.stages.genotype._scores import Scored
 
@@ -65,7 +64,7 @@ def _by_model(inputs: Mapping[str, Input], data: Data, part: str, drawn: Mask) -
     if retrieved > known:
         message = f"{retrieved} references were retrieved of each haplotype, the network was trained on {known}"
         fix = f"search with top_k: {known}, or train with neighbours: {retrieved}"
-        raise Refused([Finding(message, Location(inputs["rankings"].name), Severity.ERROR, fix=fix)])
+        raise refused(inputs["rankings"], message, fix)
     for window in data.windows:
         tokens = data.tokens(part, window, drawn.hidden(window, _masks.ONCE))
         yield _imputing.probabilities(model, data, window, tokens, near[window.number])
@@ -83,7 +82,7 @@ def _retrieved(rankings: Input, data: Data, part: str) -> dict[int, NDArray[np.i
         if len({len(one) for one in rows}) != 1 or not rows[0] or min(map(min, rows)) < 0:
             message = f"the rankings do not hold references for each haplotype of {part} in window {window.number}"
             fix = f"give the rankings of a search with subset: {part} in this panel"
-            raise Refused([Finding(message, Location(rankings.name), Severity.ERROR, fix=fix)])
+            raise refused(rankings, message, fix)
         near[window.number] = np.array(rows)
     return near
 
@@ -91,11 +90,9 @@ def _retrieved(rankings: Input, data: Data, part: str) -> dict[int, NDArray[np.i
 def _by_nearest(data: Data, part: str, window: Window, drawn: Mask, k: int) -> NDArray[np.float32]:
     """The mean allele of the k references with the fewest differences at the positions that are not hidden."""
     seen = ~drawn.hidden(window, _masks.ONCE)
-    asked, there = (data.parts[name].alleles[:, window.variants].astype(np.float32) for name in (part, "reference"))
-    a, b = asked[:, seen], there[:, seen]
-    distances = a.sum(1)[:, None] + b.sum(1)[None] - 2 * a @ b.T
-    near = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    found: NDArray[np.float32] = there[near].mean(axis=1)
+    asked, there = (data.parts[name].alleles[:, window.variants] for name in (part, "reference"))
+    near = np.argsort(differences(asked[:, seen], there[:, seen]), axis=1, kind="stable")[:, :k]
+    found: NDArray[np.float32] = there[near].mean(axis=1, dtype=np.float32)
     return found
 
 

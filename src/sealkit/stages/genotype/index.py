@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sealkit.finding import Finding, Location, Refused, Severity
 from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _haplotypes, _indexes, _masks, _space
+from sealkit.stages.genotype._haplotypes import refused
 
 
 class Index(Params):
@@ -37,7 +37,7 @@ def run(inputs: Mapping[str, Input], params: Index, out: Out, ctx: Context) -> N
     if drawn is not None and drawn.rule.kind == "dynamic":
         message = "an index is built once: it can have no mask that is redrawn in every epoch"
         fix = "write kind: fixed for the mask of the index, or index in embedding space"
-        raise Refused([Finding(message, Location(inputs["mask"].name), Severity.ERROR, fix=fix)])
+        raise refused(inputs["mask"], message, fix, "kind")
     for folder, manifest in _indexes.write(out["index"], data, space, drawn, params.invariant, ctx.run_id).items():
         out.manifest(folder, "index_manifest", manifest)
     ctx.counters |= {"windows": len(data.windows), "references": len(data.parts["reference"].ids)}
