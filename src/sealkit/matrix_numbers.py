@@ -106,7 +106,9 @@ def _numbers(
 
 def _default(runs: Sequence[Reported], headline: Sequence[str], reference: str | None) -> dict[str, Any]:
     first = next((key for key in headline if _everywhere(runs, key)), None)
-    kinds = [] if first is None else ["bars", "deltas"] if reference else ["bars"]
+    base = matrix_runs.referred(runs, reference) if reference else None
+    against = any(one.label == base and first in one.values for one in runs)
+    kinds = [] if first is None else ["bars", "deltas"] if against else ["bars"]
     return {
         "tables": [{"name": "metrics", "metrics": list(headline)}],
         "figures": [{"name": kind, "kind": kind, "metrics": [first]} for kind in kinds],
@@ -136,7 +138,7 @@ def _test(comparison: Mapping[str, Any]) -> str:
         return "No difference was tested."
     return (
         f"Method: {comparison['method']}; {comparison['resamples']} resamples, seed {comparison['seed']}. "
-        f"p (Holm): adjusted over {family['size']} comparisons ({len(family['labels'])} rows × {len(family['metrics'])} metrics); "
+        f"p (Holm): adjusted over {family['size']} comparisons (rows: {len(family['labels'])}, metrics: {len(family['metrics'])}); "
         "a row that was not tested counts with p = 1."
     )
 

@@ -2,7 +2,7 @@
 
     {"name", "caption", "columns": [{"name", "type", "metric", "direction"}], "rows": [[cell, …], …], "notes": [text, …]}
 
-The type of a column is `text`, `count`, `number`, `difference` or `p`; `metric` is its key where it is one. A cell is
+The type of a column is `text`, `key` (of a metric), `count`, `number`, `difference` or `p`; `metric` is its key where it is one. A cell is
 {"value"}, and what there is of: `low` and `high` of an interval, `of` (how many of how many), `best`, and `why` where the value is
 null. A renderer needs nothing else.
 """
@@ -85,8 +85,8 @@ def _best(table: Table, comparison: Mapping[str, Any] | None, column: Mapping[st
 def of_comparison(comparison: Mapping[str, Any], caption: str) -> dict[str, Any]:
     """The comparison with the reference row: a row for each label and metric."""
     heads = (
-        ("", "text"), ("metric", "text"), ("n", "count"), ("pre", "number"), ("post", "number"), ("difference", "difference"),
-        ("in items", "count"), ("p", "p"), ("p (Holm)", "p"), ("effect", "number"),
+        ("", "text"), ("metric", "key"), ("n", "count"), ("pre", "number"), ("post", "number"), ("difference", "difference"),
+        ("in items", "difference"), ("p", "p"), ("p (Holm)", "p"), ("effect", "number"),
         ("wins", "count"), ("ties", "count"), ("losses", "count"), ("judged", "text"),
     )  # fmt: skip
     return {
@@ -100,17 +100,21 @@ def of_comparison(comparison: Mapping[str, Any], caption: str) -> dict[str, Any]
 
 def _compared(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = ("n", "pre", "post", "difference", "in_items", "p", "p_holm", "effect", "wins", "ties", "losses")
-    why = row["why"]
-    cells = {name: {"value": row[name]} if row[name] is not None else _without(name, why) for name in names}
+    cells = {name: {"value": row[name]} if row[name] is not None else _without(name, row) for name in names}
     if row["low"] is not None:
         cells["difference"] |= {"low": row["low"], "high": row["high"]}
     return [{"value": row["label"]}, {"value": row["metric"]}, *cells.values(), {"value": judged(row)}]
 
 
-def _without(name: str, why: str | None) -> dict[str, Any]:
-    """Why a cell has no value: an untested row says so itself."""
-    own = {"n": "not said, or not the same in all runs", "in_items": "the values are no whole numbers of items"}
-    return {"value": None, "why": own.get(name, why or "all differences are equal")}
+def _without(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell without a value. What an untested row lacks, it says itself why."""
+    own = {
+        "n": "not said, or not the same in all runs",
+        "effect": row["why"] or "all differences are equal",
+        "in_items": "n is not known" if row["n"] is None else "the values are no whole numbers of items",
+    }
+    why = row["why"] if row["difference"] is None else own.get(name, row["why"])
+    return {"value": None, "why": why}
 
 
 def judged(row: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ def draw(figure: Mapping[str, Any], folder: Path, seal: str | None = None) -> li
     """
     _refuse_empty(figure)
     name, caption = str(figure["name"]), _caption(figure, seal)
-    contents = {
+    contents: dict[str, str | bytes] = {
         **_pictures(figure),
         "csv": _csv(figure),
         "md": f"![{words.cell(name)}]({name}.png)\n\n{words.cell(caption)}\n",
@@ -66,7 +66,7 @@ def _refuse_empty(figure: Mapping[str, Any]) -> None:
 
 
 def _caption(figure: Mapping[str, Any], seal: str | None) -> str:
-    return figure["caption"] + (f" Seal: {seal}." if seal else "")
+    return str(figure["caption"]) + (f" Seal: {seal}." if seal else "")
 
 
 def _csv(figure: Mapping[str, Any]) -> str:
@@ -121,12 +121,20 @@ def _panel(figure: Mapping[str, Any], panel: Mapping[str, Any], ax: Axes) -> Non
             ax.barh(y, 1, 0.6, transform=across, facecolor="none", edgecolor=GREY, hatch="////", linewidth=0)
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
             ax.text(0.5, y, "no value", transform=across, ha="center", va="center", bbox=box)
-    labels = [clean(row["label"]) + (" (reference)" if row["label"] == figure["reference"] else "") for row in rows]
+    labels = [
+        _short(row["label"], 28) + (" (reference)" if row["label"] == figure["reference"] else "") for row in rows
+    ]
     ax.set_yticks(range(len(rows)), labels)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    what = "" if figure["kind"] == "bars" else f" − {clean(str(figure['reference']))}"
-    ax.set_xlabel(f"{clean(panel['metric'])}{what} {ARROWS[panel['direction']]}".rstrip())
+    what = "" if figure["kind"] == "bars" else f" − {_short(figure['reference'], 20)}"
+    ax.set_xlabel(f"{_short(panel['metric'], 36)}{what} {ARROWS[panel['direction']]}".rstrip())
+
+
+def _short(text: str, most: int) -> str:
+    """Text as there is room for it; the numbers beside the picture have the whole."""
+    shown = clean(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def _bar(ax: Axes, y: int, row: Mapping[str, Any], reference: bool) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import csv as standard
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sealkit.render import seal
 from sealkit.render.text import clean
 
 NONE = "—"
+WORDS = ("text", "key")
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 _TEX = str.maketrans(
     {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
         ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
-        '"': "''", "—": "---", "–": "--", "×": r"$\times$", "−": "$-$", "±": r"$\pm$", "·": r"$\cdot$", "√": r"$\surd$",
+        '"': "''", "—": r"\textemdash{}", "–": r"\textendash{}", "×": r"$\times$", "−": "$-$", "±": r"$\pm$", "·": r"$\cdot$", "√": r"$\surd$",
         "↑": r"$\uparrow$", "↓": r"$\downarrow$", "…": r"\ldots{}",
-        # A row that begins with one of these would be taken for an option of the line break before it, and --- for a dash.
-        "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}",
+        # A row that begins with one of these would be taken for an option of the line break before it.
+        "[": "{[}", "]": "{]}", "*": "{*}",
         **{character: f"\\{character}" for character in "_%&#${}"},
     }
 )  # fmt: skip
@@ -30,7 +32,7 @@ def markdown(table: Mapping[str, Any]) -> str:
     columns = table["columns"]
     lines = [
         _line(_head(column) for column in columns),
-        _line("---" if column["type"] == "text" else "---:" for column in columns),
+        _line("---" if column["type"] in WORDS else "---:" for column in columns),
         *(_line(map(_markdown, columns, row)) for row in table["rows"]),
     ]
     if table["caption"]:
@@ -53,8 +55,8 @@ def _head(column: Mapping[str, Any]) -> str:
 def _markdown(column: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     if cell["value"] is None:
         return NONE
-    if column["type"] == "text":
-        return seal.cell(cell["value"])
+    if column["type"] in WORDS:
+        return seal.code(cell["value"]) if column["type"] == "key" else seal.cell(cell["value"])
     shown = _shown(column["type"], cell).replace("-", "−")
     return f"**{shown}**" if cell.get("best") else shown
 
@@ -79,11 +81,19 @@ def _number(kind: str, value: float) -> str:
 def _missing(table: Mapping[str, Any]) -> Iterator[str]:
     """Why metrics have no value, once for each row and reason."""
     for row in table["rows"]:
-        reasons: dict[str, list[str]] = {}
-        for column, cell in zip(table["columns"], row, strict=True):
-            if cell["value"] is None and column["metric"] is not None:
-                reasons.setdefault(cell["why"], []).append(column["metric"])
-        yield from (f"{row[0]['value']}: no {', '.join(metrics)}: {why}" for why, metrics in reasons.items())
+        reasons = _reasons(table, row, lambda column: column["metric"] is not None)
+        yield from (f"{row[0]['value']}: no {', '.join(names)}: {why}" for why, names in reasons.items())
+
+
+def _reasons(
+    table: Mapping[str, Any], row: Sequence[Mapping[str, Any]], told: Callable[[Mapping[str, Any]], bool]
+) -> dict[str, list[str]]:
+    """Why values of a row are missing, and in which of the columns that are told of."""
+    found: dict[str, list[str]] = {}
+    for column, cell in zip(table["columns"], row, strict=True):
+        if cell["value"] is None and told(column):
+            found.setdefault(cell["why"], []).append(column["name"])
+    return found
 
 
 def csv(table: Mapping[str, Any]) -> str:
@@ -100,9 +110,7 @@ def csv(table: Mapping[str, Any]) -> str:
     writer.writerow([*(head for those in heads for head in those), *(["missing"] if missing else [])])
     for row in table["rows"]:
         cells = [value for cell, more in zip(row, parts, strict=True) for value in _values(cell, more)]
-        why = "; ".join(
-            f"{name}: {cell['why']}" for name, cell in zip(names, row, strict=True) if cell["value"] is None
-        )
+        why = "; ".join(f"{', '.join(of)}: {one}" for one, of in _reasons(table, row, lambda _: True).items())
         writer.writerow([*cells, *([why] if missing else [])])
     return text.getvalue()
 
@@ -124,7 +132,7 @@ def latex(table: Mapping[str, Any]) -> str:
             r"  \centering\small",
             *([rf"  \caption{{{tex(table['caption'])}}}"] if table["caption"] else []),
             rf"  \label{{tab:{table['name']}}}",
-            rf"  \begin{{tabular}}{{{''.join('l' if column['type'] == 'text' else 'r' for column in columns)}}}",
+            rf"  \begin{{tabular}}{{{''.join('l' if column['type'] in WORDS else 'r' for column in columns)}}}",
             r"    \toprule",
             "    " + " & ".join(map(_latex_head, columns)) + r" \\",
             r"    \midrule",
@@ -147,8 +155,8 @@ def _latex_head(column: Mapping[str, Any]) -> str:
 def _latex(column: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     if cell["value"] is None:
         return "---"
-    if column["type"] == "text":
-        return tex(cell["value"])
+    if column["type"] in WORDS:
+        return rf"\texttt{{{tex(cell['value'])}}}" if column["type"] == "key" else tex(cell["value"])
     shown = _shown(column["type"], cell)
     for sign, said in (("-", "$-$"), ("+", "$+$"), ("<", "$<$")):
         shown = shown.replace(sign, said)
@@ -157,4 +165,5 @@ def _latex(column: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
 
 def tex(text: Any) -> str:
     """Text that stays text wherever LaTeX puts it."""
-    return clean(str(text)).translate(_TEX)
+    # Two hyphens in a row would become a dash.
+    return re.sub(r"-(?=-)", "-{}", clean(str(text)).translate(_TEX))
