@@ -127,8 +127,8 @@ def _panel(figure: Mapping[str, Any], panel: Mapping[str, Any], ax: Axes) -> Non
     ax.set_yticks(range(len(rows)), labels)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    what = "" if figure["kind"] == "bars" else f" − {_short(figure['reference'], 20)}"
-    ax.set_xlabel(f"{_short(panel['metric'], 36)}{what} {ARROWS[panel['direction']]}".rstrip())
+    what = f"{_short(panel['metric'], 36)} {ARROWS[panel['direction']]}".rstrip()
+    ax.set_xlabel(what if figure["kind"] == "bars" else f"Δ {what} (against {_short(figure['reference'], 20)})")
 
 
 def _short(text: str, most: int) -> str:
