@@ -230,18 +230,7 @@ def matrix(root: Path, tree: Tree) -> Path:
     rows = []
     for index, one in enumerate(tree.experiments, 1):
         place = run(root, tree, one, f"outputs/{tree.matrix_id}/runs", tree.at + timedelta(minutes=4 * index))
-        rows.append(
-            {
-                "index": index,
-                "label": one.label,
-                "tag": one.tag,
-                "run_id": one.id,
-                "status": "ok",
-                "overrides": tree.overrides(one),
-                "run_dir": place,
-                "summary": f"{place}/summary.json",
-            }
-        )
+        rows.append(row(tree, one, index, place))
     document = {
         "matrix_id": tree.matrix_id,
         "created_at_utc": (tree.at + timedelta(minutes=4 * len(rows) + 4, microseconds=301482)).isoformat() + "+00:00",
@@ -253,6 +242,20 @@ def matrix(root: Path, tree: Tree) -> Path:
     write(folder / "matrix.json", as_json(document))
     write(folder / "experiments_resolved.yaml", as_yaml({"matrix_id": tree.matrix_id, "experiments": rows}))
     return folder
+
+
+def row(tree: Tree, one: Experiment, index: int, place: str) -> dict[str, Any]:
+    """What `matrix.json` says of a run that lies at `place`."""
+    return {
+        "index": index,
+        "label": one.label,
+        "tag": one.tag,
+        "run_id": one.id,
+        "status": "ok",
+        "overrides": tree.overrides(one),
+        "run_dir": place,
+        "summary": f"{place}/summary.json",
+    }
 
 
 def run(root: Path, tree: Tree, one: Experiment, below: str, at: datetime) -> str:
