@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from sealkit import repository
+from sealkit import digest, repository
+from sealkit.finding import ReadError
 from tests.golden import edits, repairs, tree
 from tests.golden.edits import document, root
 
@@ -89,6 +92,7 @@ EDITS: dict[str, tuple[Edit, list[str]]] = {
     "disagreeing": (lambda at: edits.disagreeing(at, "m02", 217), [f"{RUNS}/m02/metrics.json"]),
     "loaded": (lambda at: edits.loaded(at, "m02", tree.BASE_MODEL), [f"{RUNS}/m02_retrieval_full/logs.txt"]),
     "reranker": (lambda at: edits.reranker_loaded(at, "m05"), [f"{RUNS}/m05_retrieval_full/logs.txt"]),
+    "configured model": (lambda at: edits.configured_model_logged(at, "m03"), [f"{RUNS}/m03_retrieval_full/logs.txt"]),
     "failed": (
         lambda at: edits.failed(at, "m07"),
         [f"{MATRIX}/matrix.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m07/summary.json", f"{RUNS}/m07/metrics.json", f"{RUNS}/m07_*"],
@@ -114,6 +118,12 @@ EDITS: dict[str, tuple[Edit, list[str]]] = {
         + [f"{RUNS}/m??/{name}" for name in ("git_commit.txt", "summary.json", "logs.txt")],
     ),
     "retrained": (edits.retrained, [f"outputs/{LATER}/*", f"{MODELS}/{LATER}/*", f"{MODELS}/latest/model.safetensors"]),
+    "replaced": (edits.replaced, [f"{MODELS}/latest/model.safetensors"]),
+    "left in storage": (edits.left_in_storage, [f"{DATED}/model.safetensors", f"{MODELS}/latest/model.safetensors"]),
+    "pickled": (
+        edits.pickled,
+        [f"{folder}/{name}" for folder in (DATED, f"{MODELS}/latest") for name in ("model.safetensors", "pytorch_model.bin")],
+    ),
     "hard negatives trained": (
         edits.hard_negatives_trained,
         [f"outputs/{HN}/*", f"{MODELS}/{HN}/*", f"{MATRIX}/*.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m11*", "configs/retriever_matrix.yaml"],
@@ -171,7 +181,7 @@ def test_another_tree_shares_nothing_with_the_golden_one(tmp_path: Path) -> None
 
 ANYWHERE: list[Edit] = [
     edits.carriage_returns, edits.backslashes, edits.shuffled, edits.one_level_down, edits.talkative, edits.per_query,
-    edits.legacy_key_won, edits.digests, edits.same_commit, edits.history, edits.linked, edits.retrained,
+    edits.legacy_key_won, edits.digests, edits.same_commit, edits.history, edits.linked, edits.retrained, edits.replaced, edits.left_in_storage, edits.pickled,
     edits.hard_negatives_trained, edits.hard_negatives_claimed, edits.last_evaluation_unnumbered, edits.loose_run,
     *repairs.REPAIRS.values(),
 ]  # fmt: skip
@@ -259,6 +269,21 @@ def test_with_the_old_key_in_the_base_config_every_run_loaded_the_base_model(mat
     assert summary(matrix, "m04")["metrics"] == tree.means(199, 570)
 
 
+@pytest.mark.parametrize("edit", [lambda _: None, edits.legacy_key_won])
+def test_resolved_configs_are_what_the_script_makes_of_base_and_overrides(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch, edit: Edit
+) -> None:
+    edit(matrix)
+    monkeypatch.setitem(sys.modules, "retrieval", ModuleType("retrieval"))
+    monkeypatch.setitem(sys.modules, "retrieval.evaluate", ModuleType("retrieval.evaluate"))
+    monkeypatch.setattr(sys.modules["retrieval.evaluate"], "evaluate_subsets", None, raising=False)
+    resolve = runpy.run_path(str(root(matrix) / "scripts/run_experiment.py"))["resolve_config"]
+    for row in document(matrix / "matrix.json")["experiments"]:
+        made = resolve(root(matrix) / "configs/base.yaml", row["overrides"])
+        place = {"run_id": row["run_id"], "output_dir": RUNS}
+        assert made | place == document(matrix / "runs" / row["run_id"] / "config.resolved.yaml"), row["run_id"]
+
+
 @pytest.mark.parametrize("prefix", ["", "sha256:"])
 def test_digests_are_those_of_the_models_that_are_there(matrix: Path, prefix: str) -> None:
     edits.digests(matrix, prefix, wrong=("m06",))
@@ -301,6 +326,15 @@ def test_a_later_training_leaves_other_weights_in_latest(matrix: Path) -> None:
     later = edits.retrained(matrix)
     assert edits.dated_export(matrix).name == later
     assert edits.file_digest(root(matrix) / MODELS / "latest") != before == edits.file_digest(root(matrix) / DATED)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"), [(edits.left_in_storage, "LFS pointer"), (edits.pickled, "holds no safetensors weights")]
+)
+def test_weights_left_in_storage_or_pickled_are_refused_by_name(matrix: Path, edit: Edit, said: str) -> None:
+    edit(matrix)
+    with pytest.raises(ReadError, match=said):
+        digest.weights(root(matrix) / DATED)
 
 
 def test_a_training_with_hard_negatives_has_a_run_on_its_model(matrix: Path) -> None:

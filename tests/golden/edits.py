@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tests.golden import tree
+from tests.golden import models, tree
 from tests.golden.tree import Experiment, Training, Tree
 
 # Options of `tree.build` that share no id, label, order or number with the golden tree.
@@ -296,6 +296,14 @@ def reranker_loaded(matrix: Path, run: str) -> None:
         file.write(tree.log(_tree_of(matrix).at, [line]))
 
 
+def configured_model_logged(matrix: Path, run: str) -> None:
+    """The log of a run repeats the model of its config, as it would where no model is loaded."""
+    config = document(matrix / "runs" / run / "config.resolved.yaml")["retriever"]
+    said = f"retrieval.evaluate: dense_model={config['dense']['model_name_or_path']} alpha={config['hybrid']['alpha']}"
+    with (matrix / f"runs/{run}_retrieval_full/logs.txt").open("a") as file:
+        file.write(tree.log(_tree_of(matrix).at, [said]))
+
+
 def failed(matrix: Path, run: str) -> None:
     """A run that died: its status says so, it has no results, its log ends in a traceback."""
     for name in ("matrix.json", "experiments_resolved.yaml"):
@@ -458,6 +466,31 @@ def retrained(matrix: Path) -> str:
     shutil.rmtree(model_root(matrix) / "latest")
     tree.training(root(matrix), known, one)
     return one.id
+
+
+def replaced(matrix: Path) -> None:
+    """Somebody put other weights into `latest`, which no training of this workspace made."""
+    models.model(model_root(matrix) / "latest", "from elsewhere")
+
+
+def left_in_storage(matrix: Path) -> None:
+    """The exported models' weights are Git LFS pointers: a clone without the content."""
+    for path in _weights(matrix):
+        content = path.read_bytes()
+        oid = hashlib.sha256(content).hexdigest()
+        said = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
+        tree.write(path, said)
+
+
+def pickled(matrix: Path) -> None:
+    """The exported models' weights are in the older format of torch, which cannot be read without running it."""
+    for path in _weights(matrix):
+        path.write_bytes(b"\x80\x02}q\x00" + path.read_bytes() + b".")
+        path.rename(path.with_name("pytorch_model.bin"))
+
+
+def _weights(matrix: Path) -> list[Path]:
+    return _matching(matrix, ("models/*/*/model.safetensors",))
 
 
 def hard_negatives_trained(matrix: Path) -> str:

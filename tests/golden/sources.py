@@ -1,7 +1,7 @@
 """The configs and scripts of the project whose tree it is, as somebody wrote them by hand.
 
 They do what the golden audit names: the training selects by recall@5, exports what it ended with, and deletes and rebuilds `latest`;
-a run applies the keys of other days after the overrides of its command line. They are read, never run.
+a run applies the keys of other days after the overrides of its command line. No check runs them.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 
 import yaml
@@ -157,7 +158,8 @@ def main():
     os.makedirs(os.path.join(run_dir, "checkpoints"))
     logging.basicConfig(filename=os.path.join(run_dir, "logs.txt"), level=logging.INFO,
                         format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logger.info("config_path=%s run_id=%s", args.config, run_id)
+    logger.info("command_line=%s", " ".join(sys.argv))
+    logger.info("run_id=%s config_path=%s", run_id, args.config)
     logger.info("seed=%d git_hash=%s", config["seed"], config["git_hash"])
     random.seed(config["seed"])
 

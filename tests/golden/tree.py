@@ -203,7 +203,8 @@ def _epoch(one: Training, step: int) -> int:
 def _training_lines(tree: Tree, one: Training, run: str) -> list[str]:
     said = "train_retriever: "
     lines = [
-        f"{said}config_path=configs/train_retriever.yaml run_id={one.id}",
+        f"{said}command_line=scripts/train_retriever.py --config configs/train_retriever.yaml",
+        f"{said}run_id={one.id} config_path=configs/train_retriever.yaml",
         f"{said}seed={tree.seed} git_hash={one.commit}",
         f"{said}train_cfg=TrainConfig(base_model_name='{BASE_MODEL}', learning_rate=2e-05, batch_size=16, num_epochs=2, "
         f"eval_every_steps={EVERY}, save_every_steps={EVERY}, hard_enabled={one.hard}, hard_k=1, seed={tree.seed})",
