@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import statistics
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 
 from sealkit import digest, repository
 from sealkit.finding import ReadError
-from tests.golden import edits, repairs, tree
+from tests.golden import dialects, edits, provenance, repairs, runs, tree
 from tests.golden.edits import document, root
 
 Edit = Callable[[Path], object]
@@ -69,72 +70,72 @@ EDITS: dict[str, tuple[Edit, list[str]]] = {
     "no training": (lambda at: edits.remove(at, TRAINING), [f"{TRAINING}/*"]),
     "no logs": (lambda at: edits.remove(at, f"{RUNS}/*/logs.txt"), [f"{RUNS}/m??*/logs.txt"]),
     "a text": (lambda at: edits.substitute(at, "k1=1.5", "k1=0.9", f"{RUNS}/*/*"), [f"{RUNS}/m0[34]_*/logs.txt"]),
-    "indented": (lambda at: edits.indented(at, 4), ["outputs/*.json"]),
-    "compact": (lambda at: edits.indented(at, None), ["outputs/*.json"]),
-    "carriage returns": (edits.carriage_returns, ["configs/*.yaml", "scripts/*.py", "outputs/*"]),
-    "backslashes": (edits.backslashes, [f"{MATRIX}/matrix.json", f"{RUNS}/*/logs.txt"]),
-    "shuffled": (edits.shuffled, [f"{MATRIX}/*.json", f"{MATRIX}/*.yaml"]),
-    "worded": (lambda at: edits.worded(at, edits.WORDINGS[1]), [f"{RUNS}/m??_retrieval_full/logs.txt"]),
+    "indented": (lambda at: dialects.indented(at, 4), ["outputs/*.json"]),
+    "compact": (lambda at: dialects.indented(at, None), ["outputs/*.json"]),
+    "carriage returns": (dialects.carriage_returns, ["configs/*.yaml", "scripts/*.py", "outputs/*"]),
+    "backslashes": (dialects.backslashes, [f"{MATRIX}/matrix.json", f"{RUNS}/*/logs.txt"]),
+    "shuffled": (dialects.shuffled, [f"{MATRIX}/*.json", f"{MATRIX}/*.yaml"]),
+    "worded": (lambda at: dialects.worded(at, dialects.WORDINGS[1]), [f"{RUNS}/m??_retrieval_full/logs.txt"]),
     "keyed": (
-        lambda at: edits.keyed(at, "model.name"),
+        lambda at: dialects.keyed(at, "model.name"),
         ["configs/base.yaml", "configs/retriever_matrix.yaml", f"{MATRIX}/*.json", f"{MATRIX}/*.yaml", f"{RUNS}/m??/logs.txt"],
     ),
-    "one level down": (edits.one_level_down, [f"{RUNS}/m??/summary.json"]),
-    "talkative": (edits.talkative, [f"{MATRIX}/matrix.json", f"{MATRIX}/experiments_resolved.yaml"]),
+    "one level down": (dialects.one_level_down, [f"{RUNS}/m??/summary.json"]),
+    "talkative": (dialects.talkative, [f"{MATRIX}/matrix.json", f"{MATRIX}/experiments_resolved.yaml"]),
     "added": (
-        lambda at: edits.added(at, tree.Experiment("m11", "again", 213)),
+        lambda at: runs.added(at, tree.Experiment("m11", "again", 213)),
         [f"{MATRIX}/matrix.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m11*", "configs/retriever_matrix.yaml"],
     ),
     "measured": (
-        lambda at: edits.measured(at, "m05", 217),
+        lambda at: runs.measured(at, "m05", 217),
         [f"{RUNS}/m05/summary.json", f"{RUNS}/m05/metrics.json", f"{RUNS}/m05*/logs.txt"],
     ),
-    "disagreeing": (lambda at: edits.disagreeing(at, "m02", 217), [f"{RUNS}/m02/metrics.json"]),
-    "loaded": (lambda at: edits.loaded(at, "m02", tree.BASE_MODEL), [f"{RUNS}/m02_retrieval_full/logs.txt"]),
-    "reranker": (lambda at: edits.reranker_loaded(at, "m05"), [f"{RUNS}/m05_retrieval_full/logs.txt"]),
-    "configured model": (lambda at: edits.configured_model_logged(at, "m03"), [f"{RUNS}/m03_retrieval_full/logs.txt"]),
+    "disagreeing": (lambda at: runs.disagreeing(at, "m02", 217), [f"{RUNS}/m02/metrics.json"]),
+    "loaded": (lambda at: runs.loaded(at, "m02", tree.BASE_MODEL), [f"{RUNS}/m02_retrieval_full/logs.txt"]),
+    "reranker": (lambda at: runs.reranker_loaded(at, "m05"), [f"{RUNS}/m05_retrieval_full/logs.txt"]),
+    "configured model": (lambda at: runs.configured_model_logged(at, "m03"), [f"{RUNS}/m03_retrieval_full/logs.txt"]),
     "failed": (
-        lambda at: edits.failed(at, "m07"),
+        lambda at: runs.failed(at, "m07"),
         [f"{MATRIX}/matrix.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m07/summary.json", f"{RUNS}/m07/metrics.json", f"{RUNS}/m07_*"],
     ),
     "another commit": (
-        lambda at: edits.at_commit(at, "m02", OTHER_COMMIT),
+        lambda at: runs.at_commit(at, "m02", OTHER_COMMIT),
         [f"{RUNS}/m02/git_commit.txt", f"{RUNS}/m02/summary.json", f"{RUNS}/m02/logs.txt"],
     ),
     "seeded": (
-        lambda at: edits.seeded(at, "m02", 7),
+        lambda at: runs.seeded(at, "m02", 7),
         [f"{RUNS}/m02/config*.yaml", f"{RUNS}/m02/summary.json", f"{RUNS}/m02/logs.txt"],
     ),
-    "per query": (edits.per_query, [f"{RUNS}/m??/per_query_metrics.jsonl"]),
+    "per query": (runs.per_query, [f"{RUNS}/m??/per_query_metrics.jsonl"]),
     "legacy key won": (
-        edits.legacy_key_won,
+        runs.legacy_key_won,
         ["configs/base.yaml", f"{RUNS}/m??/config*.yaml", f"{RUNS}/*/logs.txt", f"{RUNS}/*/summary.json", f"{RUNS}/*/metrics.json"],
     ),
-    "digests": (edits.digests, [f"{MATRIX}/matrix.json"]),
-    "same commit": (edits.same_commit, [".git/HEAD", f"{TRAINING}/train_config.yaml", f"{TRAINING}/logs.txt"]),
+    "digests": (provenance.digests, [f"{MATRIX}/matrix.json"]),
+    "same commit": (provenance.same_commit, [".git/HEAD", f"{TRAINING}/train_config.yaml", f"{TRAINING}/logs.txt"]),
     "history": (
-        edits.history,
+        provenance.history,
         [".git/*", "NOTES.md", f"{TRAINING}/train_config.yaml", f"{TRAINING}/logs.txt", f"{MATRIX}/matrix.json"]
         + [f"{RUNS}/m??/{name}" for name in ("git_commit.txt", "summary.json", "logs.txt")],
     ),
-    "retrained": (edits.retrained, [f"outputs/{LATER}/*", f"{MODELS}/{LATER}/*", f"{MODELS}/latest/model.safetensors"]),
-    "replaced": (edits.replaced, [f"{MODELS}/latest/model.safetensors"]),
-    "left in storage": (edits.left_in_storage, [f"{DATED}/model.safetensors", f"{MODELS}/latest/model.safetensors"]),
+    "retrained": (provenance.retrained, [f"outputs/{LATER}/*", f"{MODELS}/{LATER}/*", f"{MODELS}/latest/model.safetensors"]),
+    "replaced": (provenance.replaced, [f"{MODELS}/latest/model.safetensors"]),
+    "left in storage": (provenance.left_in_storage, [f"{DATED}/model.safetensors", f"{MODELS}/latest/model.safetensors"]),
     "pickled": (
-        edits.pickled,
+        provenance.pickled,
         [f"{folder}/{name}" for folder in (DATED, f"{MODELS}/latest") for name in ("model.safetensors", "pytorch_model.bin")],
     ),
     "hard negatives trained": (
-        edits.hard_negatives_trained,
+        provenance.hard_negatives_trained,
         [f"outputs/{HN}/*", f"{MODELS}/{HN}/*", f"{MATRIX}/*.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m11*", "configs/retriever_matrix.yaml"],
     ),
-    "hard negatives claimed": (edits.hard_negatives_claimed, [f"{TRAINING}/train_config.yaml"]),
+    "hard negatives claimed": (provenance.hard_negatives_claimed, [f"{TRAINING}/train_config.yaml"]),
     "unnumbered": (
-        edits.last_evaluation_unnumbered,
+        provenance.last_evaluation_unnumbered,
         [f"{TRAINING}/eval_epoch1_steps150.json", f"{TRAINING}/eval_epoch1_steps-1.json"],
     ),
-    "second matrix": (lambda at: edits.second_matrix(at, "20260220_seal"), ["outputs/20260220_seal/*"]),
-    "loose run": (edits.loose_run, ["outputs/seal_mvp02/*", "outputs/seal_mvp02_retrieval_full/logs.txt"]),
+    "second matrix": (lambda at: runs.second_matrix(at, "20260220_seal"), ["outputs/20260220_seal/*"]),
+    "loose run": (runs.loose_run, ["outputs/seal_mvp02/*", "outputs/seal_mvp02_retrieval_full/logs.txt"]),
     "R1": (
         repairs.name_the_dated_folder,
         ["configs/retriever_matrix.yaml", f"{MATRIX}/matrix.json", f"{MATRIX}/exp*.yaml", f"{RUNS}/m??/config*.yaml", f"{RUNS}/*/logs.txt"],
@@ -161,9 +162,9 @@ def test_an_edit_that_finds_nothing_says_so(matrix: Path) -> None:
         edits.remove(matrix, f"{RUNS}/m99/*")
     with pytest.raises(ValueError, match="`m99` stands in none of"):
         edits.substitute(matrix, "m99", "m98", "configs/*")
-    edits.worded(matrix, edits.WORDINGS[0])
+    dialects.worded(matrix, dialects.WORDINGS[0])
     with pytest.raises(ValueError, match="nothing like"):
-        edits.loaded(matrix, "m02", "x")
+        runs.loaded(matrix, "m02", "x")
 
 
 def test_another_tree_shares_nothing_with_the_golden_one(tmp_path: Path) -> None:
@@ -176,13 +177,13 @@ def test_another_tree_shares_nothing_with_the_golden_one(tmp_path: Path) -> None
     assert [row["label"] for row in rows] == ["tuned_rerank", "tuned", "lexical", "untuned", "tuned_expand"]
     assert not {row["label"] for row in rows} & {row["run_id"] for row in rows}
     assert document(tmp_path / "outputs/ft-mnr-3/metrics.json")["best_step"] == 150
-    assert edits.dated_export(built) == tmp_path / "models/e5_tuned/ft-mnr-3"
+    assert provenance.dated_export(built) == tmp_path / "models/e5_tuned/ft-mnr-3"
 
 
 ANYWHERE: list[Edit] = [
-    edits.carriage_returns, edits.backslashes, edits.shuffled, edits.one_level_down, edits.talkative, edits.per_query,
-    edits.legacy_key_won, edits.digests, edits.same_commit, edits.history, edits.linked, edits.retrained, edits.replaced, edits.left_in_storage, edits.pickled,
-    edits.hard_negatives_trained, edits.hard_negatives_claimed, edits.last_evaluation_unnumbered, edits.loose_run,
+    dialects.carriage_returns, dialects.backslashes, dialects.shuffled, dialects.one_level_down, dialects.talkative, runs.per_query,
+    runs.legacy_key_won, provenance.digests, provenance.same_commit, provenance.history, provenance.linked, provenance.retrained, provenance.replaced, provenance.left_in_storage, provenance.pickled,
+    provenance.hard_negatives_trained, provenance.hard_negatives_claimed, provenance.last_evaluation_unnumbered, runs.loose_run,
     *repairs.REPAIRS.values(),
 ]  # fmt: skip
 
@@ -197,9 +198,9 @@ def test_an_edit_fits_another_tree_as_well(tmp_path: Path, edit: Edit) -> None:
 
 def test_json_and_text_say_the_same_however_they_are_written(matrix: Path) -> None:
     before = document(matrix / "matrix.json")
-    edits.indented(matrix, None)
+    dialects.indented(matrix, None)
     assert b"\n" not in (matrix / "matrix.json").read_bytes()
-    edits.carriage_returns(matrix)
+    dialects.carriage_returns(matrix)
     assert document(matrix / "matrix.json") == before
     log = (matrix / "runs/m02/logs.txt").read_bytes()
     assert log.count(b"\r\n") == log.count(b"\n") > 3
@@ -211,7 +212,7 @@ def test_another_order_holds_the_same(matrix: Path) -> None:
         document(matrix / "matrix.json"),
         [row["run_id"] for row in document(matrix / "matrix.json")["experiments"]],
     )
-    edits.shuffled(matrix)
+    dialects.shuffled(matrix)
     after = document(matrix / "matrix.json")
     assert sorted(after.pop("experiments"), key=lambda row: row["run_id"]) == before.pop("experiments")
     assert after == before
@@ -219,15 +220,15 @@ def test_another_order_holds_the_same(matrix: Path) -> None:
     assert list(after) != list(before)
 
 
-@pytest.mark.parametrize("wording", edits.WORDINGS)
+@pytest.mark.parametrize("wording", dialects.WORDINGS)
 def test_the_loaded_model_stands_in_the_log_in_any_wording(matrix: Path, wording: str) -> None:
-    edits.worded(matrix, wording)
+    dialects.worded(matrix, wording)
     assert wording.replace("{head} ", "").format(model=f"{MODELS}/latest") in model_line(matrix, "m02")
     assert model_line(matrix, "m02").count(" INFO ") == wording.count("{head}")
 
 
 def test_the_model_under_another_key_is_the_same_model(matrix: Path) -> None:
-    edits.keyed(matrix, "model.name")
+    dialects.keyed(matrix, "model.name")
     config = document(matrix / "runs/m02/config.resolved.yaml")
     assert (config["model"], "model_name_or_path" in config["retriever"]["dense"]) == (
         {"name": f"{MODELS}/latest"},
@@ -237,7 +238,7 @@ def test_the_model_under_another_key_is_the_same_model(matrix: Path) -> None:
 
 
 def test_the_log_names_another_model_than_the_config(matrix: Path) -> None:
-    edits.loaded(matrix, "m02", "models/retriever_ft/20251111_000000_aaaaaa")
+    runs.loaded(matrix, "m02", "models/retriever_ft/20251111_000000_aaaaaa")
     assert model_line(matrix, "m02").endswith("SentenceTransformer: models/retriever_ft/20251111_000000_aaaaaa")
     assert (
         document(matrix / "runs/m02/config.resolved.yaml")["retriever"]["dense"]["model_name_or_path"]
@@ -246,7 +247,7 @@ def test_the_log_names_another_model_than_the_config(matrix: Path) -> None:
 
 
 def test_rows_for_each_query_give_the_means_of_the_summary(matrix: Path) -> None:
-    edits.per_query(matrix)
+    runs.per_query(matrix)
     for run in ("m01", "m02", "m03", "m04", "m10"):
         rows = [json.loads(line) for line in (matrix / f"runs/{run}/per_query_metrics.jsonl").read_text().splitlines()]
         said = summary(matrix, run)["metrics"]["retrieval_full"]
@@ -258,7 +259,7 @@ def test_rows_for_each_query_give_the_means_of_the_summary(matrix: Path) -> None
 
 
 def test_with_the_old_key_in_the_base_config_every_run_loaded_the_base_model(matrix: Path) -> None:
-    edits.legacy_key_won(matrix)
+    runs.legacy_key_won(matrix)
     row = document(matrix / "matrix.json")["experiments"][1]
     assert f"{tree.MODEL_KEY}={MODELS}/latest" in row["overrides"]
     resolved = document(matrix / "runs/m02/config.resolved.yaml")["retriever"]
@@ -269,7 +270,7 @@ def test_with_the_old_key_in_the_base_config_every_run_loaded_the_base_model(mat
     assert summary(matrix, "m04")["metrics"] == tree.means(199, 570)
 
 
-@pytest.mark.parametrize("edit", [lambda _: None, edits.legacy_key_won])
+@pytest.mark.parametrize("edit", [lambda _: None, runs.legacy_key_won])
 def test_resolved_configs_are_what_the_script_makes_of_base_and_overrides(
     matrix: Path, monkeypatch: pytest.MonkeyPatch, edit: Edit
 ) -> None:
@@ -286,9 +287,9 @@ def test_resolved_configs_are_what_the_script_makes_of_base_and_overrides(
 
 @pytest.mark.parametrize("prefix", ["", "sha256:"])
 def test_digests_are_those_of_the_models_that_are_there(matrix: Path, prefix: str) -> None:
-    edits.digests(matrix, prefix, wrong=("m06",))
+    provenance.digests(matrix, prefix, wrong=("m06",))
     found = {row["run_id"]: row["model_sha256"] for row in document(matrix / "matrix.json")["experiments"]}
-    right = prefix + edits.file_digest(root(matrix) / DATED)
+    right = prefix + provenance.file_digest(root(matrix) / DATED)
     assert {run for run, digest in found.items() if digest == right} == {
         "m02",
         "m04",
@@ -304,7 +305,7 @@ def test_digests_are_those_of_the_models_that_are_there(matrix: Path, prefix: st
 
 
 def test_a_real_history_holds_the_three_commits_in_a_line(matrix: Path) -> None:
-    trained, ran, audited = edits.history(matrix)
+    trained, ran, audited = provenance.history(matrix)
     seen = repository.repository(root(matrix))
     assert (seen.state, seen.commit, seen.dirty, seen.untracked) == ("ok", audited, False, ())
     assert (
@@ -315,21 +316,26 @@ def test_a_real_history_holds_the_three_commits_in_a_line(matrix: Path) -> None:
 
 
 def test_latest_as_a_link_is_the_dated_folder(matrix: Path) -> None:
-    edits.linked(matrix)
+    provenance.linked(matrix)
     latest = root(matrix) / MODELS / "latest"
     assert latest.is_symlink()
     assert latest.resolve() == (root(matrix) / DATED).resolve()
 
 
 def test_a_later_training_leaves_other_weights_in_latest(matrix: Path) -> None:
-    before = edits.file_digest(root(matrix) / DATED)
-    later = edits.retrained(matrix)
-    assert edits.dated_export(matrix).name == later
-    assert edits.file_digest(root(matrix) / MODELS / "latest") != before == edits.file_digest(root(matrix) / DATED)
+    before = provenance.file_digest(root(matrix) / DATED)
+    later = provenance.retrained(matrix)
+    assert provenance.dated_export(matrix).name == later
+    assert (
+        provenance.file_digest(root(matrix) / MODELS / "latest")
+        != before
+        == provenance.file_digest(root(matrix) / DATED)
+    )
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"), [(edits.left_in_storage, "LFS pointer"), (edits.pickled, "holds no safetensors weights")]
+    ("edit", "said"),
+    [(provenance.left_in_storage, "LFS pointer"), (provenance.pickled, "holds no safetensors weights")],
 )
 def test_weights_left_in_storage_or_pickled_are_refused_by_name(matrix: Path, edit: Edit, said: str) -> None:
     edit(matrix)
@@ -338,18 +344,18 @@ def test_weights_left_in_storage_or_pickled_are_refused_by_name(matrix: Path, ed
 
 
 def test_a_training_with_hard_negatives_has_a_run_on_its_model(matrix: Path) -> None:
-    name = edits.hard_negatives_trained(matrix)
+    name = provenance.hard_negatives_trained(matrix)
     training = root(matrix) / "outputs" / name
     assert document(training / "train_config.yaml")["hard_negatives"]["enabled"] is True
     assert document(training / "metrics.json")["hard_enabled"] is True
     assert "hard_enabled=True" in (training / "logs.txt").read_text()
     assert model_line(matrix, "m11").endswith(f"{MODELS}/{name}")
     assert document(matrix / "matrix.json")["experiments"][10]["index"] == 11
-    assert edits.dated_export(matrix) == root(matrix) / DATED
+    assert provenance.dated_export(matrix) == root(matrix) / DATED
 
 
 def test_hard_negatives_on_in_the_config_are_off_in_the_log(matrix: Path) -> None:
-    edits.hard_negatives_claimed(matrix)
+    provenance.hard_negatives_claimed(matrix)
     training = root(matrix) / TRAINING
     assert document(training / "train_config.yaml")["hard_negatives"]["enabled"] is True
     assert document(training / "metrics.json")["hard_enabled"] is False
@@ -357,7 +363,7 @@ def test_hard_negatives_on_in_the_config_are_off_in_the_log(matrix: Path) -> Non
 
 
 def test_no_two_runs_of_a_talkative_runner_agree_in_all_overrides(matrix: Path) -> None:
-    edits.talkative(matrix)
+    dialects.talkative(matrix)
     rows = document(matrix / "matrix.json")["experiments"]
     assert rows[1]["overrides"][2:] == [f"output_dir={RUNS}", "run_id=m02"]
     assert document(matrix / "experiments_resolved.yaml")["experiments"][1]["overrides"] == rows[1]["overrides"]
@@ -382,8 +388,8 @@ def test_the_first_repair_leaves_no_latest_but_in_the_training(matrix: Path) -> 
 
 def test_the_second_repair_exports_the_best_checkpoint(matrix: Path) -> None:
     repairs.export_the_best(matrix)
-    best = edits.file_digest(root(matrix) / TRAINING / "checkpoints/best_model")
-    assert {edits.file_digest(root(matrix) / name) for name in (DATED, f"{MODELS}/latest")} == {best}
+    best = provenance.file_digest(root(matrix) / TRAINING / "checkpoints/best_model")
+    assert {provenance.file_digest(root(matrix) / name) for name in (DATED, f"{MODELS}/latest")} == {best}
     assert (root(matrix) / TRAINING / "logs.txt").read_text().endswith(f"exported best model (step 50) to {DATED}\n")
 
 
@@ -400,13 +406,13 @@ def test_the_third_repair_says_the_same_under_todays_keys(matrix: Path) -> None:
 def test_the_fourth_repair_binds_every_run_that_loads_a_model(matrix: Path) -> None:
     repairs.bind_the_models(matrix)
     rows = document(matrix / "matrix.json")["experiments"]
-    assert rows[1]["model_sha256"] == "sha256:" + edits.file_digest(root(matrix) / DATED)
+    assert rows[1]["model_sha256"] == "sha256:" + provenance.file_digest(root(matrix) / DATED)
     assert [row["run_id"] for row in rows if row["model_sha256"] is None] == ["m03"]
 
 
 def test_all_repairs_together(matrix: Path) -> None:
     for repair in repairs.REPAIRS.values():
         repair(matrix)
-    best = edits.file_digest(root(matrix) / TRAINING / "checkpoints/best_model")
+    best = provenance.file_digest(root(matrix) / TRAINING / "checkpoints/best_model")
     assert document(matrix / "matrix.json")["experiments"][1]["model_sha256"] == f"sha256:{best}"
     assert document(matrix / "matrix.json")["experiments"][1]["overrides"][1] == f"{tree.MODEL_KEY}={DATED}"

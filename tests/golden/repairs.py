@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.golden import edits, tree
+from tests.golden import edits, provenance, tree
 from tests.golden.edits import document, root
 
 TODAY = {
@@ -21,7 +21,7 @@ TODAY = {
 
 def name_the_dated_folder(matrix: Path) -> None:
     """R1: the dated folder in place of `latest`, in the configs and in everything that the matrix and its runs say."""
-    dated = edits.dated_export(matrix).relative_to(root(matrix)).as_posix()
+    dated = provenance.dated_export(matrix).relative_to(root(matrix)).as_posix()
     latest = f"{Path(dated).parent.as_posix()}/latest"
     below = f"outputs/{matrix.name}"
     edits.substitute(matrix, latest, dated, "configs/*.yaml", f"{below}/*", f"{below}/runs/*/*")
@@ -29,7 +29,7 @@ def name_the_dated_folder(matrix: Path) -> None:
 
 def export_the_best(matrix: Path) -> None:
     """R2: the best checkpoint in the dated folder and in `latest`; the training's log tells of it."""
-    dated = edits.dated_export(matrix)
+    dated = provenance.dated_export(matrix)
     training = root(matrix) / "outputs" / dated.name
     for folder in (dated, dated.with_name("latest")):
         shutil.rmtree(folder)
@@ -63,9 +63,9 @@ def _take(content: dict[str, Any], dotted: str) -> Any:
     return content.pop(last, None)
 
 
-def bind_the_models(matrix: Path, of: Callable[[Path], str] = edits.file_digest) -> None:
+def bind_the_models(matrix: Path, of: Callable[[Path], str] = provenance.file_digest) -> None:
     """R4: the digest of the model that each run loaded, in `matrix.json`."""
-    edits.digests(matrix, "sha256:", of=of)
+    provenance.digests(matrix, "sha256:", of=of)
 
 
 REPAIRS: dict[str, Callable[[Path], None]] = {

@@ -1,7 +1,7 @@
 """The tree of the golden audit, made from the table that describes it: another project's retriever, trained and evaluated.
 
 `build(root)` writes a workspace and returns the folder of its matrix; the same options give the same bytes. What may be otherwise in
-such a tree is a field of `Tree` (ids, commits, experiments, numbers) or an edit of what was built (`edits`, `repairs`).
+such a tree is a field of `Tree` (ids, commits, experiments, numbers) or an edit of what was built (`edits` and what it names).
 
 Where the facts come from
 - The table: the files of a matrix, its runs, the training and the models; the labels m01 to m10; the training's id; the commits of
@@ -13,7 +13,7 @@ Where the facts come from
 - Made up, and nothing may depend on it: the matrix's id, the other digits of the training's commit, dates, tags, the switches of m05
   to m10, other measures, the second subset, the numbers of the training, all wording of logs, configs and scripts.
 
-A run's numbers are means over the ranks of its queries, so rows for each query can be written that really give them (`edits.per_query`).
+A run's numbers are means over the ranks of its queries, so rows for each query can be written that really give them (`runs.per_query`).
 The weights of the base model are not in the tree, as they are not in such a workspace; the repository's head is a commit that it lacks.
 """
 
