@@ -193,7 +193,7 @@ def test_the_scripts_are_python_and_the_training_rebuilds_latest(built: Path) ->
     scripts = {path.stem: path.read_text() for path in (root(built) / "scripts").glob("*.py")}
     assert all(ast.parse(text) for text in scripts.values())
     training = scripts["train_retriever"]
-    assert training.index("shutil.rmtree(latest_dir)") < training.index("shutil.copytree(model_dir, latest_dir)")
+    assert training.index("shutil.rmtree(latest)") < training.index("shutil.copytree(dated, latest)")
 
 
 def test_weights_are_a_safetensors_file_that_its_name_decides(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.golden.edits import document, matching, options, rewrite, root, subst
 WORDINGS = (
     "{head} Loading retriever model from {model}",
     "[INFO] model={model}",
-    "{head} dense_model={model} alpha=0.500 chunk_size=400 overlap=50",
+    "{head} encoder={model} device=cpu batch_size=32",
     "{head} dense retriever: loaded '{model}' (384 dimensions)",
 )
 _LOADED = re.compile(r"^(?P<head>.*? INFO \S+:) Load pretrained SentenceTransformer: (?P<model>\S+)$", re.MULTILINE)

@@ -73,7 +73,7 @@ def reranker_loaded(matrix: Path, run: str) -> None:
 def configured_model_logged(matrix: Path, run: str) -> None:
     """The log of a run repeats the model of its config, as it would where no model is loaded."""
     config = document(matrix / "runs" / run / "config.resolved.yaml")["retriever"]
-    said = f"retrieval.evaluate: dense_model={config['dense']['model_name_or_path']} alpha={config['hybrid']['alpha']}"
+    said = f"retrieval.evaluate: configured: model={config['dense']['model_name_or_path']} mode={config['mode']}"
     with (matrix / f"runs/{run}_retrieval_full/logs.txt").open("a") as file:
         file.write(tree.log(options(matrix).at, [said]))
 

@@ -84,151 +84,128 @@ runtime:
 
 TRAINING = """\
 # python scripts/train_retriever.py --config configs/train_retriever.yaml
-base_model_name: {base_model}
-train_triplets_path: data/processed/train_triplets.jsonl
-eval_split_path: data/processed/dev.jsonl
-corpus_path: data/corpus/chunks.jsonl
+base_model: {base_model}
+train_file: data/processed/train_pairs.jsonl
+dev_file: data/processed/dev.jsonl
+corpus_file: data/corpus/chunks.jsonl
+model_root: {model_root}
 learning_rate: 2.0e-05
 batch_size: 16
-num_epochs: 2
-warmup_ratio: 0.1
-eval_every_steps: {every}
-save_every_steps: {every}
-k_values: [1, 5, 10]
+epochs: 2
+eval_every: {every}
+save_every: {every}
 hard_negatives:
   enabled: {hard}
-  hard_k: 1
-  temperature: 0.05
-model_root: {model_root}
+  per_query: 1
 seed: {seed}
 """
 
 TRAIN_RETRIEVER = '''\
-"""Fine-tune the dense retriever."""
+"""Fine-tune the dense retriever on query-chunk pairs."""
 
 import argparse
+import dataclasses
 import json
 import logging
-import os
-import random
 import shutil
-import subprocess
 import sys
-from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
-from retrieval.data import load_jsonl, training_examples
-from retrieval.evaluate import retrieval_metrics
-from retrieval.ids import new_run_id
+from retrieval.data import read_pairs
+from retrieval.evaluate import dev_metrics
+from retrieval.ids import current_commit, new_run_id
+from retrieval.loop import training_steps
 
 logger = logging.getLogger("train_retriever")
 
 
-@dataclass
-class TrainConfig:
-    base_model_name: str
+@dataclasses.dataclass
+class Settings:
+    base_model: str
     learning_rate: float
     batch_size: int
-    num_epochs: int
-    eval_every_steps: int
-    save_every_steps: int
+    epochs: int
+    eval_every: int
+    save_every: int
     hard_enabled: bool
-    hard_k: int
     seed: int
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True)
-    return parser.parse_args()
+def read_settings(config):
+    plain = {key: config[key] for key in
+             ("base_model", "learning_rate", "batch_size", "epochs", "eval_every", "save_every", "seed")}
+    return Settings(hard_enabled=config["hard_negatives"]["enabled"], **plain)
 
 
-def git_hash():
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+def train(settings, config, run_dir):
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(settings.base_model)
+    negatives = config["hard_negatives"]["per_query"] if settings.hard_enabled else 0
+    pairs = read_pairs(config["train_file"], negatives)
+    logger.info("pairs=%d hard negatives for each=%d", len(pairs), negatives)
+    best = {"score": -1.0, "step": None}
+    step = 0
+    for step, epoch in training_steps(model, pairs, settings):
+        if step % settings.eval_every == 0:
+            metrics = dev_metrics(model, config)
+            path = run_dir / f"eval_epoch{epoch}_steps{step}.json"
+            path.write_text(json.dumps(metrics, indent=2))
+            logger.info("epoch %d step %d: %s", epoch, step, metrics)
+            if metrics["recall@5"] > best["score"]:
+                best = {"score": metrics["recall@5"], "step": step}
+                model.save(str(run_dir / "checkpoints/best_model"))
+                logger.info("new best recall@5=%.4f at step %d, saved to %s/checkpoints/best_model",
+                            best["score"], step, run_dir)
+        if step % settings.save_every == 0:
+            model.save(str(run_dir / f"checkpoints/step_{step}"))
+    return model, best, step
+
+
+def export(model, step, model_root, run_id):
+    """The model as training left it, under its own name and as the latest."""
+    dated = Path(model_root) / run_id
+    model.save(str(dated))
+    logger.info("exported final model (step %d) to %s", step, dated)
+    latest = dated.parent / "latest"
+    if latest.exists():
+        shutil.rmtree(latest)
+    shutil.copytree(dated, latest)
+    logger.info("copied %s to %s", dated, latest)
+    return dated
 
 
 def main():
-    args = parse_args()
-    with open(args.config, encoding="utf-8") as f:
-        config = yaml.safe_load(f)
-    run_id = config.setdefault("run_id", new_run_id())
-    config["git_hash"] = git_hash()
-    run_dir = os.path.join("outputs", run_id)
-    os.makedirs(os.path.join(run_dir, "checkpoints"))
-    logging.basicConfig(filename=os.path.join(run_dir, "logs.txt"), level=logging.INFO,
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    args = parser.parse_args()
+    config = yaml.safe_load(args.config.read_text())
+    config["run_id"] = new_run_id()
+    config["git_hash"] = current_commit()
+
+    run_dir = Path("outputs") / config["run_id"]
+    run_dir.mkdir(parents=True)
+    logging.basicConfig(filename=run_dir / "logs.txt", level=logging.INFO,
                         format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logger.info("command_line=%s", " ".join(sys.argv))
-    logger.info("run_id=%s config_path=%s", run_id, args.config)
-    logger.info("seed=%d git_hash=%s", config["seed"], config["git_hash"])
-    random.seed(config["seed"])
+    logger.info("started as: %s", " ".join(sys.argv))
+    logger.info("run_id=%s git_hash=%s", config["run_id"], config["git_hash"])
+    settings = read_settings(config)
+    logger.info("%s", settings)
+    (run_dir / "train_config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    hard = config.get("hard_negatives", {})
-    train_cfg = TrainConfig(
-        base_model_name=config["base_model_name"],
-        learning_rate=float(config["learning_rate"]),
-        batch_size=int(config["batch_size"]),
-        num_epochs=int(config["num_epochs"]),
-        eval_every_steps=int(config["eval_every_steps"]),
-        save_every_steps=int(config["save_every_steps"]),
-        hard_enabled=bool(hard.get("enabled", True)),
-        hard_k=int(hard.get("hard_k", 1)),
-        seed=int(config["seed"]),
-    )
-    logger.info("train_cfg=%s", train_cfg)
-
-    from sentence_transformers import SentenceTransformer, losses
-
-    model = SentenceTransformer(train_cfg.base_model_name)
-    triplets = load_jsonl(config["train_triplets_path"])
-    examples = training_examples(triplets, train_cfg.hard_k if train_cfg.hard_enabled else 0)
-    if train_cfg.hard_enabled:
-        loss = losses.TripletLoss(model=model)
-    else:
-        loss = losses.MultipleNegativesRankingLoss(model=model)
-    logger.info("train_examples=%d loss=%s", len(examples), type(loss).__name__)
-
-    best_score, best_step, global_step = -1.0, None, 0
-    checkpoints = os.path.join(run_dir, "checkpoints")
-    for epoch in range(train_cfg.num_epochs):
-        for _ in training_steps(model, loss, examples, train_cfg):
-            global_step += 1
-            if global_step % train_cfg.eval_every_steps == 0:
-                metrics = retrieval_metrics(model, config)
-                with open(os.path.join(run_dir, f"eval_epoch{epoch}_steps{global_step}.json"), "w") as f:
-                    json.dump(metrics, f, indent=2)
-                logger.info("eval_epoch%d_steps%d=%s", epoch, global_step, metrics)
-                if metrics["recall@5"] > best_score:
-                    best_score, best_step = metrics["recall@5"], global_step
-                    model.save(os.path.join(checkpoints, "best_model"))
-                    logger.info("new best recall@5=%.4f at step %d, saved to %s/best_model",
-                                best_score, best_step, checkpoints)
-            if global_step % train_cfg.save_every_steps == 0:
-                model.save(os.path.join(checkpoints, f"step_{global_step}"))
-
-    model_root = config["model_root"]
-    model_dir = os.path.join(model_root, run_id)
-    model.save(model_dir)
-    logger.info("exported final model (step %d) to %s", global_step, model_dir)
-
-    latest_dir = os.path.join(model_root, "latest")
-    if os.path.exists(latest_dir):
-        shutil.rmtree(latest_dir)
-    shutil.copytree(model_dir, latest_dir)
-    logger.info("copied %s to %s", model_dir, latest_dir)
-
-    with open(os.path.join(run_dir, "train_config.yaml"), "w") as f:
-        yaml.safe_dump(config, f, sort_keys=False)
-    with open(os.path.join(run_dir, "metrics.json"), "w") as f:
-        json.dump({"best_metric": "recall@5", "best_score": best_score, "best_step": best_step,
-                   "final_step": global_step, "hard_enabled": train_cfg.hard_enabled,
-                   "train_examples": len(examples), "model_dir": model_dir}, f, indent=2)
-
-
-def training_steps(model, loss, examples, train_cfg):
-    from retrieval.loop import steps
-
-    yield from steps(model, loss, examples, train_cfg.batch_size, train_cfg.learning_rate)
+    model, best, last = train(settings, config, run_dir)
+    dated = export(model, last, config["model_root"], config["run_id"])
+    record = {
+        "best_metric": "recall@5",
+        "best_score": best["score"],
+        "best_step": best["step"],
+        "final_step": last,
+        "hard_enabled": settings.hard_enabled,
+        "model_dir": str(dated),
+    }
+    (run_dir / "metrics.json").write_text(json.dumps(record, indent=2))
 
 
 if __name__ == "__main__":
@@ -262,7 +239,7 @@ def parse_args():
     return parser.parse_args()
 
 
-def get_path(config, dotted):
+def lookup(config, dotted):
     for key in dotted.split("."):
         if not isinstance(config, dict) or key not in config:
             return None
@@ -270,7 +247,7 @@ def get_path(config, dotted):
     return config
 
 
-def set_path(config, dotted, value):
+def assign(config, dotted, value):
     *parents, last = dotted.split(".")
     for key in parents:
         config = config.setdefault(key, {})
@@ -280,15 +257,15 @@ def set_path(config, dotted, value):
 def apply_overrides(config, overrides):
     for override in overrides:
         key, _, value = override.partition("=")
-        set_path(config, key, yaml.safe_load(value))
+        assign(config, key, yaml.safe_load(value))
     return config
 
 
 def apply_legacy_keys(config):
     for old, new in LEGACY_KEYS.items():
-        value = get_path(config, old)
+        value = lookup(config, old)
         if value is not None:
-            set_path(config, new, value)
+            assign(config, new, value)
     return config
 
 

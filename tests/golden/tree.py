@@ -11,7 +11,8 @@ Where the facts come from
 - Worked out from it: hits over 570, the only whole numbers that round to those digits; the exported weights, those of the last step;
   `best_model`, those of step 50.
 - Made up, and nothing may depend on it: the matrix's id, the other digits of the training's commit, dates, tags, the switches of m05
-  to m10, other measures, the second subset, the numbers of the training, all wording of logs, configs and scripts.
+  to m10, other measures, the second subset, the numbers of the training, all wording of logs, configs and scripts. Some of it is
+  shaped after the project that was audited in the wild; none of its text is here.
 
 A run's numbers are means over the ranks of its queries, so rows for each query can be written that really give them (`runs.per_query`).
 The weights of the base model are not in the tree, as they are not in such a workspace; the repository's head is a commit that it lacks.
@@ -176,7 +177,6 @@ def training(root: Path, tree: Tree, one: Training) -> Path:
         "best_step": one.best,
         "final_step": one.final,
         "hard_enabled": one.hard,
-        "train_examples": 1200,
         "model_dir": f"{tree.model_root}/{one.id}",
     }
     write(root / run / "metrics.json", as_json(record))
@@ -202,19 +202,19 @@ def _epoch(one: Training, step: int) -> int:
 
 def _training_lines(tree: Tree, one: Training, run: str) -> list[str]:
     said = "train_retriever: "
+    library = "sentence_transformers.SentenceTransformer: "
     lines = [
-        f"{said}command_line=scripts/train_retriever.py --config configs/train_retriever.yaml",
-        f"{said}run_id={one.id} config_path=configs/train_retriever.yaml",
-        f"{said}seed={tree.seed} git_hash={one.commit}",
-        f"{said}train_cfg=TrainConfig(base_model_name='{BASE_MODEL}', learning_rate=2e-05, batch_size=16, num_epochs=2, "
-        f"eval_every_steps={EVERY}, save_every_steps={EVERY}, hard_enabled={one.hard}, hard_k=1, seed={tree.seed})",
-        "sentence_transformers.SentenceTransformer: Use pytorch device_name: cpu",
-        f"sentence_transformers.SentenceTransformer: Load pretrained SentenceTransformer: {BASE_MODEL}",
-        f"{said}train_examples=1200 loss={'TripletLoss' if one.hard else 'MultipleNegativesRankingLoss'}",
+        f"{said}started as: scripts/train_retriever.py --config configs/train_retriever.yaml",
+        f"{said}run_id={one.id} git_hash={one.commit}",
+        f"{said}Settings(base_model='{BASE_MODEL}', learning_rate=2e-05, batch_size=16, epochs=2, eval_every={EVERY}, "
+        f"save_every={EVERY}, hard_enabled={one.hard}, seed={tree.seed})",
+        f"{library}Use pytorch device_name: cpu",
+        f"{library}Load pretrained SentenceTransformer: {BASE_MODEL}",
+        f"{said}pairs=1200 hard negatives for each={int(one.hard)}",
     ]
     best = -1.0
     for step, metrics in _evaluations(one).items():
-        lines.append(f"{said}eval_epoch{_epoch(one, step)}_steps{step}={metrics}")
+        lines.append(f"{said}epoch {_epoch(one, step)} step {step}: {metrics}")
         if metrics["recall@5"] > best:
             best = metrics["recall@5"]
             saved = f"{run}/checkpoints/best_model"
@@ -293,7 +293,7 @@ def _run_lines(tree: Tree, one: Experiment, place: str, metrics: Mapping[str, An
     said = "run_experiment: "
     given = " ".join(f"--overrides {override}" for override in tree.overrides(one))
     return [
-        f"{said}command_line=scripts/run_experiment.py --config configs/base.yaml --run-dir {place} {given}",
+        f"{said}started as: scripts/run_experiment.py --config configs/base.yaml --run-dir {place} {given}",
         f"{said}git_hash={tree.matrix_commit} seed={tree.seed}",
         f"{said}resolved_config_path={place}/config.resolved.yaml",
         *(f"{said}{subset} recall@10={values['recall@10']:.4f}" for subset, values in metrics.items()),
