@@ -171,7 +171,7 @@ def _key(says: Says, parts: Sequence[str | int], names: Mapping[str, str]) -> st
         return fill(says.key, names)
     if says.key is None:
         return None
-    return str(says.key["join"]).join(str(part) for part in parts[says.key.get("from", 0) :])
+    return str(says.key["join"]).join(str(part) for part in parts[says.key.get("from", 0) : says.key.get("to")])
 
 
 def _step(says: Says, thing: Any, names: Mapping[str, str]) -> int | None:

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def seal_matrix(
     try:
         report = audit_tree(tree, pack)
         document = report_json.document(report)
-        stated = state(tree, document, reference, pack, times[1])
+        version = importlib.metadata.version("sealkit")
+        stated = state(tree, document, reference, pack, times[1], version, pack.records())
         for name, text in texts(tree.document, document, stated).items():
             (partial / name).parent.mkdir(exist_ok=True)
             (partial / name).write_text(text, "utf-8", newline="\n")
@@ -80,12 +81,19 @@ def seal_matrix(
     return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
 
 
-def state(tree: Tree, report: Mapping[str, Any], reference: str | None, pack: Pack, sealed_at: str) -> dict[str, Any]:
-    """The predicate of the seal."""
+def state(
+    tree: Tree,
+    report: Mapping[str, Any],
+    reference: str | None,
+    pack: Pack,
+    sealed_at: str,
+    version: str,
+    packs: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    """The predicate of the seal, derived from the evidence of a tree, the report on it, and its files of values."""
     numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
-    version = importlib.metadata.version("sealkit")
     risks = {outcome["id"]: pack.checks[outcome["id"]].risk for outcome in report["checks"]}
-    return predicate(tree.document, report, numbers, sealed_at, version, pack.records(), risks)
+    return predicate(tree.document, report, numbers, sealed_at, version, packs, risks)
 
 
 def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, str]:

@@ -41,15 +41,17 @@ def look_at(place: Recognised, policy: Policy = NO_POLICY) -> Tree:
     return Tree(place, *observe_tree(place, policy))
 
 
-def audit_tree(tree: Tree, pack: Pack) -> Report:
-    """Judge a tree by the policy that was observed with it."""
-    layout, name = tree.place.layout, tree.place.matrix.rpartition("/")[2]
+def audit_tree(tree: Tree, pack: Pack, checks: Mapping[str, Check] | None = None) -> Report:
+    """Judge a tree by the policy that was observed with it; by these checks, or all that have something to say of its layout."""
+    name = tree.place.matrix.rpartition("/")[2]
     run = as_run(tree, pack)
     return Report(
         run_id=None,
         name=name,
         artifacts=tuple(sorted(_artifacts(tree, run), key=lambda outcome: outcome.id)),
-        checks=judge_checks(run, tree.document, name, applicable(pack.checks, layout)),
+        checks=judge_checks(
+            run, tree.document, name, applicable(pack.checks, tree.place.layout) if checks is None else checks
+        ),
     )
 
 
