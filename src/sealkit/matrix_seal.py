@@ -22,7 +22,7 @@ from sealkit.render import tabular
 from sealkit.rundir import SEAL
 from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
 from sealkit.statement import statement
-from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at
+from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
 
 TABLES = "tables"
 
@@ -45,7 +45,7 @@ def seal_matrix(
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     names = [name for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")]
     stamps = {name: stamp(place.folder / name) for name in names}
-    tree = look_at(place, policy)
+    tree = look_at(place, policy, pack)
     times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
     tree = Tree(place, {**tree.document, "observed_at": times[0]}, tree.gathered)
     try:
@@ -91,7 +91,10 @@ def state(
     packs: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """The predicate of the seal, derived from the evidence of a tree, the report on it, and its files of values."""
-    numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
+    if run_folders(tree.gathered):
+        numbers = matrix_numbers.of_matrix(tree.place.folder, reference, pack)
+    else:
+        numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
     risks = {outcome["id"]: pack.checks[outcome["id"]].risk for outcome in report["checks"]}
     return predicate(tree.document, report, numbers, sealed_at, version, packs, risks)
 

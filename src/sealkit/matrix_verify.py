@@ -64,7 +64,7 @@ def verify_matrix(
     )
     if unknown or tree is None:
         return Verification(found, (), unknown, verdict, ())
-    now = look_at(tree)
+    now = look_at(tree, pack=pack)
     problems = tuple(_differences(run, statement, now, pack))
     document = _kept(run, EVIDENCE, pack)
     return Verification(found, problems, (), verdict, tuple(_drift(document, now.document)) if document else ())
