@@ -125,15 +125,16 @@ def test_the_declared_tables_and_figures_are_those_made(tmp_path: Path) -> None:
     found = foreign(
         tmp_path,
         evidence(*(statement(run, "metric", 0.5, "summary", "full/mrr") for run in ("pre", "post"))),
-        tables=[{"name": "main", "metrics": [METRIC, "full/mrr"], "labels": ["bm25_ft", "pre_ft"]}],
+        tables=[{"name": "main", "metrics": [METRIC, "full/mrr"], "labels": ["bm25_ft", "pre_ft", "nobody"]}],
         figures=[
             {"name": "change", "kind": "deltas", "metrics": ["full/mrr"]},
             {"name": "few", "kind": "bars", "metrics": ["full/nothing"], "labels": ["post_ft", "nobody"]},
         ],
     )
     assert [one["name"] for one in found["tables"]] == ["main", "differences"]
-    assert [row[0]["value"] for row in found["tables"][0]["rows"]] == ["pre_ft", "bm25_ft"]
-    assert found["tables"][0]["rows"][1][3] == {"value": None, "why": "not among the metrics of its runs"}
+    assert [row[0]["value"] for row in found["tables"][0]["rows"]] == ["bm25_ft", "pre_ft"]
+    assert found["tables"][0]["notes"] == ["nobody: the matrix has no such row"]
+    assert found["tables"][0]["rows"][0][3] == {"value": None, "why": "not among the metrics of its runs"}
     change, few = found["figures"]
     (panel,) = change["panels"]
     assert [(row["label"], row["value"], row["ended"], row["why"]) for row in panel["rows"]] == [
@@ -177,16 +178,15 @@ def matrix(folder: Path, **more: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("worse", [False, True])
-def test_the_best_is_bold_where_it_is_told_from_the_reference(tmp_path: Path, worse: bool) -> None:
-    reference = "post_ft" if worse else "pre_ft"
-    found = matrix_numbers.of_matrix(matrix(tmp_path), reference, BUILT_IN)
-    row = next(row for row in found["comparison"]["rows"] if row["metric"] == NDCG)
-    table = found["tables"][0]
-    at = [column["metric"] for column in table["columns"]].index(NDCG)
-    best = max(table["rows"], key=lambda row: row[at]["value"])
-    assert row["direction"] == "higher"
-    assert ["best" in one[at] for one in table["rows"]] == [row["told"] and one is best for one in table["rows"]]
+def test_a_matrix_of_ours_is_compared_by_its_rows(tmp_path: Path) -> None:
+    found = matrix_numbers.of_matrix(matrix(tmp_path), "pre_ft", BUILT_IN)
+    assert [(row["label"], row["metric"], row["tested"], row["direction"]) for row in found["comparison"]["rows"]] == [
+        ("post_ft", f"retrieval/test/{measure}", True, "higher") for measure in ("nDCG@10", "RR@10", "R@2")
+    ]
+    assert found["comparison"]["family"]["size"] == 3
+    assert {row["p_holm"] for row in found["comparison"]["rows"]} == {1.0}, "three queries tell nothing from noise"
+    assert bold(found) == []
+    assert [(one["name"], one["panels"][0]["metric"]) for one in found["figures"]] == [("bars", NDCG), ("deltas", NDCG)]
 
 
 def test_a_failed_row_is_a_row_without_values(tmp_path: Path) -> None:
