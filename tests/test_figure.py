@@ -22,7 +22,7 @@ def row(label: str, value: float | None, **more: Any) -> dict[str, Any]:
 
 
 FAILED = {"ended": False, "why": "no run came to its end", "n": None}
-BARS = {
+BARS: dict[str, Any] = {
     "name": "main",
     "kind": "bars",
     "caption": "full/recall@10 of the matrix demo, n = 570 queries, reference pre_ft.",
@@ -36,7 +36,7 @@ BARS = {
         {"metric": "full/mrr", "direction": None, "rows": [row("$x^2$", 0.5), row("very" * 30, 0.25)]},
     ],
 }  # fmt: skip
-DELTAS = {
+DELTAS: dict[str, Any] = {
     **BARS,
     "name": "change",
     "kind": "deltas",
@@ -116,21 +116,19 @@ def test_a_gap_is_hatched_and_no_bar(tmp_path: Path) -> None:
     def patterns(figure: dict[str, Any]) -> int:
         return render.draw(figure, tmp_path)[1].read_bytes().count(b"/PatternType")
 
-    whole = {**BARS, "panels": [{**BARS["panels"][0], "rows": BARS["panels"][0]["rows"][:2]}]}  # type: ignore[index]
+    whole = {**BARS, "panels": [{**BARS["panels"][0], "rows": BARS["panels"][0]["rows"][:2]}]}
     assert (patterns(BARS), patterns(whole)) == (1, 0)
 
 
 def test_what_is_not_told_from_noise_is_grey(tmp_path: Path) -> None:
     def colours(number: int) -> set[str]:
-        one = {**DELTAS["panels"][0], "rows": [DELTAS["panels"][0]["rows"][number]]}  # type: ignore[index]
+        one = {**DELTAS["panels"][0], "rows": [DELTAS["panels"][0]["rows"][number]]}
         text = "".join(streams(render.draw({**DELTAS, "panels": [one]}, tmp_path)[1]))
         return {name for name, said in SAID.items() if said in text}
 
     SAID = {"blue": "0 0.4470588235 0.6980392157", "vermillion": "0.8352941176 0.368627451 0", "grey": "0.6 G"}
     assert [colours(number) for number in range(4)] == [{"blue"}, {"vermillion"}, {"grey"}, {"grey"}]
-    assert "Δ full/recall@10 ↑ (against pre_ft)".encode("utf-16-be").decode("latin-1").replace("\0", "")[
-        -16:
-    ] in "".join(words(render.draw(DELTAS, tmp_path)[1]))
+    assert any(text.endswith("(against pre_ft)") for text in words(render.draw(DELTAS, tmp_path)[1]))
 
 
 @pytest.mark.parametrize("figure", [BARS, DELTAS], ids=["bars", "deltas"])
@@ -169,7 +167,7 @@ def test_the_users_settings_stay(tmp_path: Path, matplotlib: Any) -> None:
     ],
 )
 def test_a_figure_is_never_silently_empty(tmp_path: Path, changed: list[dict[str, Any]], message: str) -> None:
-    panel = {**BARS["panels"][0], "rows": changed}  # type: ignore[index]
+    panel = {**BARS["panels"][0], "rows": changed}
     with pytest.raises(UsageError) as caught:
         render.draw({**BARS, "panels": [panel]}, tmp_path)
     assert caught.value.message == message

@@ -151,7 +151,7 @@ def test_the_declared_tables_and_figures_are_those_made(tmp_path: Path) -> None:
 # Ours
 
 
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "tag": None, "repeat": None, "base_config": {"path": "base.yaml", "digest": f"sha256:{'0' * 64}"}, "overrides": [],
     "run_id": "x", "status": "ok", "verdict": "PASS", "exit_code": 0, "reason": None, "seconds": 1.0, "models": [],
 }  # fmt: skip
@@ -228,7 +228,14 @@ def of_two(told: bool | None, direction: str | None, values: dict[str, float]) -
     from sealkit.metric_keys import parse
     from sealkit.table_document import of_table
 
-    family = {"key": "m", "unit": "s", "range": [0, 1], "direction": direction, "derivable": True, "definition": {}}
+    family: dict[str, Any] = {
+        "key": "m",
+        "unit": "s",
+        "range": [0, 1],
+        "direction": direction,
+        "derivable": True,
+        "definition": {},
+    }
     keys = parse({"keys": [family] if direction else []})
     before, after = values.get("pre_ft", 0.3), values["post_ft"]
     row = {
