@@ -13,7 +13,6 @@ from sealkit.finding import Finding, Location, ReadError, pointer
 from sealkit.read import jsonl
 from sealkit.read.source import MEBIBYTE
 
-
 HELD = 16 * MEBIBYTE  # a file of rows up to this size is held in memory: several checks read it
 
 
