@@ -89,8 +89,8 @@ def _plain_rows(block: bytes) -> list[dict[str, Any]] | None:
 
     The lines are read as one array, which is faster. Each is an object of its own: it begins with the only brace that it
     opens, and ends with one that closes; and no text goes over the end of a line, since the newlines stay where they are.
-    A row has no more keys than members in its line, and those no more than colons: where all colons are as many as all
-    keys, no key stands twice. With one brace a line and no bracket, nothing is nested. Where there are no more runs of
+    A row has no more keys than members in its line, and those no more than colons that are in no text: where all colons are as many
+    as all keys and the colons of all texts, no key stands twice. With one brace a line and no bracket, nothing is nested. Where there are no more runs of
     many digits than such that follow a point, no integer has so many.
     """
     block = block.replace(b"\r\n", b"\n")
@@ -104,7 +104,10 @@ def _plain_rows(block: bytes) -> list[dict[str, Any]] | None:
         found: list[dict[str, Any]] = orjson.loads(b"[" + block.replace(b"\n", b",\n") + b"]")
     except ValueError:
         return None
-    return found if block.count(b":") == sum(map(len, found)) else None
+    colons = block.count(b":") - sum(map(len, found))
+    if colons and b"\\u003" not in block:  # no colon is written as an escape
+        colons -= sum(text.count(":") for row in found for item in row.items() for text in item if type(text) is str)
+    return found if colons == 0 else None
 
 
 def _plain_row(raw: bytes) -> dict[str, Any] | None:
