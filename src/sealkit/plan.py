@@ -56,6 +56,12 @@ class Plan:
     files: Mapping[str, named.Files]
     root: Path
 
+    @property
+    def metrics(self) -> set[str]:
+        """The metric keys that the run will write, as far as its stages say which."""
+        times = {f"time/{step.name}" for step in self.steps}
+        return times.union(*(step.stage.promised(step.params) for step in self.steps))
+
 
 def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = None) -> Plan:
     """Read a config and plan its run; nothing is written. `runs` is the place of runs where the config names none.
