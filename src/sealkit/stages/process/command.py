@@ -101,7 +101,11 @@ def run(inputs: Mapping[str, Input], params: Command, out: Out, ctx: Context) ->
         fix = "write it there, or take it out of `promises`"
         raise Refused(
             [
-                Finding(f"{{out.metrics}}: the command promised `{key}` and did not write it", Location("metrics.json"), fix=fix)
+                Finding(
+                    f"{{out.metrics}}: the command promised `{key}` and did not write it",
+                    Location("metrics.json"),
+                    fix=fix,
+                )
                 for key in broken
             ]
         )
