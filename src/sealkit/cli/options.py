@@ -21,6 +21,13 @@ reference = click.option(
 waivers = click.option(
     "--waivers", type=click.Path(), help="Signed-off exceptions; default: waivers.yaml, where there is one."
 )
+workspace = click.option(
+    "--workspace",
+    type=click.Path(exists=True, file_okay=False),
+    default=".",
+    show_default="the current directory",
+    help="The folder that holds run.output_dir.",
+)
 
 
 def _format(*names: str) -> Callable[[Any], Any]:
