@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sealkit.asked import Asked
-from sealkit.ledger import Index, Ledger, Link, Made, Named, Place, Run, workspace_of
+from sealkit.ledger import Index, Ledger, Made, Named, Place, Run, below, workspace_of
 from sealkit.whereabouts import CHANGED, Whereabouts
 
+SHOWN = 5  # of names or runs in a remark
 ROLES = ("pre-FT", "post-FT", "HN-FT", "export")
 
 
@@ -109,6 +110,7 @@ class _Teller:
                 self.born[model.base[1]].append(model)
             if model.run is not None:
                 self.in_run[model.run].append(model)
+        self.moved = {made.weights for made in ledger.made if _moved(made)}
         self.named: defaultdict[str, list[Named]] = defaultdict(list)
         for named in ledger.named():
             if named.weights:
@@ -140,7 +142,7 @@ class _Teller:
         for made in sorted(self.made[weights], key=_inner_first):
             trainings.setdefault((made.trained_by, made.base), made)
         for made in trainings.values():
-            if made.trained_by:
+            if made.trained_by and _moved(made):
                 at = made.place("/training/run_id", made.trained_by)
                 yield self.step(depth, "trained by", "run", self.run_name(made.trained_by), run_id=made.trained_by, note=_training(made), at=at)
             if made.base and made.base[1] != weights:
@@ -153,16 +155,18 @@ class _Teller:
         """Where these weights lie and what they are called: checkpoints, exports, and the names by which runs named them."""
         seen: set[str] = set()
         for made in sorted(self.made[weights], key=_inner_first):
-            where = workspace_of(made.run) if made.run is not None else ""
-            name = made.exported_to or made.folder
+            name = made.exported or made.folder
             if name in seen:
                 continue
             seen.add(name)
             relation = "exported to" if made.exported_to else "lies at"
             at = made.place("/exported_to" if made.exported_to else "/weights", made.exported_to or weights)
-            yield self.model(depth, relation, name, weights, at, where=where, note=_role(made))
+            if made.run is not None and not made.exported:  # nobody names what a run keeps for itself
+                yield self.step(depth, relation, "model", name, digest=weights, note=_role(made), at=at)
+                continue
+            yield self.model(depth, relation, name, weights, at, note=_role(made))
         for named in self.named[weights]:
-            if named.name not in seen:
+            if not seen & {named.name, below(workspace_of(named.run), named.name)}:
                 seen.add(named.name)
                 yield self.model(depth, "named", named.name, weights, named.at, named.run)
 
@@ -213,11 +217,12 @@ class _Teller:
             roles = list(dict.fromkeys(_role(made) for made in same))
             exports = [made for made in same if made.exported_to]
             head = exports[0] if exports else same[0]
-            name = head.exported_to or head.folder
             relation = "exported to" if exports else "trained to"
             at = head.place("/exported_to" if exports else "/weights", head.exported_to or weights)
-            where = workspace_of(head.run) if head.run is not None else ""
-            yield self.model(depth, relation, name, weights, at, where=where, note=", ".join(roles))
+            if exports or head.run is None:
+                yield self.model(depth, relation, head.exported or head.folder, weights, at, note=", ".join(roles))
+            else:
+                yield self.step(depth, relation, "model", head.folder, digest=weights, note=", ".join(roles), at=at)
             if self.first("down", weights):
                 yield self.descendants(weights, depth + 1)
 
@@ -230,7 +235,8 @@ class _Teller:
         for path in paths:
             run = self.ledger.runs[path]
             made = {model.weights for model in self.in_run[path]}
-            itself.append(self.run(0, "is", run, "; ".join(_standing(run)), None))
+            at = Place(below(path, "run_metadata.json"), "/run_id", run.run_id or "")
+            itself.append(self.run(0, "run", run, "; ".join(_standing(run)), at))
             before += _flat(self.taken_by(run, made))
             self.told = set()
             after += _flat(self.children(self.in_run[path], 0))
@@ -273,7 +279,7 @@ class _Teller:
             for number, row in enumerate(matrix.rows):
                 if row.run == run.path or (run.run_id and row.run_id == run.run_id):
                     at = Place(matrix.at, f"/experiments/{number}/run_dir", "run_dir")
-                    yield self.step(0, "is", "matrix", matrix.id, note=f"its row {row.label}", at=at)
+                    yield self.step(0, "in the matrix", "matrix", matrix.id, note=f"its row {row.label}", at=at)
         for seal in self.ledger.seals:
             if run.run_id and run.run_id in (seal.run_id, seal.reference):
                 part, word = ("run", "sealed by") if seal.run_id == run.run_id else ("reference", "compared with by")
@@ -324,7 +330,7 @@ class _Teller:
         named = [one.name for one in run.models if one.weights == digest] + [
             output.path for stage in run.stages for output in stage.outputs if output.digest == digest
         ]
-        others = [made.exported_to or made.folder for made in self.made[digest]]
+        others = [made.exported or made.folder for made in self.made[digest]]
         return next(iter([*named, *others]), digest)
 
     # Lines and remarks
@@ -333,10 +339,13 @@ class _Teller:
         """What was found of pre-FT, post-FT, HN-FT and exports among the models of a family, or where it was looked for."""
         family = {digest for digest in family if digest in self.weights}
         trained = [made for made in self.ledger.made if made.trained_by and made.weights in family]
-        bases = {made.base[1]: made for made in trained if made.base and not any(map(_moved, self.made[made.base[1]]))}
-        plain = {made.weights: made for made in trained if made.hard_negatives is False}
-        hard = {made.weights: made for made in trained if made.hard_negatives}
-        exports = {made.exported_to: made for made in trained if made.exported_to}
+        bases = {made.base[1]: made for made in trained if made.base and made.base[1] not in self.moved}
+        chosen: dict[str | None, Made] = {}  # of each training what left it, else its best, else its last
+        for made in sorted(trained, key=lambda made: (made.exported is None, _inner_first(made))):
+            chosen.setdefault(made.trained_by, made)
+        plain = {made.weights: made for made in chosen.values() if made.hard_negatives is False}
+        hard = {made.weights: made for made in chosen.values() if made.hard_negatives}
+        exports = {made.exported: made for made in trained if made.exported}
         named = {
             digest: self.named[digest][0] for digest in sorted(family) if digest in self.named and not self.made[digest]
         }
@@ -349,10 +358,12 @@ class _Teller:
             yield Line(role, tuple(models), () if models else self.searched(role))
 
     def as_line(self, role: str, made: Made) -> Step:
-        where = workspace_of(made.run) if made.run is not None else ""
-        name = made.exported_to if role == "export" and made.exported_to else made.folder
+        name = made.exported if role == "export" and made.exported else made.folder
         pointer, text = ("/exported_to", made.exported_to or "") if role == "export" else ("/weights", made.weights)
-        return self.model(0, role, name, made.weights, made.place(pointer, text), where=where, note=_role(made))
+        at = made.place(pointer, text)
+        if made.run is not None and not made.exported:
+            return self.step(0, role, "model", name, digest=made.weights, note=_role(made), at=at)
+        return self.model(0, role, name, made.weights, at, note=_role(made))
 
     def searched(self, role: str) -> tuple[str, ...]:
         manifests = f"{len(self.ledger.made)} model manifests (**/model_manifest.json)"
@@ -370,22 +381,22 @@ class _Teller:
                 contents[named.name].append(named.weights)
                 claims[named.name, named.weights].append(named.run)
         for made in self.ledger.made:
-            if made.exported_to:
-                names[made.weights].append(made.exported_to)
-                contents[made.exported_to].append(made.weights)
+            if made.exported and made.run is not None:
+                names[made.weights].append(made.exported)
+                contents[made.exported].append(made.weights)
         for digest in sorted(family):
             if len(several := list(dict.fromkeys(names[digest]))) > 1:
-                yield f"the same weights {digest} under {len(several)} names: {', '.join(several)}"
+                yield f"the same weights {digest} under {len(several)} names: {_some(several)}"
         for name, digests in sorted(contents.items()):
             if len(several := list(dict.fromkeys(digests))) > 1 and family & set(several):
-                yield f"{len(several)} weights under the name {name}: {', '.join(several)}"
-        for made in self.ledger.made:
-            if made.weights in family and made.run and not made.exported_to and made.trained_by and not _moved(made):
-                yield f"training changed nothing: {made.folder} has the weights of its base, {made.weights}"
+                yield f"{len(several)} weights under the name {name}: {_some(several)}"
+        still = [made.folder for made in self.ledger.made if made.weights in family and made.trained_by and not _moved(made)]
+        if still:
+            yield f"{len(still)} {'checkpoint has' if len(still) == 1 else 'checkpoints have'} the weights of the base: {_some(still)}"
         changed = {(step.name, step.digest): step.now for step in steps if step.state == CHANGED and step.digest}
         for (name, digest), now in sorted(changed.items(), key=str):
             runs = claims[name, digest or ""]
-            who = f"; so say {', '.join(runs[:5])}{f' and {len(runs) - 5} more' if len(runs) > 5 else ''}" if runs else ""
+            who = f"; so say {_some(runs)}" if runs else ""
             yield f"{name} has other weights now, {now}, than were recorded, {digest}{who}"
 
     # Steps
@@ -409,10 +420,16 @@ class _Teller:
         return here[0].path or "." if here else run_id
 
     def model(self, depth: int, relation: str, name: str, weights: str, at: Place, run: str | None = None, *,
-              where: str | None = None, note: str | None = None) -> Step:  # fmt: skip
-        base = where if where is not None else workspace_of(run) if run is not None else ""
+              note: str | None = None) -> Step:  # fmt: skip
+        """A model as it stands now; `run` is the one that calls it so."""
+        base = workspace_of(run) if run is not None else ""
         state, now = self.whereabouts.state(name, weights, base)
         return Step(depth, relation, "model", name, weights, None, note, state, now, at)
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first of many."""
+    return ", ".join(words) if len(words) <= SHOWN else f"{', '.join(words[:SHOWN])} and {len(words) - SHOWN} more"
 
 
 def _standing(run: Run) -> list[str]:

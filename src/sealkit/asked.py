@@ -199,7 +199,8 @@ def _by_name(text: str, ledger: Ledger) -> Asked | None:
     )
     if runs:
         told = f"{len(runs)} runs go by that name: {', '.join(runs[:4])}"
-        return Asked(text, "run", (), runs=runs, remarks=(told,) if len(runs) > 1 else ())
+        folder = runs[0] if len(runs) == 1 else None
+        return Asked(text, "run", (), runs, folder, (told,) if len(runs) > 1 else ())
     names = {text, below("", text)}
     hits = [content for name, where, content in _called(ledger) if {name, below(where, name)} & names]
     found = tuple((content, "recorded") for content in dict.fromkeys(hits))

@@ -180,9 +180,12 @@ def _models(
     asked: Asked, graph: _Graph, reached: dict[str, _Reached], weights: str, link: Link
 ) -> Iterator[Dependent]:
     """A line for each place where weights lie that stand on it."""
+    exports = {made.exported for made in graph.made[weights]}
     for made in graph.made[weights]:
         note = made.role if made.step is None else f"{made.role}, step {made.step}"
-        kind, name = ("export", made.exported_to) if made.exported_to else ("model", made.folder)
+        kind, name = ("export", made.exported) if made.exported else ("model", made.folder)
+        if kind == "model" and name in exports:
+            continue
         yield _dependent(asked, graph, reached, kind, name, link, digest=weights, run_id=made.trained_by, note=note)
     if not graph.made[weights]:
         names = [named.name for named in graph.ledger.named() if named.weights == weights]
@@ -227,7 +230,7 @@ def _through(graph: _Graph, reached: dict[str, _Reached], link: Link, name: str)
     while (before := reached.get(node)) is not None and before.link is not None:
         if node.startswith("sha256:"):
             if made := graph.made[node]:
-                return made[0].exported_to or made[0].folder
+                return made[0].exported or made[0].folder
             node = before.link.on
         else:
             owner = graph.owner(node)
@@ -242,7 +245,7 @@ def _copies(asked: Asked, ledger: Ledger) -> Iterator[Copy]:
     digests = set(asked.digests)
     seen: set[str] = set()
     for made in ledger.made:
-        path = made.exported_to or made.folder
+        path = made.exported or made.folder
         if made.weights in digests and path not in seen:
             seen.add(path)
             pointer, text = ("/exported_to", made.exported_to) if made.exported_to else ("/weights", made.weights)

@@ -125,6 +125,16 @@ class Made:
     exported_to: str | None
     lines: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def where(self) -> str:
+        """The folder that its own names begin at."""
+        return workspace_of(self.run) if self.run is not None else ""
+
+    @property
+    def exported(self) -> str | None:
+        """Where it was exported to, below the root."""
+        return None if self.exported_to is None else below(self.where, self.exported_to)
+
     def place(self, pointer: str, text: str) -> Place:
         return Place(self.at, pointer, text, dict(self.lines).get(pointer))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json as standard
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from sealkit.finding import Location, ReadError, parts
 from sealkit.ledger import Place
 from sealkit.read import json
-from sealkit.read.source import read_text
+from sealkit.read.source import decode, read_bytes
+
+KEPT = 8  # files at a time: places are asked for record by record
 
 
 @dataclass
@@ -19,7 +22,7 @@ class Lines:
     """Turns places into locations with their lines."""
 
     root: Path
-    _texts: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    _read: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
     def location(self, place: Place) -> Location:
         """A place with its line; without one where the file is no longer what was read."""
@@ -27,43 +30,42 @@ class Lines:
             return Location(place.path, place.pointer, place.line)
         try:
             return Location(place.path, place.pointer, self._line(place, place.pointer))
-        except (ReadError, KeyError, IndexError, TypeError, ValueError):
+        except (ReadError, KeyError, IndexError, TypeError, ValueError, AttributeError):
             return Location(place.path, place.pointer)
 
     def _line(self, place: Place, pointer: str) -> int | None:
-        """By counting how often the text stands before the place; a walk through the file would cost thirty times as much."""
-        text, document = self._read(place.path)
-        quoted, at = standard.dumps(place.text, ensure_ascii=False)[1:-1], -1
+        """By counting how often the text stands before the place; to walk through the file would cost thirty times as much."""
+        data, document = self._open(place.path)
+        quoted, at = orjson.dumps(place.text)[1:-1], -1
         for _ in range(_before(document, parts(pointer), quoted) + 1):
-            at = text.find(quoted, at + 1)
-        return text.count("\n", 0, at) + 1 if at >= 0 else json.line_of(text, pointer)
+            at = data.find(quoted, at + 1)
+            if at < 0:  # it is written in another way there
+                return json.line_of(decode(data, place.path), pointer)
+        return data.count(b"\n", 0, at) + 1
 
-    def _read(self, path: str) -> tuple[str, Any]:
-        if path not in self._texts:
-            if len(self._texts) > 8:  # records are asked for in order
-                self._texts.clear()
-            full = os.path.join(self.root, path)
-            self._texts[path] = read_text(Path(full), path, follow=False), json.quick(full, path)
-        return self._texts[path]
+    def _open(self, path: str) -> tuple[bytes, Any]:
+        if path not in self._read:
+            if len(self._read) > KEPT:
+                self._read.clear()
+            data = read_bytes(os.path.join(self.root, path), path, follow=False)
+            self._read[path] = data, orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        return self._read[path]
 
 
-def _before(document: Any, path: list[str], text: str) -> int:
+def _before(document: Any, path: list[str], text: bytes) -> int:
     """How often a text stands in a document before the value at a path, in the order of the file."""
     count = 0
     for part in path:
         if isinstance(document, list):
             index = int(part)
-            count += sum(_count(item, text) for item in document[:index])
+            count += orjson.dumps(document[:index]).count(text)
             document = document[index]
             continue
+        before: dict[str, Any] = {}
         for key, value in document.items():
-            count += key.count(text)
             if key == part:
                 break
-            count += _count(value, text)
+            before[key] = value
+        count += orjson.dumps(before).count(text) + orjson.dumps(part).count(text)
         document = document[part]
     return count
-
-
-def _count(value: Any, text: str) -> int:
-    return standard.dumps(value, ensure_ascii=False).count(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -183,6 +184,7 @@ def _text(value: Any) -> str:
     return value
 
 
+@functools.cache
 def _digest(value: Any) -> str:
     if not DIGEST.fullmatch(value):
         raise ValueError

@@ -221,7 +221,7 @@ def quick(path: str | Path, name: str, *, limit: int = DOCUMENT_LIMIT) -> Any:
     """
     import orjson
 
-    data = read_bytes(Path(path), name, limit=limit, follow=False)
+    data = read_bytes(path, name, limit=limit, follow=False)
     try:
         value = orjson.loads(data)
         if orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE) == data:

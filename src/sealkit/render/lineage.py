@@ -12,7 +12,7 @@ from sealkit.places import Lines
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
 
-PARTS = (("before", "comes from"), ("itself", "is"), ("after", "led to"))
+PARTS = (("before", "comes from"), ("itself", "itself"), ("after", "led to"))
 SHORT = len("sha256:") + 12
 DEEP = 20  # levels that are indented; the lines below them stand under each other
 
