@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sealkit.artifact import Artifact
+from sealkit.evidence import Evidence
 from sealkit.finding import Finding, Location, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.pickle import Pickle
@@ -79,6 +80,11 @@ class View:
         return View(self.run.reference, self.versions) if self.run.reference else None
 
     @property
+    def evidence(self) -> Evidence:
+        """What the files of a tree say, and its models."""
+        return Evidence(self.one("evidence").document)
+
+    @property
     def files(self) -> tuple[str, ...]:
         return self.run.files
 
@@ -139,8 +145,10 @@ class Check:
     what the config alone tells stops a run before its first stage. `kind?~` is optional, and not waited for either.
 
     `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
-    it: a seal by that version or a later one must name it. `id` and `summary` are set by the pack, from the file's name and
-    its docstring.
+    it: a seal by that version or a later one must name it. `needs` are the fields (`run model`, …) that a layout must be able to tell of a
+    tree, for the check to have something to say. `risk` is the code under which the seal of a tree lists what it finds: it
+    tells of what the runs stand on, and not of how far their numbers can be read. `id` and `summary` are set by the pack, from the
+    file's name and its docstring.
     """
 
     title: str
@@ -150,6 +158,8 @@ class Check:
     find: Callable[[View], Iterator[Finding]]
     since: str
     severity: Severity = Severity.ERROR
+    needs: tuple[str, ...] = ()
+    risk: str | None = None
     id: str = ""
     summary: str = ""
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from sealkit.finding import Finding, Location, ReadError, Severity, parts, pointer
 from sealkit.read import json as read_json
-from sealkit.read import jsonl
+from sealkit.read import jsonl, yaml
+from sealkit.read.source import read_text
 from sealkit.rows import RowRules
 
 COLLECTED = 1000  # errors of one document that are looked at
@@ -32,7 +33,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Contract:
-    """A kind at a version. `media` is `json` (one document) or `jsonl` (the schema holds for each row).
+    """A kind at a version. `media` is `json` or `yaml` (one document) or `jsonl` (the schema holds for each row).
 
     `upgrade` makes of a document of this version one of the next; None where this version is the newest.
     """
@@ -102,6 +103,8 @@ class Contract:
 
     def read(self, path: Path, name: str, *, follow: bool = False) -> Any:
         """A document from a file, unchecked. Raises ReadError."""
+        if self.media == "yaml":
+            return yaml.parse(read_text(path, name, limit=yaml.LIMIT, follow=follow), name).data
         return read_json.read(path, name, follow=follow)
 
     def problems(self, path: Path, name: str) -> tuple[list[Finding], bool]:

@@ -57,7 +57,7 @@ class Location:
     """A place in a file: a path below the run directory (or as the user typed it) and a JSON pointer or a line.
 
     `line` counts from 1. `quote` is the text of that line and `digest` the file's, so that evidence outlives
-    edits of the file, and dead evidence is noticed.
+    edits of the file, and dead evidence is noticed. `end` is the last line of a place that has several.
     """
 
     path: str
@@ -65,9 +65,12 @@ class Location:
     line: int | None = None
     quote: str | None = None
     digest: str | None = None
+    end: int | None = None
 
     def __str__(self) -> str:
-        return self.path if self.line is None else f"{self.path}:{self.line}"
+        if self.line is None:
+            return self.path
+        return f"{self.path}:{self.line}" + (f"-{self.end}" if self.end else "")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sealkit import digest, layout, legacy, metric_keys, package
+from sealkit import digest, layout, legacy, metric_keys, package, tree_layout
 from sealkit.check import Check
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError
@@ -24,6 +24,7 @@ from sealkit.layout import Layout
 from sealkit.metric_keys import Family, MetricKeys
 from sealkit.read import json, yaml
 from sealkit.stage import Stage
+from sealkit.tree_layout import TreeLayout
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Pack:
                 self._add(found, check_id, check, f"{pack.check_package}: the check {check_id}")
         return dict(sorted(found.items()))
 
+    def checks_of(self, layout: Layout) -> dict[str, Check]:
+        """The checks that can have something to say of a run of a layout: it can hold every kind that they require."""
+        return {name: check for name, check in self.checks.items() if layout.can_hold(check.required)}
+
     @property
     def check_ids(self) -> list[str]:
         """The ids of this pack's own checks."""
@@ -101,6 +106,19 @@ class Pack:
                         raise UsageError(f"{pack.spec}: the layout's rule {rule['path']} is there already", "remove it")
                 document["artifacts"] += added["artifacts"]
         return layout.parse(document)
+
+    @cached_property
+    def tree_layouts(self) -> Mapping[str, TreeLayout]:
+        """The layouts of trees that other tools write, by the tool's name. Raises UsageError for one that breaks its contract."""
+        found: dict[str, TreeLayout] = {}
+        for pack in self.packs:
+            for source in package.files_in(pack.spec, "layouts", ".yaml"):
+                name = f"{pack.spec}/layouts/{source.name}"
+                document = yaml.parse(source.read_text("utf-8"), name)
+                if source.name != "native.yaml":
+                    layout = tree_layout.parse(document, name, self.contracts["tree_layout/v1"])
+                    self._add(found, layout.name, layout, f"{pack.spec}: the layout {layout.name}")
+        return dict(sorted(found.items()))
 
     @cached_property
     def metric_keys(self) -> MetricKeys:

@@ -33,6 +33,14 @@ def file(package: str, name: str) -> Traversable | None:
     return found if found and found.is_file() else None
 
 
+def files_in(package: str, folder: str, suffix: str) -> list[Traversable]:
+    """The files of a folder of a package whose names end so, by name."""
+    place = root(package)
+    inner = place / folder if place else None
+    found = [item for item in inner.iterdir() if item.name.endswith(suffix)] if inner and inner.is_dir() else []
+    return sorted(found, key=lambda item: item.name)
+
+
 def read_yaml(package: str, name: str) -> Any:
     """What a YAML file of a package says; None where there is none. Raises ReadError."""
     found = file(package, name)

@@ -24,7 +24,7 @@ SHOWN = 100
 @dataclass(frozen=True)
 class Repository:
     """A repository as it stood. `state`: `ok`, `none` (no repository or no git), `refused` (git will not read it), or
-    `empty` (no commit yet). Only with `ok` are the other fields set."""
+    `empty` (no commit yet). Only with `ok` are the other fields set, but for the `commit` of a repository that lost it."""
 
     state: str
     reason: str | None = None
@@ -145,6 +145,9 @@ def repository(folder: Path, without: Path | None = None) -> Repository:
         return Repository("none", "no repository")
     status, commit, _ = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if status:
+        _, named, _ = git("rev-parse", "--verify", "--quiet", "HEAD")
+        if re.fullmatch(r"[0-9a-f]{40,64}", named):
+            return Repository("refused", f"its commit {named} is not in it", commit=named)
         return Repository("empty", "the repository has no commit yet")
     _, branch, _ = git("symbolic-ref", "--short", "--quiet", "HEAD")
     _, shallow, _ = git("rev-parse", "--is-shallow-repository")

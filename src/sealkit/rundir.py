@@ -42,7 +42,7 @@ class Run:
 
     `reference` is the run that it is compared with, if one is at hand. `ongoing` says that the engine still writes it: what
     only a seal brings is to come. `seal` is the folder of its seal where that lies elsewhere: its files are named `seal/…`
-    all the same.
+    all the same. `listed` are the names of its files where these are known already.
     """
 
     root: Path
@@ -53,9 +53,12 @@ class Run:
     reference: Run | None = None
     ongoing: bool = False
     seal: Path | None = None
+    listed: tuple[str, ...] | None = None
 
     @cached_property
     def files(self) -> tuple[str, ...]:
+        if self.listed is not None:
+            return self.listed
         if self.seal is None:
             return tuple(digest.walk(self.root))
         own = (name for name in digest.walk(self.root) if not name.startswith(f"{SEAL}/"))
@@ -262,10 +265,15 @@ class Run:
     def _line_of(self, name: str, where: str) -> int | None:
         """The line of a JSON pointer; of what an older version of a contract keeps elsewhere, that of the nearest object around it."""
         text = self._text(name)
-        line = json.line_of(text, where)
+        written = yaml.parse(text, name).lines if name.endswith((".yaml", ".yml")) else None
+
+        def find(where: str) -> int | None:
+            return json.line_of(text, where) if written is None else written.get(where)
+
+        line = find(where)
         while line is None and where:
             where = where.rpartition("/")[0]
-            line = json.line_of(text, where)
+            line = find(where)
         return line
 
     def _text(self, name: str) -> str:

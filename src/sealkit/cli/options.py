@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
+    from sealkit.recognise import Recognised
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
 reference = click.option(
     "--reference", type=click.Path(), help="The run to compare with, query by query (before fine-tuning, say)."
+)
+layout = click.option(
+    "--layout", metavar="NAME|FILE", help="What wrote the directory; default: the layout that recognises it."
 )
 waivers = click.option(
     "--waivers", type=click.Path(), help="Signed-off exceptions; default: waivers.yaml, where there is one."
@@ -66,3 +70,8 @@ def pack(run: Path | None = None) -> Pack:
     from sealkit import project
 
     return project.load(Path.cwd(), run).pack
+
+
+def tell_layout(tree: Recognised) -> None:
+    """Say on stderr which layout was recognised, and why."""
+    click.echo(f"layout: {tree.layout.id} ({'; '.join(tree.why)})", err=True)

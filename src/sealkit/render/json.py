@@ -54,4 +54,5 @@ def _location(location: Location) -> dict[str, Any]:
         "line": location.line,
         "quote": location.quote,
         "digest": location.digest,
+        **({"x-end": location.end} if location.end else {}),
     }
