@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sealkit.asked import Asked
-from sealkit.ledger import Index, Ledger, Made, Named, Place, Run, below, workspace_of
+from sealkit.ledger import NAME_ONLY, Index, Ledger, Made, Named, Place, Run, below, workspace_of
 from sealkit.whereabouts import CHANGED, Whereabouts
 
 SHOWN = 5  # of names or runs in a remark
@@ -144,7 +144,15 @@ class _Teller:
         for made in trainings.values():
             if made.trained_by and _moved(made):
                 at = made.place("/training/run_id", made.trained_by)
-                yield self.step(depth, "trained by", "run", self.run_name(made.trained_by), run_id=made.trained_by, note=_training(made), at=at)
+                yield self.step(
+                    depth,
+                    "trained by",
+                    "run",
+                    self.run_name(made.trained_by),
+                    run_id=made.trained_by,
+                    note=_training(made),
+                    at=at,
+                )
             if made.base and made.base[1] != weights:
                 name, base = made.base
                 yield self.model(depth, "from", name, base, made.place("/base/weights", base), made.run)
@@ -194,7 +202,14 @@ class _Teller:
         yield self.children([made for made in children.get(None, ()) if made.weights not in seen], depth)
         for index in self.indexes[weights]:
             at = Place(index.at, "/fingerprint/encoder/weights", weights)
-            yield self.step(depth, "its vectors are in", "index", os.path.dirname(index.at) or index.at, digest=index.digest, at=at)
+            yield self.step(
+                depth,
+                "its vectors are in",
+                "index",
+                posixpath.dirname(index.at) or index.at,
+                digest=index.digest,
+                at=at,
+            )
 
     def how_loaded(self, run: Run, stages: dict[str, list[str]], called: dict[str, list[str]], own: bool) -> str:
         parts = []
@@ -276,15 +291,14 @@ class _Teller:
 
     def told_by(self, run: Run) -> Iterator[Step]:
         for matrix in self.ledger.matrices:
-            for number, row in enumerate(matrix.rows):
-                if row.run == run.path or (run.run_id and row.run_id == run.run_id):
-                    at = Place(matrix.at, f"/experiments/{number}/run_dir", "run_dir")
-                    yield self.step(0, "in the matrix", "matrix", matrix.id, note=f"its row {row.label}", at=at)
+            for row in matrix.rows:
+                if row.run == run.path:
+                    yield self.step(0, "in the matrix", "matrix", matrix.id, note=f"its row {row.label}", at=row.at)
         for seal in self.ledger.seals:
             if run.run_id and run.run_id in (seal.run_id, seal.reference):
                 part, word = ("run", "sealed by") if seal.run_id == run.run_id else ("reference", "compared with by")
                 at = Place(seal.at, f"/predicate/{part}/run_id", run.run_id)
-                yield self.step(0, word, "seal", os.path.dirname(seal.at), note=seal.verdict, at=at)
+                yield self.step(0, word, "seal", posixpath.dirname(seal.at), note=seal.verdict, at=at)
 
     def of_file(self, digest: str) -> Parts:
         """Which stages wrote a content, of what, and which took it."""
@@ -303,7 +317,14 @@ class _Teller:
                 if not self.first("up", content):
                     continue
                 model = content in self.weights
-                yield self.step(depth + 1, f"of {name}", "model" if model else "file", self.content_name(content, run), digest=content, at=place)
+                yield self.step(
+                    depth + 1,
+                    f"of {name}",
+                    "model" if model else "file",
+                    self.content_name(content, run),
+                    digest=content,
+                    at=place,
+                )
                 yield self.ancestors(content, depth + 2) if model else self.writers(content, depth + 2, run)
 
     def takers(self, digest: str, depth: int, of: Run | None = None) -> Steps:
@@ -316,7 +337,14 @@ class _Teller:
             record = next(one for one in run.stages if one.name == stage)
             for output in record.outputs:
                 if self.first("down", output.digest):
-                    yield self.step(depth + 1, "to write", "file", f"{run.path}/{output.path}".lstrip("/"), digest=output.digest, at=output.at)
+                    yield self.step(
+                        depth + 1,
+                        "to write",
+                        "file",
+                        f"{run.path}/{output.path}".lstrip("/"),
+                        digest=output.digest,
+                        at=output.at,
+                    )
                     yield self.takers(output.digest, depth + 2, run)
             trained = [made for made in self.in_run[run.path] if made.stage == stage]
             yield self.children([made for made in trained if self.first("model", made.weights)], depth + 1)
@@ -353,7 +381,19 @@ class _Teller:
             self.model(0, "pre-FT", *(made.base or ("", "")), made.place("/base/weights", digest), made.run)
             for digest, made in bases.items()
         ] or [self.model(0, "pre-FT", one.name, digest, one.at, one.run) for digest, one in named.items()]
-        found = dict(zip(ROLES, (pre, *([self.as_line(role, made) for made in some.values()] for role, some in (("post-FT", plain), ("HN-FT", hard), ("export", exports)))), strict=True))
+        found = dict(
+            zip(
+                ROLES,
+                (
+                    pre,
+                    *(
+                        [self.as_line(role, made) for made in some.values()]
+                        for role, some in (("post-FT", plain), ("HN-FT", hard), ("export", exports))
+                    ),
+                ),
+                strict=True,
+            )
+        )
         for role, models in found.items():
             yield Line(role, tuple(models), () if models else self.searched(role))
 
@@ -384,13 +424,15 @@ class _Teller:
             if made.exported and made.run is not None:
                 names[made.weights].append(made.exported)
                 contents[made.exported].append(made.weights)
-        for digest in sorted(family):
+        for digest in sorted(one for one in family if not one.startswith(NAME_ONLY)):
             if len(several := list(dict.fromkeys(names[digest]))) > 1:
                 yield f"the same weights {digest} under {len(several)} names: {_some(several)}"
         for name, digests in sorted(contents.items()):
             if len(several := list(dict.fromkeys(digests))) > 1 and family & set(several):
                 yield f"{len(several)} weights under the name {name}: {_some(several)}"
-        still = [made.folder for made in self.ledger.made if made.weights in family and made.trained_by and not _moved(made)]
+        still = [
+            made.folder for made in self.ledger.made if made.weights in family and made.trained_by and not _moved(made)
+        ]
         if still:
             yield f"{len(still)} {'checkpoint has' if len(still) == 1 else 'checkpoints have'} the weights of the base: {_some(still)}"
         changed = {(step.name, step.digest): step.now for step in steps if step.state == CHANGED and step.digest}
@@ -409,6 +451,7 @@ class _Teller:
 
     def step(self, depth: int, relation: str, kind: str, name: str, *, digest: str | None = None, run_id: str | None = None,
              note: str | None = None, at: Place | None = None) -> Step:  # fmt: skip
+        digest = None if digest is not None and digest.startswith(NAME_ONLY) else digest
         return Step(depth, relation, kind, name, digest, run_id, note or None, None, None, at)
 
     def run(self, depth: int, relation: str, run: Run, note: str, at: Place | None) -> Step:
@@ -422,6 +465,11 @@ class _Teller:
     def model(self, depth: int, relation: str, name: str, weights: str, at: Place, run: str | None = None, *,
               note: str | None = None) -> Step:  # fmt: skip
         """A model as it stands now; `run` is the one that calls it so."""
+        if weights.startswith(NAME_ONLY):
+            return Step(depth, relation, "model", name, None, None, note or "known by its name alone", None, None, at)
+        if (name, weights) in self.ledger.observed:
+            told = "; ".join(part for part in (note, "as it is now, nobody recorded its weights") if part)
+            return Step(depth, relation, "model", name, weights, None, told, None, None, at)
         base = workspace_of(run) if run is not None else ""
         state, now = self.whereabouts.state(name, weights, base)
         return Step(depth, relation, "model", name, weights, None, note, state, now, at)
@@ -436,12 +484,21 @@ def _standing(run: Run) -> list[str]:
     """What keeps a run from counting as one that came to its end."""
     if run.status is None:
         return ["has no summary: does not count as a run"]
-    return [] if run.status == "ok" else [f"its summary says {run.status}" if run.status != "unreadable" else "its summary was not read"]
+    return (
+        []
+        if run.status == "ok"
+        else [f"its summary says {run.status}" if run.status != "unreadable" else "its summary was not read"]
+    )
 
 
 def _inner_first(made: Made) -> tuple[bool, bool, int, str]:
     """What a run keeps of itself before its copies elsewhere, best before the others."""
-    return made.run is None, made.exported_to is not None, ("best", "final").index(made.role) if made.role in ("best", "final") else 2, made.at
+    return (
+        made.run is None,
+        made.exported_to is not None,
+        ("best", "final").index(made.role) if made.role in ("best", "final") else 2,
+        made.at,
+    )
 
 
 def _moved(made: Made) -> bool:
@@ -450,7 +507,13 @@ def _moved(made: Made) -> bool:
 
 
 def _role(made: Made) -> str:
-    return made.role if made.step is None else f"step {made.step}" if made.role == "step" else f"{made.role} (step {made.step})"
+    return (
+        made.role
+        if made.step is None
+        else f"step {made.step}"
+        if made.role == "step"
+        else f"{made.role} (step {made.step})"
+    )
 
 
 def _training(made: Made) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def _existing(text: str, root: Path) -> Path | None:
 
 def inside(path: Path, root: Path) -> str | None:
     """A path below the workspace, None where it lies elsewhere. Its last part is not followed where it is a link."""
-    place = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(os.path.abspath(path)))
+    place = os.fspath(Path(os.path.realpath(path.parent), path.name))
     top = os.path.realpath(root)
     if os.path.realpath(path) == top:
         return ""
@@ -96,7 +97,7 @@ def _at(text: str, path: Path, ledger: Ledger) -> Asked:
 def _folder(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:
     if place is not None and place in ledger.runs:
         return Asked(text, "run", (), runs=(place,), folder=place)
-    if place is not None and any(os.path.dirname(matrix.at) == place for matrix in ledger.matrices):
+    if place is not None and any(posixpath.dirname(matrix.at) == place for matrix in ledger.matrices):
         return Asked(text, "matrix", (), runs=_runs_below(place, ledger), folder=place)
     if any((path / marker).is_file() for marker in _MODEL):
         return _model(text, path, place, ledger)
@@ -195,7 +196,7 @@ def _by_name(text: str, ledger: Ledger) -> Asked | None:
     runs = tuple(
         path
         for path, run in ledger.runs.items()
-        if text.rstrip("/") in (run.run_id, run.name, path, os.path.basename(path))
+        if text.rstrip("/") in (run.run_id, run.name, path, posixpath.basename(path))
     )
     if runs:
         told = f"{len(runs)} runs go by that name: {', '.join(runs[:4])}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sealkit.asked import Asked
-from sealkit.ledger import Ledger, Link, Made, Place, Run
+from sealkit.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run
 
+CONTENT = ("sha256:", NAME_ONLY)
 KINDS = ("model", "export", "index", "run", "matrix", "seal")
 
 
@@ -107,7 +108,7 @@ class _Graph:
             node, by = waiting.popleft()
             for link in self.follow(node, by, parted):
                 thing = link.thing
-                is_content, from_content = thing.startswith("sha256:"), node.startswith("sha256:")
+                is_content, from_content = thing.startswith(CONTENT), node.startswith(CONTENT)
                 state = (thing, self.owner(node) if is_content and not from_content else None)
                 if state not in seen:
                     seen.add(state)
@@ -125,7 +126,7 @@ class _Graph:
             for stage in run.stages:
                 yield run.stage_key(stage.name), None
         for matrix in self.ledger.matrices:
-            if asked.folder is not None and os.path.dirname(matrix.at) == asked.folder:
+            if asked.folder is not None and posixpath.dirname(matrix.at) == asked.folder:
                 yield f"matrix:{matrix.at}", None
 
     def trained(self, asked: Asked) -> Iterator[Link]:
@@ -164,21 +165,19 @@ def _dependents(asked: Asked, graph: _Graph, reached: dict[str, _Reached]) -> It
         kind, _, rest = node.partition(":")
         if link is None or kind == "stage":
             continue
-        if kind == "sha256":
+        if node.startswith(CONTENT):
             if node in weights:
                 yield from _models(asked, graph, reached, node, link)
         elif kind == "run" and rest in ledger.runs:
             yield _run(asked, graph, reached, ledger.runs[rest], link, stages[rest])
         elif kind in ("index", "matrix", "seal"):
-            folder = os.path.dirname(rest) or rest
-            name = rest if kind == "index" and os.path.basename(rest) != "index_manifest.json" else folder
+            folder = posixpath.dirname(rest) or rest
+            name = rest if kind == "index" and posixpath.basename(rest) != "index_manifest.json" else folder
             note = next((seal.verdict for seal in ledger.seals if kind == "seal" and seal.at == rest), None)
             yield _dependent(asked, graph, reached, kind, name, link, note=note)
 
 
-def _models(
-    asked: Asked, graph: _Graph, reached: dict[str, _Reached], weights: str, link: Link
-) -> Iterator[Dependent]:
+def _models(asked: Asked, graph: _Graph, reached: dict[str, _Reached], weights: str, link: Link) -> Iterator[Dependent]:
     """A line for each place where weights lie that stand on it."""
     exports = {made.exported for made in graph.made[weights]}
     for made in graph.made[weights]:
@@ -198,7 +197,9 @@ def _run(
     ordered = [stage for stage in run.stages if stage.name in stages]
     files = tuple(f"{run.path}/{output.path}" for stage in ordered for output in stage.outputs)
     first = reached[run.stage_key(stages[0])].link if stages else None
-    note = "has no summary: does not count as a run" if run.status is None else None if run.status == "ok" else run.status
+    note = (
+        "has no summary: does not count as a run" if run.status is None else None if run.status == "ok" else run.status
+    )
     return _dependent(
         asked, graph, reached, "run", run.path or ".", first or link,
         run_id=run.run_id, stages=tuple(stage.name for stage in ordered), files=files, note=note,
@@ -228,7 +229,7 @@ def _through(graph: _Graph, reached: dict[str, _Reached], link: Link, name: str)
     """The run, model or index that a link leads back to; None where that is what was asked about."""
     node = link.on
     while (before := reached.get(node)) is not None and before.link is not None:
-        if node.startswith("sha256:"):
+        if node.startswith(CONTENT):
             if made := graph.made[node]:
                 return made[0].exported or made[0].folder
             node = before.link.on

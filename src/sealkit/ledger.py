@@ -6,6 +6,7 @@ Contents are known by digest. What stands on what is kept as links between conte
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,11 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+NAME_ONLY = (
+    "name:"  # before the name of a model of which no digest is known: identity by name, where there is nothing better
+)
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Place(NamedTuple):
-    """Where a record says something: its file, a JSON pointer in it or a line, and the text that stands there."""
+    """Where a record says something: its file, a JSON pointer in it or a line, and the text that stands there. Line 0: of a file as
+    a whole."""
 
     path: str
     pointer: str | None
@@ -123,7 +128,7 @@ class Made:
     seed: int | None
     chosen_by: str | None
     exported_to: str | None
-    lines: tuple[tuple[str, int], ...] = ()
+    places: tuple[tuple[str, Place], ...] = ()
 
     @property
     def where(self) -> str:
@@ -136,7 +141,8 @@ class Made:
         return None if self.exported_to is None else below(self.where, self.exported_to)
 
     def place(self, pointer: str, text: str) -> Place:
-        return Place(self.at, pointer, text, dict(self.lines).get(pointer))
+        """Where a field of the manifest stands; of a model of another tool's tree, the place that says the same."""
+        return dict(self.places).get(pointer) or Place(self.at, pointer, text)
 
 
 class Index(NamedTuple):
@@ -157,6 +163,7 @@ class Row(NamedTuple):
     label: str
     run: str
     run_id: str | None
+    at: Place
 
 
 class Matrix(NamedTuple):
@@ -174,7 +181,11 @@ class Seal(NamedTuple):
 
 @dataclass
 class Ledger:
-    """Everything that was read below `root`; `not_read` says (path, reason) of what was not, and then no answer is complete."""
+    """Everything that was read below `root`; `not_read` says (path, reason) of what was not, and then no answer is complete.
+
+    `trees` are those of other tools that were read, `unclaimed` the folders of matrices that are not ours; `looked` says where else the
+    lines of a lineage were looked for. `observed` are the (name, weights) that nobody recorded: the weights are those of now.
+    """
 
     root: Path
     runs: dict[str, Run] = field(default_factory=dict)
@@ -185,6 +196,8 @@ class Ledger:
     links: list[Link] = field(default_factory=list)
     not_read: list[tuple[str, str]] = field(default_factory=list)
     trees: list[str] = field(default_factory=list)
+    observed: set[tuple[str, str]] = field(default_factory=set)
+    unclaimed: list[str] = field(default_factory=list)
     looked: dict[str, list[str]] = field(default_factory=dict)
 
     def standing(self) -> dict[str, list[Link]]:
@@ -201,13 +214,15 @@ class Ledger:
         return [] if run_id is None else [run for run in self.runs.values() if run.run_id == run_id]
 
     def contents(self) -> set[str]:
-        """Every digest that a record knows."""
+        """Every digest that a record knows of."""
         return {node for link in self.links for node in (link.on, link.thing) if DIGEST.fullmatch(node)}
 
     def weights(self) -> set[str]:
         """The digests that some record calls a model's weights."""
         told = {model.weights for model in self.made} | {model.base[1] for model in self.made if model.base}
-        return told | {one.weights for one in self.named() if one.weights} | {i.weights for i in self.indexes if i.weights}
+        return (
+            told | {one.weights for one in self.named() if one.weights} | {i.weights for i in self.indexes if i.weights}
+        )
 
     def weights_of_tree(self, tree: str) -> set[str]:
         """The weights of the model folders with that digest."""
@@ -229,7 +244,5 @@ def workspace_of(run: str) -> str:
 
 def below(folder: str, name: str) -> str:
     """A path below a folder, as paths in a ledger are written; an absolute one stays."""
-    import posixpath
-
     joined = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
     return "" if joined == "." else joined

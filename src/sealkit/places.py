@@ -27,7 +27,7 @@ class Lines:
     def location(self, place: Place) -> Location:
         """A place with its line; without one where the file is no longer what was read."""
         if place.line is not None or place.pointer is None:
-            return Location(place.path, place.pointer, place.line)
+            return Location(place.path, place.pointer, place.line or None)
         try:
             return Location(place.path, place.pointer, self._line(place, place.pointer))
         except (ReadError, KeyError, IndexError, TypeError, ValueError, AttributeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,9 @@ def _document(ledger: Ledger, path: str, name: str) -> Any:
     # Others call files so, too (a summary, a matrix): what does not say that it is ours is left to the layouts.
     if isinstance(declared, str) and declared.startswith(f"{kind}/"):
         ledger.not_read.append((path, f"keeps {declared}, which this sealkit does not know: update it"))
-    elif name not in (SUMMARY, MATRIX):
+    elif name == MATRIX:
+        ledger.unclaimed.append(posixpath.dirname(path))
+    elif name != SUMMARY:
         ledger.not_read.append((path, _odd(ledger.root / path, path, name)))
     return None
 
@@ -100,8 +103,8 @@ def _odd(path: Path, name: str, kind: str) -> str:
 
 
 def _runs(ledger: Ledger, found: Survey) -> None:
-    summaries = {os.path.dirname(path): path for path in found.of(SUMMARY)}
-    folders = {os.path.dirname(path): path for path in found.of(METADATA)}
+    summaries = {posixpath.dirname(path): path for path in found.of(SUMMARY)}
+    folders = {posixpath.dirname(path): path for path in found.of(METADATA)}
     for folder in sorted({*folders, *summaries}):
         metadata = _document(ledger, folders[folder], METADATA) if folder in folders else None
         summary = _document(ledger, summaries[folder], SUMMARY) if folder in summaries else None
@@ -141,12 +144,14 @@ def _run(folder: str, metadata: Mapping[str, Any], summary: Mapping[str, Any], s
         for i, one in enumerate(metadata.get("files", ()))
     ]
     if script := metadata.get("script"):
-        taken = Taken(_text(script["path"]), _digest(script["digest"]), Place(about, "/script/digest", script["digest"]))
+        taken = Taken(
+            _text(script["path"]), _digest(script["digest"]), Place(about, "/script/digest", script["digest"])
+        )
         files.append(taken)
     return Run(
         path=folder,
         run_id=metadata.get("run_id") or summary.get("run_id"),
-        name=metadata.get("name") or os.path.basename(folder),
+        name=metadata.get("name") or posixpath.basename(folder),
         status=status or summary.get("status"),
         seed=metadata.get("seed"),
         commit=(metadata.get("git") or {}).get("commit"),
@@ -192,7 +197,7 @@ def _digest(value: Any) -> str:
 
 
 def _model(ledger: Ledger, path: str, document: Any) -> None:
-    folder = os.path.dirname(path)
+    folder = posixpath.dirname(path)
     run, stage = _inside(ledger, folder)
     base, training, selection = document["base"], document["training"], document["selection"]
     exported_to = document["exported_to"]
@@ -226,7 +231,7 @@ def _inside(ledger: Ledger, folder: str) -> tuple[str | None, str | None]:
 
 
 def _index(ledger: Ledger, path: str, document: Any) -> None:
-    run, stage = _inside(ledger, os.path.dirname(path))
+    run, stage = _inside(ledger, posixpath.dirname(path))
     key, told = f"index:{path}", document["fingerprint"]
     encoder, corpus = told.get("encoder") or {}, told.get("corpus") or {}
     weights, read_from, file = encoder.get("weights"), corpus.get("digest"), _digest(document["digest"])
@@ -248,12 +253,13 @@ def _index(ledger: Ledger, path: str, document: Any) -> None:
 
 
 def _matrix(ledger: Ledger, path: str, document: Any) -> None:
-    key, folder = f"matrix:{path}", os.path.dirname(path)
+    key, folder = f"matrix:{path}", posixpath.dirname(path)
     rows = []
     for number, one in enumerate(document["experiments"]):
         run, at = below(folder, _text(one["run_dir"])), f"/experiments/{number}"
-        rows.append(Row(_text(one["label"]), run, one["run_id"]))
-        ledger.links.append(Link(f"run:{run}", key, f"its run {one['label']}", Place(path, f"{at}/run_dir", one["run_dir"])))
+        place = Place(path, f"{at}/run_dir", one["run_dir"])
+        rows.append(Row(_text(one["label"]), run, one["run_id"], place))
+        ledger.links.append(Link(f"run:{run}", key, f"its run {one['label']}", place))
         for other, model in enumerate(one["models"]):
             for field in ("weights", "tree"):
                 if model[field]:
@@ -274,7 +280,7 @@ def _config(ledger: Ledger, key: str, path: str, at: str, config: Mapping[str, A
 
 def _seal(ledger: Ledger, path: str, document: Any) -> None:
     stated = document.get("predicate") if isinstance(document, dict) else None
-    if not isinstance(stated, dict) or not str(stated.get("schema")).startswith("seal/"):
+    if not isinstance(stated, dict) or str(stated.get("schema")).partition("/")[0] not in ("seal", "matrix_seal"):
         return  # others call a file so, too
     key, reference = f"seal:{path}", stated.get("reference")
     run_id = (stated.get("run") or {}).get("run_id")
@@ -288,10 +294,15 @@ def _seal(ledger: Ledger, path: str, document: Any) -> None:
             if value := reference.get(name):
                 at = Place(path, f"/predicate/reference/{name}", _digest(value))
                 ledger.links.append(Link(value, key, f"compares with the run {reference['name']}", at))
-    for number, line in enumerate(stated.get("lineage") or ()):
-        if value := line.get("weights"):
-            at = Place(path, f"/predicate/lineage/{number}/weights", _digest(value))
-            ledger.links.append(Link(value, key, f"states it as {line['role']}", at))
+    for part in ("lineage", "models"):
+        for number, line in enumerate(stated.get(part) or ()):
+            if value := line.get("weights"):
+                at = Place(path, f"/predicate/{part}/{number}/weights", _digest(value))
+                ledger.links.append(Link(value, key, f"states it as {line.get('role') or line.get('path')}", at))
+    if matrix := stated.get("matrix"):
+        at = Place(path, "/predicate/matrix/folder", _text(matrix["folder"]))
+        folder = posixpath.dirname(posixpath.dirname(path))
+        ledger.links.append(Link(f"matrix:{below(folder, MATRIX)}", key, "seals it", at))
 
 
 def _link_runs(ledger: Ledger) -> None:
@@ -313,7 +324,7 @@ def _link_runs(ledger: Ledger) -> None:
         ledger.links += _from_cache(run, by_id)
     folders = {(run.path, o.path): o for run in ledger.runs.values() for stage in run.stages for o in stage.outputs}
     for index in ledger.indexes:
-        output = folders.get((index.run or "", os.path.dirname(index.at).removeprefix(f"{index.run}/")))
+        output = folders.get((index.run or "", posixpath.dirname(index.at).removeprefix(f"{index.run}/")))
         if output:
             ledger.links.append(Link(f"index:{index.at}", output.digest, "the folder of it", output.at))
     for seal in ledger.seals:
@@ -339,8 +350,12 @@ def _of_run(run: Run) -> Iterator[Link]:
     for named in run.models:
         for digest in (named.weights, named.tree):
             if digest:
-                pointer_ = (named.at.pointer or "").replace("/weights", "/weights" if digest == named.weights else "/tree")
-                yield Link(digest, run.key, f"named as {named.name}", Place(named.at.path, pointer_, digest, named.at.line))
+                pointer_ = (named.at.pointer or "").replace(
+                    "/weights", "/weights" if digest == named.weights else "/tree"
+                )
+                yield Link(
+                    digest, run.key, f"named as {named.name}", Place(named.at.path, pointer_, digest, named.at.line)
+                )
     for file in run.files:
         yield Link(file.digest, run.key, f"named as {file.name}", file.at)
         if file.digest not in taken:  # nobody says which stage took it: it may have been any

@@ -21,10 +21,7 @@ BELOW_STAGES = 3  # no record of a run lies deeper than stages/*/*/*/
 
 @dataclass
 class Survey:
-    """`files` are the records by name of the file, paths below the root; `not_read` says (path, reason) of what was not looked into.
-
-
-    """
+    """`files` are the records by name of the file, paths below the root; `not_read` says (path, reason) of what was not looked into."""
 
     root: Path
     files: dict[str, list[str]] = field(default_factory=dict)

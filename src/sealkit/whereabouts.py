@@ -30,7 +30,7 @@ class Whereabouts:
     def now(self, name: str, *bases: str) -> str | None:
         """The weights that a name leads to, None where it leads to nothing that is here; nothing is fetched."""
         for base in dict.fromkeys(("", *bases)):
-            folder = self.root / below(base, os.path.expanduser(name))
+            folder = self.root / below(base, name)
             if folder.is_dir():
                 return self._hashed(os.path.realpath(folder))
         if name in self._known:

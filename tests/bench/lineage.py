@@ -27,7 +27,9 @@ for base, folders, files in os.walk("."):
         count += 1
 """
 PLAIN = WALK.format(load="import json\ndef read(path):\n    with open(path) as file:\n        return json.load(file)")
-STRICT = WALK.format(load="from pathlib import Path\nfrom sealkit.read import json\nread = lambda path: json.read(Path(path))")
+STRICT = WALK.format(
+    load="from pathlib import Path\nfrom sealkit.read import json\nread = lambda path: json.read(Path(path))"
+)
 
 
 def main(runs: int) -> None:
@@ -49,7 +51,9 @@ def main(runs: int) -> None:
         print(f"peer: os.walk and the strict reader {strict:5.2f} s")
         for title, arguments in asked.items():
             took = median(sys.executable, "-c", TOOLKIT, *arguments)
-            print(f"{title:34} {took:6.2f} s  {took / plain:.2f} of json.load, {took / strict:.2f} of the strict reader")
+            print(
+                f"{title:34} {took:6.2f} s  {took / plain:.2f} of json.load, {took / strict:.2f} of the strict reader"
+            )
 
 
 if __name__ == "__main__":

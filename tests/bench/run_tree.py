@@ -49,7 +49,11 @@ def _copy(kind: str, place: Path, name: str, number: int, other: dict[str, str])
     outputs = [one for stage in summary["stages"] if stage["name"] != "data" for one in stage["outputs"].values()]
     own = {one["digest"]: _another(one["digest"], number) for one in outputs}
     run_id = summary["run_id"]
-    texts = {run_id: f"{name}-{run_id.partition('-')[2][:-6]}{number:06x}", f"/{kind}": f"/{name}", f'"{kind}"': f'"{name}"'}
+    texts = {
+        run_id: f"{name}-{run_id.partition('-')[2][:-6]}{number:06x}",
+        f"/{kind}": f"/{name}",
+        f'"{kind}"': f'"{name}"',
+    }
     for path in place.rglob("*.json"):
         if "reference" in path.parts:
             continue

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from sealkit.cli import options
@@ -19,13 +17,13 @@ def command(what: str, workspace: str, output_format: str) -> int:
     It is named by its path, by its name in configs, by a run's id or name, or by a digest (8 letters of it or more). Of a
     folder: on anything in it. Exits with 3 where something could not be read, since the answer may not be complete then.
     """
-    from sealkit import asked, records
+    from sealkit import asked
     from sealkit.impact import impact
     from sealkit.places import Lines
     from sealkit.render import impact as render
     from sealkit.write import dumps
 
-    ledger = records.read(Path(workspace))
+    ledger = options.ledger(workspace)
     found = impact(asked.resolve(what, ledger), ledger)
     told = render.document(found, ledger, Lines(ledger.root))
     form = {"text": render.text, "json": dumps, "markdown": render.markdown}[output_format]

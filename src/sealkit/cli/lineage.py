@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from sealkit.cli import options
@@ -20,12 +18,12 @@ def command(what: str, workspace: str, output_format: str) -> int:
     It is named by its path, by its name in configs (models/x, package:NAME), by a run's id or name, or by a digest (8 letters
     of it or more). Exits with 3 where something could not be read, since the answer may not be complete then.
     """
-    from sealkit import ancestry, asked, records
+    from sealkit import ancestry, asked
     from sealkit.places import Lines
     from sealkit.render import lineage as render
     from sealkit.write import dumps
 
-    ledger = records.read(Path(workspace))
+    ledger = options.ledger(workspace)
     found = ancestry.lineage(asked.resolve(what, ledger), ledger)
     told = render.document(found, ledger, Lines(ledger.root))
     form = {"text": render.text, "json": dumps, "markdown": render.markdown}[output_format]

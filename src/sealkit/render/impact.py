@@ -13,7 +13,14 @@ from sealkit.render.lineage import SHORT, asked, at, head, looked, markdown_head
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
 
-TITLES = {"model": "models", "export": "exports", "index": "indexes", "run": "runs", "matrix": "matrices", "seal": "seals"}
+TITLES = {
+    "model": "models",
+    "export": "exports",
+    "index": "indexes",
+    "run": "runs",
+    "matrix": "matrices",
+    "seal": "seals",
+}
 
 
 def document(found: Impact, ledger: Ledger, lines: Lines) -> dict[str, Any]:
@@ -48,7 +55,11 @@ def text(told: Mapping[str, Any]) -> str:
     """An `impact/v1` document for the terminal."""
     lines = [*head(told)]
     if told["copies"]:
-        lines += ["", "lies at:", *(clean(f"  {one['path']} {one['digest'][:SHORT]}{at(one)}") for one in told["copies"])]
+        lines += [
+            "",
+            "lies at:",
+            *(clean(f"  {one['path']} {one['digest'][:SHORT]}{at(one)}") for one in told["copies"]),
+        ]
     lines += ["", *map(clean, summary(told))]
     for kind in KINDS:
         if rows := [one for one in told["dependents"] if one["kind"] == kind]:
@@ -89,7 +100,10 @@ def markdown(told: Mapping[str, Any]) -> str:
     """An `impact/v1` document as Markdown."""
     sections = [f"# What stands on {cell(told['asked']['text'])}", markdown_head(told)]
     if told["copies"]:
-        sections.append("## Lies at\n\n" + "\n".join(f"- {cell(one['path'])} {one['digest'][:SHORT]}{cell(at(one))}" for one in told["copies"]))
+        sections.append(
+            "## Lies at\n\n"
+            + "\n".join(f"- {cell(one['path'])} {one['digest'][:SHORT]}{cell(at(one))}" for one in told["copies"])
+        )
     sections.append("\n\n".join(cell(line) for line in summary(told)))
     for kind in KINDS:
         if rows := [one for one in told["dependents"] if one["kind"] == kind]:

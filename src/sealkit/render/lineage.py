@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sealkit.ancestry import Lineage, Line, Step
+from sealkit.ancestry import Line, Lineage, Step
 from sealkit.asked import Asked
-from sealkit.ledger import Ledger, Place
+from sealkit.ledger import NAME_ONLY, Ledger, Place
 from sealkit.places import Lines
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
@@ -54,7 +54,9 @@ def asked(what: Asked) -> dict[str, Any]:
     return {
         "text": what.text,
         "kind": what.kind,
-        "contents": [{"digest": digest, "known": known} for digest, known in what.contents],
+        "contents": [
+            {"digest": digest, "known": known} for digest, known in what.contents if not digest.startswith(NAME_ONLY)
+        ],
         "runs": list(what.runs),
     }
 
