@@ -110,7 +110,7 @@ class _Teller:
                 self.born[model.base[1]].append(model)
             if model.run is not None:
                 self.in_run[model.run].append(model)
-        self.moved = {made.weights for made in ledger.made if _moved(made)}
+        self.moved = {made.weights for made in ledger.made if made.moved}
         self.named: defaultdict[str, list[Named]] = defaultdict(list)
         for named in ledger.named():
             if named.weights:
@@ -142,7 +142,7 @@ class _Teller:
         for made in sorted(self.made[weights], key=_inner_first):
             trainings.setdefault((made.trained_by, made.base), made)
         for made in trainings.values():
-            if made.trained_by and _moved(made):
+            if made.trained_by and made.moved:
                 at = made.place("/training/run_id", made.trained_by)
                 yield self.step(
                     depth,
@@ -398,7 +398,7 @@ class _Teller:
             yield Line(role, tuple(models), () if models else self.searched(role))
 
     def as_line(self, role: str, made: Made) -> Step:
-        name = made.exported if role == "export" and made.exported else made.folder
+        name = made.exported or made.folder
         pointer, text = ("/exported_to", made.exported_to or "") if role == "export" else ("/weights", made.weights)
         at = made.place(pointer, text)
         if made.run is not None and not made.exported:
@@ -431,7 +431,7 @@ class _Teller:
             if len(several := list(dict.fromkeys(digests))) > 1 and family & set(several):
                 yield f"{len(several)} weights under the name {name}: {_some(several)}"
         still = [
-            made.folder for made in self.ledger.made if made.weights in family and made.trained_by and not _moved(made)
+            made.folder for made in self.ledger.made if made.weights in family and made.trained_by and not made.moved
         ]
         if still:
             yield f"{len(still)} {'checkpoint has' if len(still) == 1 else 'checkpoints have'} the weights of the base: {_some(still)}"
@@ -499,11 +499,6 @@ def _inner_first(made: Made) -> tuple[bool, bool, int, str]:
         ("best", "final").index(made.role) if made.role in ("best", "final") else 2,
         made.at,
     )
-
-
-def _moved(made: Made) -> bool:
-    """Whether somebody trained it, and it came out as something else than its base."""
-    return made.trained_by is not None and (made.base is None or made.base[1] != made.weights)
 
 
 def _role(made: Made) -> str:

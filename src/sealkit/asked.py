@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealkit import digest
@@ -88,10 +88,7 @@ def _at(text: str, path: Path, ledger: Ledger) -> Asked:
         now = digest.file(path)
     except ReadError as error:
         raise Blocked(f"{text}: {error.message}", error.fix) from error
-    recorded = list(_recorded(text, place, ledger))
-    contents = [(now, "now"), *((found, "recorded") for found in recorded if found != now)]
-    remarks = [f"records know it with another content: {found}" for found in recorded if found != now]
-    return Asked(text, "file", tuple(contents), folder=None, remarks=tuple(dict.fromkeys(remarks)))
+    return _known(text, "file", now, place, ledger)
 
 
 def _folder(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:
@@ -110,10 +107,17 @@ def _folder(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:
         if found := _by_name(text, ledger):
             return found
         raise UsageError(f"{text}: {error.at} {error.message}", error.fix) from error
-    recorded = list(_recorded(text, place, ledger))
-    remarks = [f"records know it with another content: {found}" for found in recorded if found != now]
-    contents = [(now, "now"), *((found, "recorded") for found in recorded if found != now)]
-    return Asked(text, "folder", tuple(contents), folder=place, remarks=tuple(dict.fromkeys(remarks)))
+    return replace(_known(text, "folder", now, place, ledger), folder=place)
+
+
+def _known(text: str, kind: str, now: str, place: str | None, ledger: Ledger) -> Asked:
+    """A file or folder by what lies there now, what records say lay there, and the outputs of runs that it is part of."""
+    others = [found for found in _recorded(text, place, ledger) if found != now]
+    parts = [] if place is None else [one for one in _holding(place, ledger) if one[1] not in (now, *others)]
+    remarks = [f"records know it with another content: {found}" for found in others]
+    remarks += [f"is part of {path}, {found}" for path, found in parts]
+    contents = [(now, "now"), *((found, "recorded") for found in [*others, *(found for _, found in parts)])]
+    return Asked(text, kind, tuple(contents), remarks=tuple(remarks))
 
 
 def _model(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:
@@ -139,15 +143,24 @@ def _recorded(text: str, place: str | None, ledger: Ledger) -> Iterator[str]:
         if {below("", name), below(where, name)} & names:
             found.append(content)
     if place is not None:
-        for run in ledger.runs.values():
-            if place.startswith(f"{run.path}/") or not run.path:
-                rest = place.removeprefix(f"{run.path}/")
-                found += [o.digest for stage in run.stages for o in stage.outputs if _covers(o.path, rest)]
+        found += [output for path, output in _outputs(place, ledger) if path == place]
     yield from dict.fromkeys(found)
 
 
-def _covers(output: str, name: str) -> bool:
-    return output == name or name.startswith(f"{output}/")
+def _holding(place: str, ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """(path, digest) of the outputs of runs that hold a file or folder."""
+    return ((path, output) for path, output in _outputs(place, ledger) if path != place)
+
+
+def _outputs(place: str, ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """(path, digest) of the outputs that a path is, or lies in."""
+    for run in ledger.runs.values():
+        if place.startswith(f"{run.path}/") or not run.path:
+            for stage in run.stages:
+                for output in stage.outputs:
+                    path = below(run.path, output.path)
+                    if f"{place}/".startswith(f"{path}/"):
+                        yield path, output.digest
 
 
 def _called(ledger: Ledger) -> Iterator[tuple[str, str, str]]:

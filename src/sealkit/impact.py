@@ -82,7 +82,7 @@ class _Graph:
                     self.wrote[output.digest].add(run.path)
         for made in ledger.made:
             self.made[made.weights].append(made)
-            if made.run is not None:
+            if made.run is not None and made.moved:
                 self.wrote[made.weights].add(made.run)
         by_id = {run.run_id: run.path for run in ledger.runs.values() if run.run_id}
         self.runs_of = {f"index:{index.at}": index.run for index in ledger.indexes}
@@ -134,7 +134,7 @@ class _Graph:
         for path in asked.runs:
             run = self.ledger.runs[path]
             for made in self.ledger.made:
-                if run.run_id and made.trained_by == run.run_id:
+                if run.run_id and made.trained_by == run.run_id and made.moved:
                     yield Link(run.key, made.weights, "trained by it", made.place("/training/run_id", run.run_id))
 
     def follow(self, node: str, by: str | None, parted: dict[str, dict[str | None, list[Link]]]) -> Sequence[Link]:

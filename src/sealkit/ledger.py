@@ -136,6 +136,11 @@ class Made:
         return workspace_of(self.run) if self.run is not None else ""
 
     @property
+    def moved(self) -> bool:
+        """Whether somebody trained it, and it came out as something else than its base."""
+        return self.trained_by is not None and (self.base is None or self.base[1] != self.weights)
+
+    @property
     def exported(self) -> str | None:
         """Where it was exported to, below the root."""
         return None if self.exported_to is None else below(self.where, self.exported_to)

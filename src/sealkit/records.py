@@ -137,7 +137,7 @@ def _run(folder: str, metadata: Mapping[str, Any], summary: Mapping[str, Any], s
     about, told = below(folder, METADATA), below(folder, SUMMARY)
     models = tuple(
         Named(_text(one["name"]), _digest(one["weights"]), _digest(one["tree"]), folder, Place(about, f"/models/{i}/weights", one["weights"]))
-        for i, one in enumerate(metadata.get("models", ()))
+        for i, one in enumerate(metadata["models"] if metadata else ())
     )  # fmt: skip
     files = [
         Taken(_text(one["name"]), _digest(one["digest"]), Place(about, f"/files/{i}/digest", one["digest"]))
@@ -150,14 +150,14 @@ def _run(folder: str, metadata: Mapping[str, Any], summary: Mapping[str, Any], s
         files.append(taken)
     return Run(
         path=folder,
-        run_id=metadata.get("run_id") or summary.get("run_id"),
-        name=metadata.get("name") or posixpath.basename(folder),
-        status=status or summary.get("status"),
+        run_id=_text((metadata or summary)["run_id"]) if metadata or summary else None,
+        name=_text(metadata["name"]) if metadata else posixpath.basename(folder),
+        status=status or (_text(summary["status"]) if summary else None),
         seed=metadata.get("seed"),
         commit=(metadata.get("git") or {}).get("commit"),
         models=models,
         files=tuple(files),
-        stages=tuple(_stage(told, i, one) for i, one in enumerate(summary.get("stages", ()))),
+        stages=tuple(_stage(told, i, one) for i, one in enumerate(summary["stages"] if summary else ())),
     )
 
 
@@ -246,6 +246,8 @@ def _index(ledger: Ledger, path: str, document: Any) -> None:
     if run is not None and stage is not None:
         link(f"stage:{run}#{stage}", key, f"written by stage {stage}", "/digest", file)
     link(file, key, "its file", "/digest")
+    if ids := document.get("ids"):
+        link(_digest(ids["digest"]), key, "its ids", "/ids/digest")
     if files := document.get("files"):
         link(_digest(files["digest"]), key, "its files", "/files/digest")
         for number, one in enumerate(files["listing"]):
@@ -310,11 +312,12 @@ def _link_runs(ledger: Ledger) -> None:
     for run in ledger.runs.values():
         ledger.links += _of_run(run)
     for model in ledger.made:
-        if model.run is not None and model.stage is not None:
+        # A checkpoint with the weights of its base was not made by the training: what loaded the base does not stand on that.
+        if model.run is not None and model.stage is not None and (model.moved or model.base is None):
             how = f"written by stage {model.stage}"
             place = model.place("/weights", model.weights)
             ledger.links.append(Link(f"stage:{model.run}#{model.stage}", model.weights, how, place))
-        if model.base:
+        if model.base and model.base[1] != model.weights:
             place = model.place("/base/weights", model.base[1])
             ledger.links.append(Link(model.base[1], model.weights, f"trained from {model.base[0]}", place))
     by_id: dict[str | None, list[Run]] = {}
