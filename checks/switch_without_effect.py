@@ -8,6 +8,8 @@ from sealkit.tree_lineage import Lines
 from sealkit.tree_switches import STEADY, Result, changed, result, settings
 from sealkit.tree_words import called, few, names
 
+INDISTINGUISHABLE = "are indistinguishable: every reported number is equal in all digits ({})"
+
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
@@ -51,14 +53,14 @@ def without_effect(
             f"{who} found nothing: every number that they report is 0, which tells nothing of a switch; {from_first}"
         )
         yield Finding(message, also[0], also=also[1:], fix="find out why nothing is found, and run them again")
-    elif results[first].rankings:
-        fix = "take the switch out, or find out why nothing reads it"
-        yield Finding(f"{who} have the same rankings; {from_first}", also[0], also=also[1:], fix=fix)
     else:
-        number = f"{shown.key} {shown.value}" if shown else ""
-        message = f"{who} are indistinguishable: every reported number is equal in all digits ({number}); {from_first}"
-        fix = "take the switch out, or find out why nothing reads it; keep the rankings of each run"
-        yield Finding(message, also[0], also=also[1:], fix=fix)
+        shown_number = f"{shown.key} {shown.value}" if shown else ""
+        ranked = results[first].rankings is not None
+        equal = "have the same rankings" if ranked else INDISTINGUISHABLE.format(shown_number)
+        fix = "take the switch out, or find out why nothing reads it" + (
+            "" if ranked else "; keep the rankings of each run"
+        )
+        yield Finding(f"{who} {equal}; {from_first}", also[0], also=also[1:], fix=fix)
 
 
 def places(

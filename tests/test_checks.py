@@ -59,7 +59,12 @@ def cases(check_id: str, kind: str = "") -> list[Path]:
 def said(case: Path) -> dict[str, Any]:
     """What case.json says, with what it leaves out filled in."""
     note = case / "case.json"
-    return {"base": "retrieval", "remove": [], "head": HEAD, **(json.loads(note.read_text("utf-8")) if note.exists() else {})}
+    return {
+        "base": "retrieval",
+        "remove": [],
+        "head": HEAD,
+        **(json.loads(note.read_text("utf-8")) if note.exists() else {}),
+    }
 
 
 def overlay(case: Path) -> Iterator[str]:
