@@ -27,7 +27,7 @@ def find(run: View) -> Iterator[Finding]:
             message = f"{training}: whether it had hard negatives is told in several ways: {words}{more}"
             yield Finding(message, also[0], also=also[1:], fix=way_out(last))
         elif several:
-            message = f"{training}: its {' and '.join(several)} say both on and off of hard negatives{more}"
+            message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
             yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
         elif len(said) == 1:
             by = next(iter(said))

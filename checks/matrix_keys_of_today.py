@@ -17,12 +17,12 @@ def find(run: View) -> Iterator[Finding]:
             by_config.setdefault(one.id, []).append(str(one.key))
         holds = "; ".join(f"{config}: {', '.join(keys)}" for config, keys in by_config.items())
         how = (
-            "applied after the overrides of the command line, and win over them"
+            "are applied after the overrides of the command line, and win over them"
             if applied
             else "can win over overrides"
         )
         fixes = dict.fromkeys(f"{one.key} → {today(one, evidence)}" for one in old)
-        yield Finding(f"old keys are {how}: {holds}{more}", also[0], also=also[1:], fix=f"rename {', '.join(fixes)}")
+        yield Finding(f"old keys {how}: {holds}{more}", also[0], also=also[1:], fix=f"rename {', '.join(fixes)}")
     here = evidence.ids("config")
     for said in evidence.all("matrix"):
         if said.what in ("base_config", "matrix_config") and said.value and not is_here(str(said.value), here):

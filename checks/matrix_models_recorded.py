@@ -14,9 +14,9 @@ def find(run: View) -> Iterator[Finding]:
     for one in lines.runs:
         if (said := lines.named(one)) and (name := in_tree(str(said.value), evidence)):
             loaded.setdefault(name, []).append(said)
-    for name, said in loaded.items():
-        runs = [one.id for one in said]
-        also, more = few([one.at for one in said])
+    for name, statements in loaded.items():
+        runs = [one.id for one in statements]
+        also, more = few([one.at for one in statements])
         who, model, training = names(runs, evidence), evidence.model(name), lines.maker(runs[0])
         if model is None or model.state != "here":
             why = f": {model.reason}" if model and model.reason else ""

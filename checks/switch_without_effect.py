@@ -1,11 +1,11 @@
 """Two runs of a matrix that differ in a key differ in what they found; two that differ in none do not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.evidence import Evidence, Statement
 from sealkit.tree_lineage import Lines
-from sealkit.tree_switches import STEADY, Result, changed, result, settings
+from sealkit.tree_switches import STEADY, Result, changed, headline, result, settings
 from sealkit.tree_words import called, few, names
 
 INDISTINGUISHABLE = "are indistinguishable: every reported number is equal in all digits ({})"
@@ -22,10 +22,11 @@ def find(run: View) -> Iterator[Finding]:
         yield from without_cause(alike, results, evidence)
     if untold := [one for one in results if not told[one]]:
         where = ", ".join(evidence.looked("run setting"))
-        raise Blocked(f"{names(untold, evidence)}: nothing tells what was set; looked in {where}")
+        fix = "put its resolved config back"
+        raise Blocked(f"{names(untold, evidence)}: nothing tells what was set; looked in {where}", fix)
 
 
-def groups(runs: list[str], alike) -> list[list[str]]:
+def groups(runs: list[str], alike: Callable[[str, str], bool]) -> list[list[str]]:
     """The runs, each with the first that it is like."""
     found: list[list[str]] = []
     for one in runs:
@@ -43,9 +44,10 @@ def without_effect(
     if not apart:
         return
     of_switches = [place for one in apart for place in places(one, switched[one], told, evidence)]
-    of_numbers = [said.at for one in (first, *apart) if (said := results[one].shown())]
+    key = headline([results[one] for one in alike])
+    of_numbers = [said.at for one in (first, *apart) if (said := results[one].shown(key))]
     also, more = few([*of_switches, *of_numbers])
-    who, shown = names([first, *apart], evidence), results[first].shown()
+    who, shown = names([first, *apart], evidence), results[first].shown(key)
     keys = "; ".join(f"{called(one, evidence)}: {', '.join(switched[one].values())}" for one in apart)
     from_first = f"from {called(first, evidence)} differ {keys}{more}"
     if results[first].empty:

@@ -15,6 +15,7 @@ writes checks/README.md, and an `expected.txt` where a fail case has none yet: r
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import json
 import re
@@ -82,7 +83,8 @@ def build(case: Path, root: Path) -> Run:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(case / name, root / name)
     if note["base"] not in {base.name for base in BASES}:
-        return as_run(look_at(tree_in(root, note["head"])), BUILT_IN)
+        with contextlib.chdir(root):  # where the tests are run is a repository too
+            return as_run(look_at(tree_in(root, note["head"])), BUILT_IN)
     if not (case / REFERENCE).is_dir():
         return opened(root)
     other = root.with_name(f"{root.name}-{REFERENCE}")
@@ -97,8 +99,8 @@ def opened(root: Path) -> Run:
 
 def tree_in(root: Path, head: str) -> Recognised:
     """The matrix in a workspace, which becomes a repository: its head is a commit that it does not hold."""
-    for folder in ("objects", "refs/heads"):
-        (root / ".git" / folder).mkdir(parents=True)
+    for name in ("objects", "refs/heads"):
+        (root / ".git" / name).mkdir(parents=True)
     (root / ".git/HEAD").write_text(f"{head}\n", "utf-8")
     (root / ".git/config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = false\n", "utf-8")
     for folder in sorted(root.glob("*/*")):

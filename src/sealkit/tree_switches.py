@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sealkit.evidence import Evidence, Statement
@@ -46,11 +46,15 @@ class Result:
         comparable = bool(self.rankings and other.rankings) or bool(self.shared(other))
         return comparable and self.apart(other) is None
 
-    def shown(self, key: str | None = None) -> Statement | None:
-        """What shows it best: the number of this key, the rankings, or the last number at a cutoff."""
-        at_cutoff = [one for one in self.numbers.values() if "@" in str(one.key)]
-        best = (at_cutoff or list(self.numbers.values()))[-1:]
-        return self.numbers.get(key or "") or self.rankings or (best[0] if best else None)
+    def shown(self, key: str | None) -> Statement | None:
+        """What shows it: the number of a key, else the rankings."""
+        return self.numbers.get(key or "") or self.rankings
+
+
+def headline(results: Sequence[Result]) -> str | None:
+    """The number to show of runs that are held against each other: the last that all of them report, at a cutoff where there is one."""
+    shared = [key for key in results[0].numbers if all(key in other.numbers for other in results)]
+    return next(iter([key for key in reversed(shared) if "@" in key] or shared), None)
 
 
 def result(run: str, evidence: Evidence) -> Result | None:
