@@ -82,9 +82,7 @@ class Evidence:
         """The things of a sort, in the order in which the tree first speaks of them."""
         return [id for kind, id in self._by_subject if kind == of]
 
-    def all(
-        self, of: str, id: str | None = None, what: str | None = None, by: str | None = None
-    ) -> list[Statement]:
+    def all(self, of: str, id: str | None = None, what: str | None = None, by: str | None = None) -> list[Statement]:
         """Everything that is said of a sort of things, or of one of them, or of one field of it."""
         subjects = [id] if id is not None else self.ids(of)
         return [

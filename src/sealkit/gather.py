@@ -68,7 +68,9 @@ def _document(says: Says, file: Found, part: Part, names: Mapping[str, str]) -> 
     """What one field of a document says: of each of its things, where there are several."""
     import jsonpath
 
-    things = [(m.value, list(m.parts)) for m in jsonpath.finditer(says.each, part.data)] if says.each else [(part.data, [])]
+    things = (
+        [(m.value, list(m.parts)) for m in jsonpath.finditer(says.each, part.data)] if says.each else [(part.data, [])]
+    )
     for thing, base in things:
         id = _id(says, names, thing)
         if id is None:

@@ -108,7 +108,12 @@ def find(
 
 
 def _match(
-    root: Path, base: str, pattern: list[re.Pattern[str] | None], names: dict[str, str], folders: bool, unread: list[ReadError]
+    root: Path,
+    base: str,
+    pattern: list[re.Pattern[str] | None],
+    names: dict[str, str],
+    folders: bool,
+    unread: list[ReadError],
 ) -> Iterator[tuple[str, dict[str, str]]]:
     head, *rest = pattern
     if head is None and rest:

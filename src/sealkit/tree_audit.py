@@ -143,5 +143,3 @@ def _holds(evidence: Evidence, source: Source, id: str) -> bool:
         return True
     said = evidence.one(promise.of, id, promise.what)
     return said is not None and said.value in promise.values
-
-

@@ -10,7 +10,6 @@ from sealkit import digest, world, write
 from sealkit.evidence import Evidence, normal
 from sealkit.finding import ReadError
 from sealkit.gather import Gathered, gather, place
-from sealkit.pack import Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.recognise import Recognised
 from sealkit.tree_layout import NAME, TreeLayout, fill
@@ -89,7 +88,7 @@ def _model(root: Path, path: str, pointer: bool) -> dict[str, Any]:
     if not folder.resolve().is_relative_to(root):
         return _entry(path, "unreadable", pointer, reason="is a link that leads out of the tree")
     try:
-        names = [name for name in digest.walk(folder)]
+        names = list(digest.walk(folder))
         files = digest.files(folder, names, follow=False)
         return _entry(path, "here", pointer, weights=_weights(folder, files), tree=digest.listing(files), files=files)
     except ReadError as error:

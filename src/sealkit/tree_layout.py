@@ -189,9 +189,7 @@ def _source(entry: Mapping[str, Any]) -> Source:
     else:
         promise = Promise() if promised == "always" else None
     says = tuple(_says(one) for one in entry.get("says", []))
-    return Source(
-        entry["path"], entry["media"], entry.get("contract"), promise, says, tuple(entry.get("pointers", ()))
-    )
+    return Source(entry["path"], entry["media"], entry.get("contract"), promise, says, tuple(entry.get("pointers", ())))
 
 
 def _says(entry: Mapping[str, Any]) -> Says:
