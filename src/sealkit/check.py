@@ -145,7 +145,8 @@ class Check:
     what the config alone tells stops a run before its first stage. `kind?~` is optional, and not waited for either.
 
     `why` cites the real failure that taught it, `fix` says the way out. `since` is the first version of sealkit that has
-    it: a seal by that version or a later one must name it. `risk` is the code under which the seal of a tree lists what it finds: it
+    it: a seal by that version or a later one must name it. `needs` are the fields (`run model`, …) that a layout must be able to tell of a
+    tree, for the check to have something to say. `risk` is the code under which the seal of a tree lists what it finds: it
     tells of what the runs stand on, and not of how far their numbers can be read. `id` and `summary` are set by the pack, from the
     file's name and its docstring.
     """
@@ -157,6 +158,7 @@ class Check:
     find: Callable[[View], Iterator[Finding]]
     since: str
     severity: Severity = Severity.ERROR
+    needs: tuple[str, ...] = ()
     risk: str | None = None
     id: str = ""
     summary: str = ""

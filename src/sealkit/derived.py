@@ -13,6 +13,7 @@ from typing import Any
 from sealkit import digest
 from sealkit.audit import audit
 from sealkit.finding import Finding, Location, Severity, pointer
+from sealkit.layout import Layout
 from sealkit.observe import OBSERVED, sealed_reference
 from sealkit.pack import Pack
 from sealkit.render import html
@@ -32,16 +33,17 @@ def _same_packs(stated: Mapping[str, Any], pack: Pack) -> bool:
     return all(here.get(record["name"]) == record["digest"] for record in stated.get("packs", [])[1:])
 
 
-def _left_out(stated: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
+def _left_out(stated: Mapping[str, Any], pack: Pack, layout: Layout) -> Iterator[Finding]:
     """Checks that the sealing version had and the seal does not name: leaving one out may not turn a no into a yes."""
-    for check in (check for check in pack.checks.values() if check.id in pack.check_ids):
+    checks = pack.checks_of(layout)
+    for check in (check for check in checks.values() if check.id in pack.check_ids):
         if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), FIRST):
             message = f"leaves out the check {check.id}, which sealkit {stated['sealkit']} has"
             yield problem(f"{SEAL}/{STATEMENT}", message)
     named = {record["name"] for record in stated.get("packs", [])}
     for more in pack.more:
         for check_id in more.check_ids if more.name in named and _same_packs(stated, pack) else []:
-            if check_id not in stated["checks"]:
+            if check_id in checks and check_id not in stated["checks"]:
                 yield problem(f"{SEAL}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has")
 
 
@@ -58,7 +60,7 @@ def problem(path: str, message: str) -> Finding:
 def differences(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     """Everything that the seal states, derived again; where it comes out otherwise is said by its place."""
     stated, run = statement["predicate"], replace(run, reference=sealed_reference(run))
-    yield from _left_out(stated, pack)
+    yield from _left_out(stated, pack, run.layout)
     observed = run.document("observed")
     stored = run.contracts["report/v1"]
     broken, _ = stored.problems(run.place(f"{SEAL}/{REPORT}"), f"{SEAL}/{REPORT}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -43,6 +43,10 @@ class Layout:
     id: str
     recognised_by: str
     rules: tuple[Rule, ...]
+
+    def can_hold(self, kinds: Collection[str]) -> bool:
+        """Whether a run of this layout can hold artifacts of all these kinds."""
+        return {rule.kind for rule in self.rules}.issuperset(kinds)
 
     def rule(self, name: str) -> Rule | None:
         """The rule that a file falls under."""

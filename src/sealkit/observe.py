@@ -39,7 +39,7 @@ def sealed_reference(run: Run) -> Run | None:
 def check(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Report:
     """Judge a run directory as it lies there; writes nothing."""
     run = look(path, reference, policy, pack)
-    return audit(run, pack.checks, sealed=(path / SEAL).exists())
+    return audit(run, pack.checks_of(run.layout), sealed=(path / SEAL).exists())
 
 
 def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:

@@ -73,6 +73,10 @@ class Pack:
                 self._add(found, check_id, check, f"{pack.check_package}: the check {check_id}")
         return dict(sorted(found.items()))
 
+    def checks_of(self, layout: Layout) -> dict[str, Check]:
+        """The checks that can have something to say of a run of a layout: it can hold every kind that they require."""
+        return {name: check for name, check in self.checks.items() if layout.can_hold(check.required)}
+
     @property
     def check_ids(self) -> list[str]:
         """The ids of this pack's own checks."""

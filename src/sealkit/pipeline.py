@@ -154,7 +154,7 @@ def _check(engine: Engine, pending: list[Step], ended: bool = False) -> None:
     waiting = {contract.split("/")[0] for step in pending for contract, _, _ in step.outputs.values()}
     waiting |= {"observed"} if ended else {"observed", "metrics", "summary"}
     run = engine.run()
-    for check in engine.pack.checks.values():
+    for check in engine.pack.checks_of(run.layout).values():
         grown = {kind: len(run.all(kind)) for kind in check.growing}
         if (check.kinds - check.growing) & waiting or engine.judged_on.get(check.id) == grown:
             continue

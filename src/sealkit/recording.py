@@ -125,7 +125,7 @@ class Recording:
         self.save()
         failed: dict[str, tuple[Finding, ...]] = {}
         run = engine.run()
-        for check in engine.pack.checks.values():
+        for check in engine.pack.checks_of(run.layout).values():
             if "observed" not in check.kinds:
                 outcome = engine.outcomes[check.id] = judge(run, check)
                 engine.tell(Event("check", None, f"{check.id}: {outcome.status}", outcome=outcome))

@@ -128,7 +128,7 @@ def _compose(
     unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys, reference=reference)
     observed = {**observe(unsealed, policy), "observed_at": times[0]}
     (folder / OBSERVED).write_text(write.dumps(observed), "utf-8", newline="\n")
-    report = audit(unsealed.with_documents({f"{SEAL}/{OBSERVED}": observed}), pack.checks, sealed=True)
+    report = audit(unsealed.with_documents({f"{SEAL}/{OBSERVED}": observed}), pack.checks_of(run.layout), sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
     digests = digest.files(run.root, outside)

@@ -49,7 +49,7 @@ def audit_tree(tree: Tree, pack: Pack) -> Report:
         run_id=None,
         name=name,
         artifacts=tuple(sorted(_artifacts(tree, run), key=lambda outcome: outcome.id)),
-        checks=judge_checks(run, tree.document, name, applicable(pack.checks, layout.kinds)),
+        checks=judge_checks(run, tree.document, name, applicable(pack.checks, layout)),
     )
 
 
@@ -59,9 +59,13 @@ def judge_checks(run: Run, document: Mapping[str, Any], name: str, checks: Mappi
     return tuple(kept.apply(judge(run, check), check.severity, name, today) for check in checks.values())
 
 
-def applicable(checks: Mapping[str, Check], kinds: frozenset[str]) -> dict[str, Check]:
-    """The checks that can have something to say of a layout: it can hold every kind that they require."""
-    return {name: check for name, check in checks.items() if kinds.issuperset(check.required)}
+def applicable(checks: Mapping[str, Check], layout: TreeLayout) -> dict[str, Check]:
+    """The checks that can have something to say of a layout: it can hold every kind, and tell every field, that they require."""
+    return {
+        name: check
+        for name, check in checks.items()
+        if layout.kinds.issuperset(check.required) and layout.fields.issuperset(check.needs)
+    }
 
 
 def as_run(tree: Tree, pack: Pack) -> Run:

@@ -101,6 +101,11 @@ class TreeLayout:
         """The kinds of artifact that such a tree can hold, and the evidence that is taken of it."""
         return frozenset({source.contract.split("/")[0] for source in self.sources if source.contract} | {"evidence"})
 
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """What the files of such a tree can say: `run model`, …"""
+        return frozenset(f"{says.of} {says.what}" for source in self.sources for says in source.says)
+
     def pattern(self, path: str, known: Mapping[str, str]) -> list[re.Pattern[str] | None]:
         """One expression for each part of a source's path; None for `**`, any number of folders."""
         return [None if part == "**" else re.compile(self._part(part, known)) for part in fill(path, known).split("/")]

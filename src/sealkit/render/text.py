@@ -51,7 +51,7 @@ def _place(location: Location) -> str:
         return f"see {clean(str(location))}"
     if location.line is None:
         return ""
-    return f"{clean(str(location))} | {clean(location.quote or '')}"
+    return f"{clean(str(location))} | {' ⏎ '.join(clean(line) for line in (location.quote or '').split("\n"))}"
 
 
 def counts(outcomes: tuple[Outcome, ...]) -> str:

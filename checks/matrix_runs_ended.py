@@ -1,0 +1,31 @@
+"""Every run that the matrix lists came to its end and has a summary, or its record says why not."""
+
+from collections.abc import Iterator
+
+from sealkit import Check, Finding, Location, Severity, View
+
+
+def find(run: View) -> Iterator[Finding]:
+    evidence = run.evidence
+    for one in evidence.ids("run"):
+        listed, status = evidence.one("run", one, "label"), evidence.one("run", one, "status")
+        ended = evidence.one("run", one, "ended")
+        if listed is None and ended is not None:
+            message = f"{one} has a summary, and the matrix does not list it: its numbers are left out"
+            yield Finding(message, Location(ended.at.path), fix="list it, or move it away")
+        elif listed is not None and ended is None:
+            word = f"is {status.value}" if status else "says nothing of how it ended"
+            message = f"{evidence.label(one)} has no summary, and {word}: it does not count"
+            yield Finding(message, (status or listed).at, fix="run it again, or take its row out")
+
+
+CHECK = Check(
+    since="0.2.0",
+    title="The rows of the matrix are runs that ended",
+    why="Outputs of killed jobs were taken for complete, and failed rows fell out of tables unseen (snakemake#627, #3808).",
+    fix="run again what did not end",
+    reads={"evidence": 1},
+    needs=("run label", "run ended"),
+    find=find,
+    severity=Severity.WARNING,
+)

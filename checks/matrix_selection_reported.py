@@ -1,0 +1,57 @@
+"""The measure that chose the checkpoint is the one that the runs report, or chooses the same checkpoint as it."""
+
+import re
+from collections.abc import Iterator
+
+from sealkit import Check, Finding, Severity, View
+from sealkit.evidence import Evidence, Statement
+from sealkit.tree_lineage import Best, Lines, measure, names
+
+
+def find(run: View) -> Iterator[Finding]:
+    evidence, lines = run.evidence, Lines(run.evidence)
+    for training, runs in lines.behind.items():
+        best = lines.best(training)
+        reported = [one for run_ in runs for one in evidence.all("run", run_, "metric", "summary")]
+        measures = {measure(str(one.key)): one for one in reversed(reported)}
+        if best.metric is None or not measures:
+            continue
+        head = headline(best.metric, list(measures))
+        other = other_step(training, head, best, evidence) if head != best.metric else None
+        if best.metric in measures and (other is None or other.step == best.step):
+            continue
+        instead = f", by which step {other.step} would have been chosen" if other and other.step != best.step else ""
+        message = (
+            f"{training}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} report {head}{instead}"
+        )
+        also = (measures[head].at, *([other.at] if other else []))
+        yield Finding(message, best.at[0].at, also=also, fix=f"select by {head}")
+
+
+def headline(selected: str, measures: list[str]) -> str:
+    """What a reader takes for the result: of the measures of the selection's own kind the one with the largest cutoff."""
+    kind = selected.partition("@")[0]
+    alike = [one for one in measures if one.partition("@")[0] == kind] or measures
+    return max(alike, key=lambda one: int(re.sub(r"\D", "", one.partition("@")[2]) or 0))
+
+
+def other_step(training: str, head: str, best: Best, evidence: Evidence) -> Statement | None:
+    """The best evaluation of the training by another measure."""
+    history = [
+        one
+        for one in evidence.all("training", training, "metric")
+        if measure(str(one.key)) == head and one.step is not None and isinstance(one.value, int | float)
+    ]
+    return max(history, key=lambda one: (float(one.value or 0), -(one.step or 0)), default=None)
+
+
+CHECK = Check(
+    since="0.2.0",
+    title="The selection measure is the reported one",
+    why="Checkpoints were chosen by one metric and reported by another (transformers#31450, #22027, LlamaFactory#7906).",
+    fix="select by the measure that is reported",
+    reads={"evidence": 1},
+    needs=("training selected_by", "run metric"),
+    find=find,
+    severity=Severity.WARNING,
+)
