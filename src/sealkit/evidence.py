@@ -134,4 +134,4 @@ def _statement(entry: Mapping[str, Any]) -> Statement:
     place = entry["at"]
     at = Location(place["path"], place["pointer"], place["line"], place["quote"], place["digest"], place["end"])
     fields = ("of", "id", "what", "by", "key", "value", "step", "instead")
-    return Statement(*(entry[name] for name in fields), at=at)
+    return Statement(**{name: entry[name] for name in fields}, at=at)
