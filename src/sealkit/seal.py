@@ -54,8 +54,8 @@ def seal(
     """
     run = open_run(path, pack.layout(), pack.contracts, pack.metric_keys)
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
-    target = path / SEAL if out is None else _outside(path, out)
-    standing = _standing(target)
+    target = path / SEAL if out is None else outside(path, out)
+    before = standing(target)
     if owner := write.Lock(path).holder():
         raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
@@ -67,20 +67,20 @@ def seal(
             "toolkit seal RUN_DIR --out DIR, where you may write",
         ) from error
     try:
-        times = (standing["observed_at"], standing["sealed_at"]) if standing else (write.now(), write.now())
+        times = (before["observed_at"], before["sealed_at"]) if before else (write.now(), write.now())
         report = _compose(run, compared, partial, times, policy, pack)
-        if standing:
-            _refuse_other(target, partial)
+        if before:
+            refuse_other(target, partial)
         else:
             write.sync_tree(partial)
             partial.rename(target)
             write.sync_folder(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Sealed(digest.file(target / STATEMENT), report, fresh=standing is None)
+    return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
 
 
-def _outside(path: Path, out: Path) -> Path:
+def outside(path: Path, out: Path) -> Path:
     """The folder that `--out` names. Raises UsageError where a seal there would change what is sealed."""
     run, target = path.resolve(), out.resolve()
     if target == run / SEAL:
@@ -94,21 +94,21 @@ def _outside(path: Path, out: Path) -> Path:
     return target
 
 
-def _standing(target: Path) -> dict[str, str] | None:
-    """The times of the seal that is there already."""
+def standing(target: Path, observed: str = OBSERVED) -> dict[str, str] | None:
+    """The times of the seal that is there already; `observed` is the file of what was observed with it."""
     if not target.exists():
         return None
     try:
         sealed = read_json.read(target / STATEMENT, f"{SEAL}/{STATEMENT}", follow=False)
-        observed = read_json.read(target / OBSERVED, f"{SEAL}/{OBSERVED}", follow=False)
-        return {"sealed_at": str(sealed["predicate"]["sealed_at"]), "observed_at": str(observed["observed_at"])}
+        seen = read_json.read(target / observed, f"{SEAL}/{observed}", follow=False)
+        return {"sealed_at": str(sealed["predicate"]["sealed_at"]), "observed_at": str(seen["observed_at"])}
     except (ReadError, KeyError, TypeError) as error:
         raise UsageError(
             f"{target}: there is something already that is no readable seal: {error}", "move it away"
         ) from error
 
 
-def _refuse_other(target: Path, partial: Path) -> None:
+def refuse_other(target: Path, partial: Path) -> None:
     names, others = list(digest.walk(target)), list(digest.walk(partial))
     if names == others and digest.files(target, names) == digest.files(partial, others):
         return
@@ -122,8 +122,8 @@ def _compose(
     run: Run, compared: Run | None, folder: Path, times: tuple[str, str], policy: Policy, pack: Pack
 ) -> Report:
     """Write a whole seal into `folder`; `times` are those of observing and of sealing."""
-    outside = [name for name in run.files if not name.startswith(f"{SEAL}/")]
-    before = {name: _stamp(run.root / name) for name in outside}
+    own = [name for name in run.files if not name.startswith(f"{SEAL}/")]
+    before = {name: stamp(run.root / name) for name in own}
     reference = _copy_reference(compared, folder / REFERENCE) if compared else None
     unsealed = Run(run.root, run.layout, run.contracts, run.metric_keys, reference=reference)
     observed = {**observe(unsealed, policy), "observed_at": times[0]}
@@ -131,13 +131,13 @@ def _compose(
     report = audit(unsealed.with_documents({f"{SEAL}/{OBSERVED}": observed}), pack.checks_of(run.layout), sealed=True)
     document = report_json.document(report)
     (folder / REPORT).write_text(write.dumps(document), "utf-8", newline="\n")
-    digests = digest.files(run.root, outside)
+    digests = digest.files(run.root, own)
     version = importlib.metadata.version("sealkit")
     stated = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
     (folder / PAGE).write_text(page.render(stated, document), "utf-8", newline="\n")
     (folder / HTML).write_text(html.render(stated, document), "utf-8", newline="\n")
     digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
-    changed = [name for name in outside if _stamp(run.root / name) != before[name]]
+    changed = [name for name in own if stamp(run.root / name) != before[name]]
     if changed:
         raise UsageError(
             f"{run.root / changed[0]}: changed while it was being sealed", "seal when nothing writes to the run"
@@ -149,7 +149,7 @@ def _compose(
     return report
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def stamp(path: Path) -> tuple[int, int, int]:
     status = path.lstat()
     return status.st_size, status.st_mtime_ns, status.st_ino
 

@@ -1,0 +1,105 @@
+"""Seals a matrix: what its tree says, how it was judged, and its numbers; every file of its folder by digest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sealkit import digest, matrix_numbers, write
+from sealkit.finding import UsageError
+from sealkit.matrix_statement import TYPE, predicate
+from sealkit.pack import BUILT_IN, Pack
+from sealkit.policy import NO_POLICY, Policy
+from sealkit.recognise import Recognised
+from sealkit.render import json as report_json
+from sealkit.render import matrix_seal as page
+from sealkit.render import tabular
+from sealkit.rundir import SEAL
+from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
+from sealkit.statement import statement
+from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at
+
+TABLES = "tables"
+
+
+def seal_matrix(
+    place: Recognised,
+    reference: str | None = None,
+    policy: Policy = NO_POLICY,
+    pack: Pack = BUILT_IN,
+    out: Path | None = None,
+) -> Sealed:
+    """Write the seal of a matrix, whatever the verdict: as `seal/` into its folder, or as the folder `out`. `reference` is the label
+    (or the name, or the tag) of the row that the others are compared with.
+
+    Raises UsageError where a seal with other bytes stands there already, where the folder cannot be written, and where there is no
+    such row.
+    """
+    target = place.folder / SEAL if out is None else outside(place.folder, out)
+    before = standing(target, EVIDENCE)
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    names = [name for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")]
+    stamps = {name: stamp(place.folder / name) for name in names}
+    tree = look_at(place, policy)
+    times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
+    tree = Tree(place, {**tree.document, "observed_at": times[0]}, tree.gathered)
+    try:
+        partial.mkdir()
+    except OSError as error:
+        fix = "toolkit seal MATRIX_DIR --out DIR, where you may write"
+        raise UsageError(f"{target.parent}: cannot write the seal: {error.strerror}", fix) from error
+    try:
+        report = audit_tree(tree, pack)
+        document = report_json.document(report)
+        stated = state(tree, document, reference, pack, times[1])
+        for name, text in texts(tree.document, document, stated).items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_text(text, "utf-8", newline="\n")
+        digests = digest.files(place.folder, names)
+        digests |= {f"{SEAL}/{name}": value for name, value in digest.files(partial, digest.walk(partial)).items()}
+        if changed := [name for name in names if stamp(place.folder / name) != stamps[name]]:
+            fix = "seal when nothing writes to the matrix"
+            raise UsageError(f"{place.folder / changed[0]}: changed while it was being sealed", fix)
+        sealed = write.dumps({**statement(digests, stated), "predicateType": TYPE})
+        (partial / STATEMENT).write_text(sealed, "utf-8", newline="\n")
+        digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(sealed.encode())
+        (partial / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
+        if before:
+            refuse_other(target, partial)
+        else:
+            write.sync_tree(partial)
+            os.rename(partial, target)
+            write.sync_folder(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
+
+
+def state(tree: Tree, report: Mapping[str, Any], reference: str | None, pack: Pack, sealed_at: str) -> dict[str, Any]:
+    """The predicate of the seal."""
+    numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
+    version = importlib.metadata.version("sealkit")
+    risks = {outcome["id"]: pack.checks[outcome["id"]].risk for outcome in report["checks"]}
+    return predicate(tree.document, report, numbers, sealed_at, version, pack.records(), risks)
+
+
+def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, str]:
+    """The files of a seal that are made of what it states, by name in its folder."""
+    tables = {
+        f"{TABLES}/{table['name']}.{ending}": render(table)
+        for table in stated["numbers"]["tables"]
+        for ending, render in (("md", tabular.markdown), ("csv", tabular.csv), ("tex", tabular.latex))
+    }
+    return {
+        EVIDENCE: write.dumps(evidence),
+        REPORT: write.dumps(report),
+        PAGE: page.render(stated, report),
+        **tables,
+    }
+
+
