@@ -51,7 +51,8 @@ def _place(location: Location) -> str:
         return f"see {clean(str(location))}"
     if location.line is None:
         return ""
-    return f"{clean(str(location))} | {' ⏎ '.join(clean(line) for line in (location.quote or '').split("\n"))}"
+    quoted = " ⏎ ".join(clean(line) for line in (location.quote or "").split("\n"))
+    return f"{clean(str(location))} | {quoted}"
 
 
 def counts(outcomes: tuple[Outcome, ...]) -> str:
