@@ -117,14 +117,15 @@ TABLE = matrix_table.Table(
 
 def test_markdown_says_how_many_runs_a_mean_is_of() -> None:
     assert render.markdown(TABLE) == (
-        "|  | runs | a\\|b | c |\n"
+        "|  | runs | `a¦b` | `c` |\n"
         "| --- | ---: | ---: | ---: |\n"
         "| one | 2 of 3 | 0.6000 [0.4000, 0.8000] | 1.0000 (of 1) |\n"
         "| two | 1 | — | 2.0000 |\n"
         "\n"
-        "Mean over the runs of a row, with its 95 % interval (Student's t).\n"
+        "Mean over the runs of a row, with its 95 % interval \\(Student's t\\).\n"
         "\n"
-        "- one-3: failed: \\x1b[31mred\n"
+        "- two: no a\\|b: not among the metrics of its runs\n"
+        "- one-3: failed: \\\\x1b\\[31mred\n"
     )
 
 

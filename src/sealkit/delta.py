@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,32 @@ def _blocks(total: int, width: int) -> list[int]:
     return [min(rows, total - start) for start in range(0, total, rows)]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Metric key → query or sample → value, of a reference (`pre`) and of a run (`post`), or why the two cannot be compared."""
+
+    differs: tuple[str, ...]
+    items: str = "queries"
+    pre: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    post: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def pair(run: Run, reference: Run) -> Pair:
+    """The values behind the metrics of two runs, derived from the rows of both; or what differs."""
+    differs, items = tuple(_unfit(run, reference)), "queries"
+    if differs:
+        return Pair(differs)
+    try:
+        ours, theirs = ({one.name: one for one in evaluations(each)} for each in (run, reference))
+        items = " or ".join(sorted({one.items for one in ours.values()})) or items
+        differs = tuple(_differs(ours, theirs))
+        if not differs:
+            return Pair((), items, _values(theirs.values(), run), _values(ours.values(), run))
+    except ValueError as error:
+        differs = (f"the rows cannot be compared: {error}",)
+    return Pair(differs, items)
+
+
 def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
     """The paired comparison of a run with its reference, from the rows behind the metrics of both; else what differs.
 
@@ -139,19 +165,16 @@ def between(run: Run, reference: Run | None) -> dict[str, Any] | None:
     if reference is None:
         return None
     seed = int((run.document("run_metadata") or {}).get("seed") or 0)
-    differs, rows, items = list(_unfit(run, reference)), [], "queries"
-    if not differs:
-        try:
-            ours, theirs = ({one.name: one for one in evaluations(each)} for each in (run, reference))
-            items = " or ".join(sorted({one.items for one in ours.values()})) or items
-            differs = list(_differs(ours, theirs))
-            if not differs:
-                pre, post = _values(theirs.values(), run), _values(ours.values(), run)
-                rows = [compare(key, pre[key], post[key], seed).document() for key in post if key in pre]
-        except ValueError as error:
-            differs, rows = [f"the rows cannot be compared: {error}"], []
+    found = pair(run, reference)
+    differs, rows = list(found.differs), []
+    try:
+        rows = [
+            compare(key, found.pre[key], found.post[key], seed).document() for key in found.post if key in found.pre
+        ]
+    except ValueError as error:
+        differs = [f"the rows cannot be compared: {error}"]
     return {
-        "method": METHOD.format(items=items),
+        "method": METHOD.format(items=found.items),
         "seed": seed,
         "resamples": RESAMPLES,
         "differs": differs,

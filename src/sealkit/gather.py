@@ -17,7 +17,7 @@ from sealkit.tree import Found, Part, find
 from sealkit.tree_layout import Says, Source, TreeLayout, fill
 
 QUOTE = 200  # characters of a line that are quoted
-LINE = 4_000  # characters of a line that a pattern is tried on
+LINE = 1_000  # characters of a line that a pattern is tried on
 RANGE = 20  # lines that a place may go on
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 DIGITS = 400  # characters of a number: more are no measurement

@@ -101,5 +101,3 @@ def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mappin
         PAGE: page.render(stated, report),
         **tables,
     }
-
-

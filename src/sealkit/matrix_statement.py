@@ -51,7 +51,10 @@ def predicate(
 
 def _matrix(evidence: Evidence) -> dict[str, Any]:
     folder = evidence.document["matrix"]
-    said = {what: _said(_first(evidence.all("matrix", what=what))) for what in ("id", "created_at", "base_config", "matrix_config")}
+    said = {
+        what: _said(_first(evidence.all("matrix", what=what)))
+        for what in ("id", "created_at", "base_config", "matrix_config")
+    }
     return {"name": folder.rpartition("/")[2], "folder": folder, **said}
 
 
@@ -84,13 +87,21 @@ def _commits(evidence: Evidence) -> dict[str, Any]:
 def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any]:
     evidence, best, chosen = lines.evidence, lines.best(training), lines.best_checkpoint(training)
     fields = ("run_id", "commit", "seed", "base", "exported", "final_step")
-    hard = {by: _said(_first(evidence.all("training", training, "hard_negatives", by)[-1:])) for by in ("config", "record", "log")}
+    hard = {
+        by: _said(_first(evidence.all("training", training, "hard_negatives", by)[-1:]))
+        for by in ("config", "record", "log")
+    }
     return {
         "id": training,
         "runs": list(runs),
         **{what: _said(evidence.one("training", training, what)) for what in fields},
         "selected_by": _said(_first(best.at)) if best.metric else None,
-        "best": {"metric": best.metric, "step": best.step, "value": best.value, "model": chosen.path if chosen else None},
+        "best": {
+            "metric": best.metric,
+            "step": best.step,
+            "value": best.value,
+            "model": chosen.path if chosen else None,
+        },
         "exports": [model.path for model in lines.exports(training)],
         "checkpoints": [model.path for model in lines.checkpoints(training).values()],
         "hard_negatives": {**hard, "on": lines.hard(training)},
@@ -99,7 +110,16 @@ def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any
 
 def _run(run: str, lines: Lines) -> dict[str, Any]:
     evidence, model = lines.evidence, lines.model_of(run)
-    said = {by: _said(_first(evidence.all("run", run, "model", by)[-1:] if by == "override" else evidence.all("run", run, "model", by))) for by in reversed(PLACES)}
+    said = {
+        by: _said(
+            _first(
+                evidence.all("run", run, "model", by)[-1:]
+                if by == "override"
+                else evidence.all("run", run, "model", by)
+            )
+        )
+        for by in reversed(PLACES)
+    }
     recorded, named = evidence.one("run", run, "model_digest"), lines.named(run)
     fields = ("tag", "status", "mode", "commit", "seed")
     return {
@@ -148,7 +168,11 @@ def _lineage(lines: Lines) -> Iterator[dict[str, Any]]:
     evidence, found = lines.evidence, contrasts(lines)
     plain = [one for one in lines.behind if not lines.hard(one)]
     hard = [one for one in lines.behind if lines.hard(one)]
-    bases = {normal(str(said.value)): said for training in lines.behind for said in evidence.all("training", training, "base")}
+    bases = {
+        normal(str(said.value)): said
+        for training in lines.behind
+        for said in evidence.all("training", training, "base")
+    }
     for run in found["pre_post"].before if "pre_post" in found else ():
         if (said := lines.named(run)) is not None:
             bases.setdefault(normal(str(said.value)), said)
@@ -159,7 +183,9 @@ def _lineage(lines: Lines) -> Iterator[dict[str, Any]]:
         yield _absent("pre-FT", evidence, "training base", "run model")
     for role, trainings in (("post-FT", plain), ("HN-FT", hard)):
         for training in trainings:
-            for model in lines.exports(training) or [one for run in lines.behind[training] if (one := lines.model_of(run))][:1]:
+            for model in (
+                lines.exports(training) or [one for run in lines.behind[training] if (one := lines.model_of(run))][:1]
+            ):
                 at = (evidence.all("training", training, "exported") or evidence.all("training", training))[0].at
                 yield _line(role, model.path, model.weights, training, at, lines, None)
         if not trainings:
@@ -171,10 +197,27 @@ def _line(
 ) -> dict[str, Any]:
     evidence = lines.evidence
     if base is not None:
-        runs = [run for run in evidence.ids("run") if lines.maker(run) is None and (said := lines.named(run)) and normal(str(said.value)) == base]
+        runs = [
+            run
+            for run in evidence.ids("run")
+            if lines.maker(run) is None and (said := lines.named(run)) and normal(str(said.value)) == base
+        ]
     else:
-        runs = [run for run in lines.behind.get(training or "", []) if (model := lines.model_of(run)) is None or model.weights == weights]
-    return {"role": role, "found": True, "name": name, "weights": weights, "training": training, "at": _place(at), "runs": runs, "looked": []}
+        runs = [
+            run
+            for run in lines.behind.get(training or "", [])
+            if (model := lines.model_of(run)) is None or model.weights == weights
+        ]
+    return {
+        "role": role,
+        "found": True,
+        "name": name,
+        "weights": weights,
+        "training": training,
+        "at": _place(at),
+        "runs": runs,
+        "looked": [],
+    }
 
 
 def _absent(role: str, evidence: Evidence, *fields: str) -> dict[str, Any]:
@@ -210,5 +253,7 @@ def hard_negatives(said: Mapping[str, Any] | None) -> str:
     """A switch in words."""
     if said is None:
         return "not told"
-    one = Statement("training", "", "hard_negatives", None, None, said["value"], None, None, Location(said["at"]["path"]))
+    one = Statement(
+        "training", "", "hard_negatives", None, None, said["value"], None, None, Location(said["at"]["path"])
+    )
     return {True: "on", False: "off", None: str(said["value"])}[switched(one)]

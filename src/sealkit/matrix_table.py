@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sealkit import matrix_record
+from sealkit import matrix_runs
 from sealkit.contract import did_you_mean
 from sealkit.finding import UsageError
+from sealkit.matrix_runs import Reported
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.rundir import MATRIX, open_run
 
 LEVEL = 0.95
 
@@ -57,46 +56,31 @@ def table(folder: Path, metrics: Sequence[str] = (), pack: Pack = BUILT_IN) -> T
     Raises UsageError where there is no matrix, for a metric that none of its runs has, and where an interval is asked for and
     scipy is not installed.
     """
-    if not (folder / MATRIX).is_file():
-        raise UsageError(
-            f"{folder}: is no matrix: it holds no {MATRIX}", "give the folder that `toolkit run` printed last"
-        )
-    entries = matrix_record.read(folder, pack)["experiments"]
-    found: dict[str, dict[str, float]] = {}
-    headline: dict[str, None] = {}
-    for entry in entries:
-        if entry["status"] == "ok":
-            run = open_run(folder / entry["run_dir"], pack.layout(), pack.contracts, pack.metric_keys)
-            found[_name(entry)] = run.document("metrics") or {}
-            headline |= dict.fromkeys((run.document("summary") or {}).get("metrics", {}))
-    known = {key for values in found.values() for key in values}
+    runs = matrix_runs.from_matrix(folder, pack)
+    known = {key for one in runs for key in one.values}
     for metric in metrics:
         if metric not in known:
             message = f"{folder}: no run that came to its end has the metric {metric}{did_you_mean(metric, known)}"
             raise UsageError(message, f"known: {', '.join(sorted(known)) or 'none'}")
-    chosen = tuple(dict.fromkeys(metrics)) or tuple(headline)
-    labels = dict.fromkeys(entry["label"] for entry in entries)
-    rows = tuple(_row([one for one in entries if one["label"] == label], found, chosen) for label in labels)
-    notes = tuple(
-        _note(entry) for entry in entries if entry["reason"] or not (entry["verdict"] or "").startswith("PASS")
-    )
-    return Table(chosen, rows, notes)
+    return of_runs(runs, tuple(dict.fromkeys(metrics)) or headline(runs))
 
 
-def _name(entry: Mapping[str, Any]) -> str:
-    return str(entry["run_dir"].rpartition("/")[2])
+def headline(runs: Sequence[Reported]) -> tuple[str, ...]:
+    """Everything that stands in the headline of a run."""
+    return tuple(dict.fromkeys(key for one in runs for key in one.headline))
 
 
-def _note(entry: Mapping[str, Any]) -> str:
-    said = f"{_name(entry)}: {entry['verdict'] or entry['status']}"
-    return f"{said}: {entry['reason']}" if entry["reason"] else said
+def of_runs(runs: Sequence[Reported], metrics: Sequence[str]) -> Table:
+    """The table of the runs of a matrix. Raises UsageError where an interval is needed and scipy is not installed."""
+    labels = dict.fromkeys(one.label for one in runs)
+    rows = tuple(_row([one for one in runs if one.label == label], metrics) for label in labels)
+    return Table(tuple(metrics), rows, tuple(one.note for one in runs if one.note))
 
 
-def _row(entries: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]], metrics: Sequence[str]) -> Row:
-    runs = tuple(_name(entry) for entry in entries)
-    ended = tuple(run for run in runs if run in found)
-    cells = {metric: cell({run: found[run][metric] for run in ended if metric in found[run]}) for metric in metrics}
-    return Row(entries[0]["label"], entries[0]["tag"], ended, runs, cells)
+def _row(runs: Sequence[Reported], metrics: Sequence[str]) -> Row:
+    cells = {metric: cell({one.name: one.values[metric] for one in runs if metric in one.values}) for metric in metrics}
+    ended = tuple(one.name for one in runs if one.ended)
+    return Row(runs[0].label, runs[0].tag, ended, tuple(one.name for one in runs), cells)
 
 
 def cell(values: Mapping[str, float]) -> Cell:

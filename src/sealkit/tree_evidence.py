@@ -12,6 +12,7 @@ from sealkit.finding import ReadError
 from sealkit.gather import Gathered, gather, place
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.recognise import Recognised
+from sealkit.rundir import SEAL
 from sealkit.tree_layout import NAME, TreeLayout, fill
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.ckpt")  # hashed as files, never opened, where there are no safetensors
@@ -34,7 +35,7 @@ def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str
     }
     named = Evidence({**document, "models": []})
     document["models"] = list(_models(tree.root, gathered.models, named))
-    where, repository = world.find_repository([tree.folder, Path.cwd()])
+    where, repository = world.find_repository([tree.folder, Path.cwd()], without=tree.folder / SEAL)
     document["repository"] = repository.document()
     document["commits"] = [
         {"commit": commit, "relation": world.ancestry(where, commit, repository.commit)}

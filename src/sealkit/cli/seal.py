@@ -11,13 +11,24 @@ from sealkit.cli import options
 
 @click.command(short_help="Judge a run and seal it, whatever the verdict.")
 @options.run_directory
-@options.reference
+@click.option(
+    "--reference",
+    metavar="RUN_DIR|LABEL",
+    help="The run to compare with, query by query; of a matrix the label of a row.",
+)
+@options.layout
 @options.waivers
 @click.option("--out", type=click.Path(), metavar="DIR", help="Write the seal there, and nothing into RUN_DIR.")
 @options.output_format
 @options.strict
 def command(
-    run_dir: str, reference: str | None, waivers: str | None, out: str | None, output_format: str, strict: bool
+    run_dir: str,
+    reference: str | None,
+    layout: str | None,
+    waivers: str | None,
+    out: str | None,
+    output_format: str,
+    strict: bool,
 ) -> int:
     """Write RUN_DIR/seal: what every file was, which commits and models stand behind it, and the verdict.
 
@@ -28,18 +39,21 @@ def command(
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import project, seal
+    from sealkit.matrix_seal import seal_matrix
+    from sealkit.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
     from sealkit.write import dumps
 
     settings = project.load(Path.cwd(), Path(run_dir))
-    sealed = seal.seal(
-        Path(run_dir),
-        Path(reference) if reference else None,
-        options.policy(settings, waivers, Path(run_dir)),
-        settings.pack,
-        out=Path(out) if out else None,
-    )
+    policy, target = options.policy(settings, waivers, Path(run_dir)), Path(out) if out else None
+    tree = recognise(Path(run_dir), settings.pack, layout)
+    if tree:
+        options.tell_layout(tree)
+        sealed = seal_matrix(tree, reference, policy, settings.pack, out=target)
+    else:
+        compared = Path(reference) if reference else None
+        sealed = seal.seal(Path(run_dir), compared, policy, settings.pack, out=target)
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
     elif output_format == "markdown":

@@ -15,7 +15,7 @@ from sealkit.cli import options
 @click.option(
     "--format",
     "output_format",
-    type=click.Choice(["markdown", "json", "csv"]),
+    type=click.Choice(["markdown", "latex", "json", "csv"]),
     default="markdown",
     show_default=True,
     help="How to print it.",
@@ -31,6 +31,6 @@ def command(matrix_dir: str, metrics: str | None, output_format: str) -> int:
 
     chosen = [key.strip() for key in metrics.split(",")] if metrics else []
     found = table(Path(matrix_dir), chosen, options.pack(Path(matrix_dir)))
-    form = {"markdown": render.markdown, "json": render.json, "csv": render.csv}[output_format]
-    click.echo(form(found), nl=False)
+    forms = {"markdown": render.markdown, "latex": render.latex, "json": render.json, "csv": render.csv}
+    click.echo(forms[output_format](found), nl=False)
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sealkit.render.text import clean
+from sealkit.significance import told
 
 MARKS = {"passed": "✓", "warned": "!", "failed": "✗", "skipped": "–", "blocked": "?", "crashed": "?"}
 SMOKE = "A smoke run: it shows that the pipeline works and is no evidence for a number."
@@ -159,8 +160,7 @@ def items(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def judgement(delta: Mapping[str, Any]) -> str:
-    # With one query, or equal differences, the interval is a point, and says nothing by itself.
-    if delta["p"] > 0.05 or delta["low"] <= 0 <= delta["high"]:
+    if not told(delta["p"], delta["low"], delta["high"]):
         return "not told from noise"
     return "higher" if delta["difference"] > 0 else "lower"
 

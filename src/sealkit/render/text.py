@@ -51,8 +51,8 @@ def _place(location: Location) -> str:
         return f"see {clean(str(location))}"
     if location.line is None:
         return ""
-    quoted = " ⏎ ".join(clean(line) for line in (location.quote or "").split("\n"))
-    return f"{clean(str(location))} | {quoted}"
+    quote = " ⏎ ".join(clean(line) for line in (location.quote or "").split("\n"))
+    return f"{clean(str(location))} | {quote}"
 
 
 def counts(outcomes: tuple[Outcome, ...]) -> str:
