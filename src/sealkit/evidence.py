@@ -119,7 +119,7 @@ class Evidence:
 
 def normal(name: str) -> str:
     """A path as it is compared: `./models/x/` and `models\\x` are models/x."""
-    return re.sub(r"/+", "/", name.replace("\\", "/")).removeprefix("./").rstrip("/")
+    return re.sub(r"^(?:\./)+", "", re.sub(r"/+", "/", name.replace("\\", "/"))).rstrip("/")
 
 
 def same_name(one: str, other: str) -> bool:

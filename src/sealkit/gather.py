@@ -177,8 +177,6 @@ def _values(says: Says, value: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         number = _number(value)
         if number is not None:
             yield number, more
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield "nan", more  # YAML has such numbers, and JSON has not
     else:
         yield value.strip() if isinstance(value, str) else value, more
 
