@@ -11,6 +11,9 @@ from typing import Any
 from sealkit.contract import Contract
 from sealkit.finding import Finding, Location, ReadError, pointer
 from sealkit.read import jsonl
+from sealkit.read.source import MEBIBYTE
+
+HELD = 16 * MEBIBYTE  # a file of rows up to this size is held in memory: several checks read it
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,16 @@ class Artifact:
         return document
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line, row) of a JSONL artifact, streamed. Raises ReadError."""
-        return jsonl.rows(self.place, self.path, follow=False)
+        """(line, row) of a JSONL artifact: a large one is streamed, another read once for all who ask. Raises ReadError."""
+        try:
+            small = self.place.stat().st_size <= HELD
+        except OSError:
+            small = False  # reading it says why
+        return iter(self._rows) if small else jsonl.rows(self.place, self.path, follow=False)
+
+    @cached_property
+    def _rows(self) -> list[tuple[int, dict[str, Any]]]:
+        return list(jsonl.rows(self.place, self.path, follow=False))
 
     def at(self, *parts: str | int, line: int | None = None) -> Location:
         """A place in this artifact: by the parts of a JSON pointer, or by line."""

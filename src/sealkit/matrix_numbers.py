@@ -15,14 +15,14 @@ from sealkit.metric_keys import MetricKeys
 from sealkit.pack import Pack
 from sealkit.table_document import of_comparison, of_table
 
-DECLARED: Mapping[str, Any] = {}
+NOTHING: Mapping[str, Any] = {}
 
 
 def of_matrix(
     folder: Path,
     reference: str | None,
     pack: Pack,
-    declared: Mapping[str, Any] = DECLARED,
+    declared: Mapping[str, Any] = NOTHING,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """The numbers of a matrix folder of ours: {"comparison", "tables", "figures"}.
@@ -50,7 +50,7 @@ def of_evidence(
     reference: str | None,
     root: Path,
     keys: MetricKeys,
-    declared: Mapping[str, Any] = DECLARED,
+    declared: Mapping[str, Any] = NOTHING,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """The numbers of another tool's matrix, from an `evidence/v1` document; `root` is the folder that its paths are below.
@@ -83,25 +83,34 @@ def _numbers(
         dict.fromkeys(key for kind in ("tables", "figures") for one in wanted.get(kind, ()) for key in one["metrics"])
     )
     comparison = matrix_delta.compared(runs, reference, metrics, pairing, keys, resamples) if reference else None
-    table = matrix_table.of_runs(runs, metrics)
-    tables = []
-    for one in wanted.get("tables", ()):
-        shown = [run for run in runs if run.label in one.get("labels", [run.label])]
-        caption = _caption(name, one["metrics"], runs, comparison) + (f" {_bold(comparison)}" if comparison else "")
-        tables.append(of_table(matrix_table.of_runs(shown, one["metrics"]), one["name"], caption, comparison, keys))
+    tables = [_table(name, one, runs, comparison, keys) for one in wanted.get("tables", ())]
     if comparison:
         tables.append(of_comparison(comparison, f"{_caption(name, metrics, runs, comparison)} {_test(comparison)}"))
-    figures = [
-        figure(
-            one,
-            table,
-            comparison,
-            f"{_caption(name, one['metrics'], runs, comparison)} {_drawn(one, table, comparison)}".rstrip(),
-            keys,
-        )
-        for one in wanted.get("figures", ())
-    ]
+    table = matrix_table.of_runs(runs, metrics)
+    figures = []
+    for one in wanted.get("figures", ()):
+        caption = f"{_caption(name, one['metrics'], runs, comparison)} {_drawn(one, table, comparison)}".rstrip()
+        figures.append(figure(one, table, comparison, caption, keys))
     return {"comparison": comparison, "tables": tables, "figures": figures}
+
+
+def _table(
+    name: str,
+    declared: Mapping[str, Any],
+    runs: Sequence[Reported],
+    comparison: Mapping[str, Any] | None,
+    keys: MetricKeys,
+) -> dict[str, Any]:
+    """A declared table, its rows in the order of the declaration; a label that the matrix does not have is told in a note."""
+    labels = declared.get("labels") or list(dict.fromkeys(one.label for one in runs))
+    shown = [one for label in labels for one in runs if one.label == label]
+    caption = _caption(name, declared["metrics"], runs, comparison) + (f" {_bold(comparison)}" if comparison else "")
+    table = matrix_table.of_runs(shown, declared["metrics"])
+    found = of_table(table, declared["name"], caption, comparison, keys)
+    found["notes"] += [
+        f"{label}: the matrix has no such row" for label in labels if all(one.label != label for one in shown)
+    ]
+    return found
 
 
 def _default(runs: Sequence[Reported], headline: Sequence[str], reference: str | None) -> dict[str, Any]:

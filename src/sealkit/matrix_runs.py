@@ -106,7 +106,9 @@ def _theirs(run: str, label: str, said: Sequence[Mapping[str, Any]]) -> Reported
         headline=tuple(values),
         queries={key: n for key in values if (n := _count(counts, key)) is not None},
         seed=seeds[0] if seeds else 0,
-        files=tuple((str(one["value"]), one["key"]) for one in said if one["what"] == "per_query"),
+        files=tuple(
+            (one["value"], one["key"]) for one in said if one["what"] == "per_query" and isinstance(one["value"], str)
+        ),
         note=None if values else f"{run}: no metric in its summary" + (f" (status: {status})" if status else ""),
     )
 

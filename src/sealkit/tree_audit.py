@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sealkit import policy
-from sealkit.audit import judge, judge_artifact
+from sealkit.audit import audit, judge, judge_artifact
 from sealkit.check import Check
 from sealkit.evidence import Evidence
-from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
-from sealkit.gather import Gathered
+from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, Verdict, status_of
+from sealkit.gather import FOLDERS, Gathered
 from sealkit.layout import Layout, Rule
-from sealkit.pack import Pack
+from sealkit.observe import OBSERVED, observe, sealed_reference
+from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.recognise import Recognised
-from sealkit.rundir import SEAL, Run
+from sealkit.rundir import SEAL, Run, open_run
 from sealkit.tree_evidence import observe_tree
 from sealkit.tree_layout import Source, TreeLayout, fill
 
 EVIDENCE = "evidence.json"
+WORST = (Status.FAILED, Status.CRASHED, Status.BLOCKED, Status.WARNED)
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,35 @@ class Tree:
         return Evidence(self.document)
 
 
-def look_at(place: Recognised, policy: Policy = NO_POLICY) -> Tree:
-    """Observe a tree, to judge it."""
-    return Tree(place, *observe_tree(place, policy))
+def look_at(place: Recognised, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Tree:
+    """Observe a tree, to judge it, and the run directories of ours that it holds."""
+    document, gathered = observe_tree(place, policy)
+    runs = {
+        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy)
+        for path in run_folders(gathered)
+        if not (place.root / path / SEAL).exists()
+    }
+    return Tree(place, {**document, "runs": runs}, gathered)
 
 
-def audit_tree(tree: Tree, pack: Pack) -> Report:
-    """Judge a tree by the policy that was observed with it."""
-    layout, name = tree.place.layout, tree.place.matrix.rpartition("/")[2]
+def run_folders(gathered: Gathered) -> list[str]:
+    """The run directories of ours in a tree, by their paths below its root."""
+    native = BUILT_IN.layout().recognised_by
+    folders = [file for source, found in gathered.files if source.media == "run" for file in found]
+    return [file.path for file in folders if (file.place / native).is_file()]
+
+
+def audit_tree(tree: Tree, pack: Pack, checks: Mapping[str, Check] | None = None) -> Report:
+    """Judge a tree by the policy that was observed with it; by these checks, or all that have something to say of its layout."""
+    name = tree.place.matrix.rpartition("/")[2]
     run = as_run(tree, pack)
     return Report(
         run_id=None,
         name=name,
-        artifacts=tuple(sorted(_artifacts(tree, run), key=lambda outcome: outcome.id)),
-        checks=judge_checks(run, tree.document, name, applicable(pack.checks, layout)),
+        artifacts=tuple(sorted(_artifacts(tree, run, pack), key=lambda outcome: outcome.id)),
+        checks=judge_checks(
+            run, tree.document, name, applicable(pack.checks, tree.place.layout) if checks is None else checks
+        ),
     )
 
 
@@ -89,12 +106,12 @@ def _literally(path: str) -> str:
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)
 
 
-def _artifacts(tree: Tree, run: Run) -> Iterator[Outcome]:
+def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
     """One outcome for each file of the layout, each that could not be looked at, and each that is promised and absent."""
     unread = {error.at.path: error for error in tree.gathered.unread}
     for source, found in tree.gathered.files:
         for file in found:
-            if source.media == "model":
+            if source.media in FOLDERS:
                 continue
             artifact = run.by_path(file.path) if source.contract else None
             if artifact is not None:
@@ -106,10 +123,37 @@ def _artifacts(tree: Tree, run: Run) -> Iterator[Outcome]:
         for path in _absent(tree, source, [file.names for file in found]):
             reason = f"promised by the layout {tree.place.layout.id}, and absent"
             yield Outcome(path, source.contract or source.media, Status.BLOCKED, reason=reason, fix="put it back")
+    for path in run_folders(tree.gathered):
+        yield _judge_run(tree, path, pack)
     known = {artifact.path for artifact in run.artifacts}
     for path, error in unread.items():
         if path not in known:
             yield _unreadable(error, run, "folder")
+
+
+def _judge_run(tree: Tree, path: str, pack: Pack) -> Outcome:
+    """A run of ours, judged as `toolkit check` judges it, in one outcome: the first thing that is wrong with it, and how many are."""
+    run = open_run(tree.place.root / path, pack.layout(), pack.contracts, pack.metric_keys)
+    if (seen := tree.document["runs"].get(path)) is not None:
+        run = run.with_documents({f"{SEAL}/{OBSERVED}": seen})
+    else:
+        run = replace(run, reference=sealed_reference(run))
+    report = audit(run, pack.checks_of(run.layout), sealed=seen is None)
+    bad = [one for one in report.outcomes if one.status not in (Status.PASSED, Status.SKIPPED)]
+    worst = min(bad, key=lambda one: WORST.index(one.status), default=None)
+    if worst is None:
+        return Outcome(path, "a run", Status.PASSED)
+    finding = next(iter(worst.findings), None)
+    told = f"{finding.at}: {worst.id}: {finding.message}" if finding else f"{worst.id}: {worst.reason}"
+    more = f"; and {len(bad) - 1} more" if len(bad) > 1 else ""
+    message, fix = f"{report.verdict}: {told}{more}", f"toolkit check {path}"
+    if report.verdict is Verdict.INCONCLUSIVE:
+        return Outcome(path, "a run", Status.BLOCKED, reason=message, fix=fix)
+    severity = Severity.ERROR if report.verdict is Verdict.FAIL else Severity.WARNING
+    at = run.concrete(finding.at) if finding else Location(path)
+    place = replace(at, path=f"{path}/{at.path}") if finding else at
+    found = Finding(message, place, severity, fix=fix)
+    return Outcome(path, "a run", status_of([found]), (found,))
 
 
 def _unreadable(error: ReadError, run: Run, title: str) -> Outcome:

@@ -11,7 +11,20 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify", "diff", "table", "fingerprint", "explain", "spec", "config", "cache")
+VERBS = (
+    "run",
+    "check",
+    "seal",
+    "verify",
+    "diff",
+    "table",
+    "fingerprint",
+    "explain",
+    "spec",
+    "layout",
+    "config",
+    "cache",
+)
 
 
 class Verbs(click.Group):
