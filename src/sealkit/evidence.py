@@ -119,7 +119,7 @@ class Evidence:
 
 def normal(name: str) -> str:
     """A path as it is compared: `./models/x/` and `models\\x` are models/x."""
-    return re.sub(r"/+", "/", name.replace("\\", "/")).removeprefix("./").rstrip("/")
+    return re.sub(r"^(?:\./)+", "", re.sub(r"/+", "/", name.replace("\\", "/"))).rstrip("/")
 
 
 def same_name(one: str, other: str) -> bool:
@@ -143,4 +143,4 @@ def _statement(entry: Mapping[str, Any]) -> Statement:
     place = entry["at"]
     at = Location(place["path"], place["pointer"], place["line"], place["quote"], place["digest"], place["end"])
     fields = ("of", "id", "what", "by", "key", "value", "step", "instead")
-    return Statement(*(entry[name] for name in fields), at=at)
+    return Statement(**{name: entry[name] for name in fields}, at=at)

@@ -120,5 +120,5 @@ def _weights(folder: Path, files: Mapping[str, str]) -> str | None:
 
 
 def _entry(path: str, state: str, pointer: bool, **known: Any) -> dict[str, Any]:
-    empty = {"reason": None, "weights": None, "tree": None, "files": {}}
+    empty: dict[str, Any] = {"reason": None, "weights": None, "tree": None, "files": {}}
     return {"path": path, "state": state, "pointer": pointer, **empty, **known}
