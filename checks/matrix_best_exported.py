@@ -112,5 +112,5 @@ CHECK = Check(
     needs=("training checkpoint",),
     find=find,
     severity=Severity.WARNING,
-    risk="R2",
+    risk="R2 the exported model is not the best",
 )

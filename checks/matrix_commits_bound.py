@@ -70,5 +70,5 @@ CHECK = Check(
     needs=("training commit", "matrix commit"),
     find=find,
     severity=Severity.WARNING,
-    risk="R4",
+    risk="R4 commits differ, and no digest binds them",
 )

@@ -61,5 +61,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("training hard_negatives",),
     find=find,
-    risk="R6",
+    risk="R6 hard negatives are told in several ways",
 )

@@ -58,5 +58,5 @@ CHECK = Check(
     needs=("config old_key",),
     find=find,
     severity=Severity.WARNING,
-    risk="R3",
+    risk="R3 old keys can override",
 )

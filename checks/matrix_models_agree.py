@@ -90,5 +90,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("run model",),
     find=find,
-    risk="R5",
+    risk="R5 another model was loaded than is said",
 )

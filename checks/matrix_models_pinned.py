@@ -89,5 +89,5 @@ CHECK = Check(
     needs=("run model",),
     find=find,
     severity=Severity.WARNING,
-    risk="R1",
+    risk="R1 a model is named by a mutable pointer",
 )

@@ -52,5 +52,5 @@ CHECK = Check(
     needs=("run model", "training run_id"),
     find=find,
     severity=Severity.WARNING,
-    risk="R7",
+    risk="R7 a model or its training is not recorded",
 )

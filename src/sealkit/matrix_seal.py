@@ -25,6 +25,7 @@ from sealkit.statement import statement
 from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
 
 TABLES = "tables"
+FORMS = {"md": tabular.markdown, "csv": tabular.csv, "tex": tabular.latex}
 
 
 def seal_matrix(
@@ -104,7 +105,7 @@ def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mappin
     tables = {
         f"{TABLES}/{table['name']}.{ending}": render(table)
         for table in stated["numbers"]["tables"]
-        for ending, render in (("md", tabular.markdown), ("csv", tabular.csv), ("tex", tabular.latex))
+        for ending, render in FORMS.items()
     }
     return {
         EVIDENCE: write.dumps(evidence),
