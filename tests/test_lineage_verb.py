@@ -350,17 +350,24 @@ def test_a_folder_that_cannot_be_looked_into_is_told(monkeypatch: pytest.MonkeyP
     assert not_read(impact(CORPUS, "--format", "json")) == {LOOSE: "cannot be looked into: Permission denied"}
 
 
-def test_deep_folders(work: Path) -> None:
-    depth = 1500
+@pytest.mark.parametrize(("name", "told"), [("d", {}), ("deep", {"cannot be looked into: File name too long"})])
+def test_deep_folders(name: str, told: set[str], work: Path) -> None:
+    depth, here = 1500, os.open(".", os.O_RDONLY)
     for _ in range(depth):
-        os.mkdir("deep")
-        os.chdir("deep")
+        os.mkdir(name)
+        os.chdir(name)
+    bottom = os.open(".", os.O_RDONLY)
+    os.fchdir(here)
     try:
-        assert lineage(EXPORT, "--workspace", str(work)).return_value == 0
+        found = document(lineage(EXPORT, "--format", "json"))
+        assert {one["reason"] for one in found["not_read"]} == set(told)
     finally:
+        os.fchdir(bottom)
         for _ in range(depth):  # shutil's stack is not deep enough
             os.chdir("..")
-            os.rmdir("deep")
+            os.rmdir(name)
+        os.close(bottom)
+        os.close(here)
 
 
 @pytest.mark.usefixtures("work")
