@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sealkit import digest
 from sealkit.finding import Location, ReadError
-from sealkit.read import csv, json, jsonl, text, yaml
+from sealkit.read import csv, json, text, yaml
 from sealkit.read.source import DOCUMENT_LIMIT, decode, read_bytes
 
 FOUND = 20_000  # files of one pattern that are looked at
@@ -22,11 +22,14 @@ SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
 
 @dataclass(frozen=True)
 class Part:
-    """A document of a file (or a row of it): its data, and the line of each value by JSON pointer; `line` where it has one line."""
+    """A document of a file (or a row of it): its data, and the line of each value by JSON pointer; `line` where it has one line, and
+    `row` the text of that. `columns` say how far into its line a value begins, where that is known."""
 
     data: Any
     lines: Mapping[str, int]
     line: int | None = None
+    row: str | None = None
+    columns: Mapping[str, int] = field(default_factory=dict)
 
     def line_of(self, pointer: str) -> int | None:
         """The line of a value, or of the nearest thing around it."""
@@ -69,25 +72,30 @@ class Found:
             document = yaml.parse(self.text, self.path)
             yield Part(document.data, document.lines)
         elif media == "json":
-            yield Part(json.parse(self.text, self.path), _lines(self.text))
+            yield _part(self.text, self.path)
         elif media == "jsonl":
-            yield from (Part(row, {}, line) for line, row in jsonl.rows(self.place, self.path, follow=False))
+            for line, row in self.lines():
+                yield Part(json.parse(row, self.path, line), {}, line, row)
         elif media == "csv":
             yield from (Part(row, {}, line) for line, row in csv.rows(self.place, self.path, follow=False))
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Raises ReadError."""
+        """(number, text) of each line, streamed. Raises ReadError."""
         return text.lines(self.place, self.path, follow=False)
 
 
-def _lines(document: str) -> dict[str, int]:
-    """The line of every value of a JSON text, in one pass."""
-    found: dict[str, int] = {}
-    line, seen = 1, 0
+def _part(document: str, path: str) -> Part:
+    """A JSON text, with the place of every value, in one pass."""
+    data = json.parse(document, path)
+    lines: dict[str, int] = {}
+    columns: dict[str, int] = {}
+    line, begin = 1, 0
     for node in json.walk(document):
-        line, seen = line + document.count("\n", seen, node.offset), node.offset
-        found[node.pointer] = line
-    return found
+        passed = document.count("\n", begin, node.offset)
+        if passed:
+            line, begin = line + passed, document.rindex("\n", begin, node.offset) + 1
+        lines[node.pointer], columns[node.pointer] = line, node.offset - begin
+    return Part(data, lines, columns=columns)
 
 
 def find(
@@ -116,23 +124,15 @@ def _match(
     unread: list[ReadError],
 ) -> Iterator[tuple[str, dict[str, str]]]:
     head, *rest = pattern
-    if head is None and rest:
+    if head is None:
         yield from _match(root, base, rest, names, folders, unread)
         if base.count("/") > DEPTH:
             return
-    try:
-        with os.scandir(root / base) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        unread.append(ReadError(f"cannot be looked into: {error.strerror}", Location(base or "."), malformed=False))
-        return
-    for entry in listed:
+    for entry in _listed(root, base, unread):
         path = f"{base}{entry.name}"
         is_folder = entry.is_dir(follow_symlinks=False)
         if head is None:
-            if is_folder and rest and entry.name not in SKIPPED:
+            if is_folder and entry.name not in SKIPPED:
                 yield from _match(root, f"{path}/", pattern, names, folders, unread)
             continue
         match = head.fullmatch(entry.name)
@@ -142,5 +142,36 @@ def _match(
         if rest:
             if is_folder:
                 yield from _match(root, f"{path}/", rest, known, folders, unread)
-        elif entry.is_dir(follow_symlinks=True) == folders:
+        elif (is_folder or _leads_to_folder(entry)) == folders:
             yield path, known
+
+
+def _listed(root: Path, base: str, unread: list[ReadError]) -> list[os.DirEntry[str]]:
+    """What a folder holds, by name; what cannot be told is among the `unread`."""
+    try:
+        with os.scandir(root / base) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        unread.append(ReadError(f"cannot be looked into: {error.strerror}", Location(base or "."), malformed=False))
+        return []
+    for name in (entry.name for entry in listed if not _is_text(entry.name)):
+        shown = base + name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        unread.append(ReadError("has a name that is not UTF-8", Location(shown), "rename it", malformed=False))
+    return [entry for entry in listed if _is_text(entry.name)]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=True)
+    except OSError:  # a link that leads to itself
+        return False

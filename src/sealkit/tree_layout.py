@@ -13,7 +13,7 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.contract import Contract
-from sealkit.finding import UsageError
+from sealkit.finding import UsageError, pointer
 from sealkit.read import yaml
 
 ONE, ANY = "[^/]+", "[^/]*"
@@ -64,8 +64,8 @@ class Promise:
 
 @dataclass(frozen=True)
 class Source:
-    """Files of a tree, and what they say. `media` is json, yaml, jsonl, csv, text, or model: a folder that holds a model, with
-    the names that are made to be moved (`pointers`)."""
+    """Files of a tree, and what they say. `media` is json, yaml, jsonl, csv, text; rankings: rows of `rankings/v1`; model: a
+    folder that holds a model, with the names that are made to be moved (`pointers`); or run: a run directory of ours."""
 
     path: str
     media: str
@@ -107,18 +107,26 @@ class TreeLayout:
         return frozenset(f"{says.of} {says.what}" for source in self.sources for says in source.says)
 
     def pattern(self, path: str, known: Mapping[str, str]) -> list[re.Pattern[str] | None]:
-        """One expression for each part of a source's path; None for `**`, any number of folders."""
-        return [None if part == "**" else re.compile(self._part(part, known)) for part in fill(path, known).split("/")]
+        """One expression for each part of a source's path; None for `**`, any number of folders. What a known name holds is a name,
+        and no pattern."""
+        found: list[re.Pattern[str] | None] = []
+        for part in path.split("/"):
+            whole = NAME.fullmatch(part)
+            if whole and whole[1] in known:
+                found += [re.compile(re.escape(folder)) for folder in known[whole[1]].split("/") if folder != "."]
+            else:
+                found.append(None if part == "**" else re.compile(self._part(part, known)))
+        return found
 
     def _part(self, part: str, known: Mapping[str, str]) -> str:
         pieces = re.split(r"(\{\w+\}|\*)", part)
         return "".join(
-            ANY if piece == "*" else self._group(piece[1:-1]) if NAME.fullmatch(piece) else re.escape(piece)
+            ANY if piece == "*" else self._group(piece[1:-1], known) if NAME.fullmatch(piece) else re.escape(piece)
             for piece in pieces
         )
 
-    def _group(self, name: str) -> str:
-        return f"(?P<{name}>{self.names.get(name, ONE)})"
+    def _group(self, name: str, known: Mapping[str, str]) -> str:
+        return re.escape(known[name]) if name in known else f"(?P<{name}>{self.names.get(name, ONE)})"
 
 
 def fill(text: str, names: Mapping[str, str]) -> str:
@@ -137,12 +145,13 @@ def parse(document: yaml.Document, name: str, contract: Contract) -> TreeLayout:
         except re.error as error:
             message = f"`{pattern}` is no regular expression: {error}"
             raise UsageError(f"{name}:{_line(document, where)}: {message}", SHOW) from None
-    _refuse_paths(document, name)
-    return TreeLayout(
+    for path, where in _paths(data):
+        _refuse_path(path, f"{name}:{_line(document, where)}")
+    layout = TreeLayout(
         id=data["layout"],
         title=data["title"],
-        recognised_by=tuple(Mark(**mark) for mark in data["recognised_by"]),
-        unless=tuple(Mark(**mark) for mark in data.get("unless", [])),
+        recognised_by=tuple(_mark(mark) for mark in data["recognised_by"]),
+        unless=tuple(_mark(mark) for mark in data.get("unless", [])),
         root=data.get("root", "."),
         names=data.get("names", {}),
         sources=tuple(_source(entry) for entry in data["files"]),
@@ -150,6 +159,20 @@ def parse(document: yaml.Document, name: str, contract: Contract) -> TreeLayout:
         ended=tuple(data.get("ended", ())),
         digest=digest.of_value(data),
     )
+    _refuse_patterns(layout, document, name)
+    return layout
+
+
+def _refuse_patterns(layout: TreeLayout, document: yaml.Document, name: str) -> None:
+    """Raise UsageError for a path that finds nothing whatever a tree holds: with a name twice in one part, or with `**` at its end."""
+    for i, source in enumerate(layout.sources):
+        at = f"{name}:{_line(document, f'/files/{i}/path')}"
+        try:
+            last = layout.pattern(source.path, {})[-1]
+        except re.error as error:
+            raise UsageError(f"{at}: `{source.path}` is no pattern: {error}", SHOW) from None
+        if last is None:
+            raise UsageError(f"{at}: `{source.path}` ends with `**`, which stands for folders", "name a file after it")
 
 
 SHOW = "toolkit spec show tree_layout    tells what a layout holds"
@@ -163,32 +186,57 @@ def _line(document: yaml.Document, where: str) -> int:
 
 def _expressions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Every regular expression of a layout, with its JSON pointer."""
-    found = [(pattern, f"/names/{name}") for name, pattern in data.get("names", {}).items()]
-    found += [(mark["matches"], "/recognised_by") for mark in data["recognised_by"] if "matches" in mark]
-    for i, entry in enumerate(data["files"]):
-        for j, says in enumerate(entry.get("says", [])):
-            where = f"/files/{i}/says/{j}"
-            found += [(one, where) for one in (*_many(says.get("line")), *_many(says.get("match")))]
-            found += [(one, where) for name in ("through", "but") for one in _many(says.get(name))]
+    found = [(pattern, f"/names{pointer(name)}") for name, pattern in data.get("names", {}).items()]
+    for mark, where in _marks(data):
+        found += [(mark["matches"], f"{where}/matches")] if "matches" in mark else []
+    for says, where in _all_says(data):
+        found += [
+            (one, f"{where}/{name}") for name in ("line", "match", "through", "but") for one in _many(says.get(name))
+        ]
     return found
 
 
-def _refuse_paths(document: yaml.Document, name: str) -> None:
+def _paths(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every JSONPath of a layout, with its JSON pointer."""
+    found = [(mark["at"], f"{where}/at") for mark, where in _marks(data) if "at" in mark]
+    for says, where in _all_says(data):
+        found += [(one, f"{where}/{name}") for name in ("at", "each") for one in _many(says.get(name))]
+        templates = ((one, name) for name in ("id", "step") for one in _many(says.get(name)))
+        found += [(one, f"{where}/{name}") for one, name in templates if one.startswith("$")]
+    return found
+
+
+def _marks(data: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    lists = ("recognised_by", "unless")
+    return [(mark, f"/{name}/{i}") for name in lists for i, mark in enumerate(data.get(name, []))]
+
+
+def _all_says(data: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    return [
+        (says, f"/files/{i}/says/{j}")
+        for i, entry in enumerate(data["files"])
+        for j, says in enumerate(entry.get("says", []))
+    ]
+
+
+def _refuse_path(path: str, at: str) -> None:
     """Raise UsageError for a JSONPath that cannot be read."""
     import jsonpath
 
-    for i, entry in enumerate(document.data["files"]):
-        for j, says in enumerate(entry.get("says", [])):
-            for path in (*_many(says.get("at")), *_many(says.get("each"))):
-                try:
-                    jsonpath.compile(path)
-                except jsonpath.JSONPathError as error:
-                    at = f"{name}:{_line(document, f'/files/{i}/says/{j}')}"
-                    raise UsageError(f"{at}: `{path}` is no JSONPath: {str(error).splitlines()[0]}", SHOW) from None
+    try:
+        jsonpath.compile(path)
+    except jsonpath.JSONPathError as error:
+        message = f"`{path}` is no JSONPath: {str(error).splitlines()[0]}"
+        raise UsageError(f"{at}: {message}", SHOW) from None
+
+
+def _mark(entry: Mapping[str, Any]) -> Mark:
+    return Mark(entry["file"], entry.get("at"), entry.get("matches"))
 
 
 def _source(entry: Mapping[str, Any]) -> Source:
     promised = entry.get("promised")
+    promise: Promise | None
     if isinstance(promised, dict):
         promise = Promise(promised["of"], promised.get("what"), tuple(promised.get("values", ())))
     else:
@@ -199,7 +247,8 @@ def _source(entry: Mapping[str, Any]) -> Source:
 
 def _says(entry: Mapping[str, Any]) -> Says:
     lists = {name: _many(entry[name]) for name in ("id", "at", "line", "step") if name in entry}
-    return Says(**{**entry, **lists})
+    said = {name: value for name, value in entry.items() if not name.startswith("x-")}
+    return Says(**{**said, **lists})
 
 
 def _many(value: str | list[str] | None) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 VERBS = (
-    "run", "check", "seal", "verify", "diff", "table", "lineage", "impact", "fingerprint", "explain", "spec", "config", "cache",
+    "run", "check", "seal", "verify", "diff", "table", "lineage", "impact", "fingerprint", "explain", "spec", "layout", "config",
+    "cache",
 )  # fmt: skip
 
 
