@@ -88,8 +88,8 @@ def said(read: Any) -> str:
 
 def test_long_numbers_are_found_wherever_they_lie() -> None:
     for before in (0, 1, 298, 299, 300, 301, 1000):
-        with pytest.raises(ReadError, match="larger than a float can be|holds a number of"):
-            read_json.parse(f'["{"x" * before}", {"9" * 320}]', "it")
+        with pytest.raises(ReadError, match=r"larger than a float can be|holds a number of"):
+            read_json.parse(json.dumps(["x" * before, 7]).replace("7", "9" * 320), "it")
 
 
 # Places

@@ -354,7 +354,7 @@ def test_a_folder_that_cannot_be_looked_into_is_told(monkeypatch: pytest.MonkeyP
 def test_deep_folders(name: str, told: set[str], work: Path) -> None:
     depth, here = 1500, os.open(".", os.O_RDONLY)
     for _ in range(depth):
-        os.mkdir(name)
+        Path(name).mkdir()
         os.chdir(name)
     bottom = os.open(".", os.O_RDONLY)
     os.fchdir(here)
@@ -365,14 +365,14 @@ def test_deep_folders(name: str, told: set[str], work: Path) -> None:
         os.fchdir(bottom)
         for _ in range(depth):  # shutil's stack is not deep enough
             os.chdir("..")
-            os.rmdir(name)
+            Path(name).rmdir()
         os.close(bottom)
         os.close(here)
 
 
 @pytest.mark.usefixtures("work")
 def test_a_folder_whose_name_is_no_text_is_told() -> None:
-    os.mkdir(b"outputs/\xff")
+    Path("outputs/\udcff").mkdir()
     assert not_read(lineage(EXPORT, "--format", "json")) == {"outputs/\\xff": "has a name that is not UTF-8"}
 
 

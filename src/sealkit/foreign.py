@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from sealkit.evidence import Evidence, Model, Statement, normal
 from sealkit.finding import Location
 from sealkit.ledger import DIGEST, NAME_ONLY, Ledger, Link, Made, Matrix, Named, Place, Row, Run, below
-from sealkit.tree_lineage import Lines, step_of
+from sealkit.tree_lineage import Lines
+from sealkit.tree_words import step_of
 
 
 def add(ledger: Ledger, evidence: Evidence, root: str = "") -> None:
