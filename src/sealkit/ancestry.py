@@ -341,7 +341,7 @@ class _Teller:
                         depth + 1,
                         "to write",
                         "file",
-                        f"{run.path}/{output.path}".lstrip("/"),
+                        below(run.path, output.path),
                         digest=output.digest,
                         at=output.at,
                     )
