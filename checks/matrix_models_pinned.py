@@ -20,6 +20,7 @@ def loaded_by(pointer: Model, said: list[Statement], evidence: Evidence, lines: 
     runs = [run for run in evidence.ids("run") if any(one.id == run for one in said)]
     moves = [one.at for one in evidence.all("code", what="moves_pointer")]
     first = [next(one for one in said if one.by == by).at for by in ("override", "resolved", "loaded") if has(said, by)]
+    first = first or [said[0].at]
     also = (*first[1:], *moves)
     who = f"{names(runs, evidence)} {'loads' if len(runs) == 1 else 'load'} it"
     twins = lines.twins(pointer)

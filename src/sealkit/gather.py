@@ -127,7 +127,7 @@ def _text(all_says: Sequence[Says], file: Found, names: Mapping[str, str]) -> It
                 file,
                 number,
                 [match.string, *(after for n, after in window if number < n <= done[i])],
-                match.start(),
+                match.start("value" if "value" in groups else 0),
                 end,
             )
             for value, more in _values(says, groups.get("value") if says.value is None else says.value):
