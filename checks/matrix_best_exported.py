@@ -2,92 +2,104 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence
-from sealkit.tree_lineage import Best, Lines, step_of
+from sealkit import Blocked, Check, Finding, Location, Severity, View
+from sealkit.evidence import Evidence, Model, Statement
+from sealkit.tree_lineage import Best, Lines, differ
+from sealkit.tree_words import measure, step_of
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
+    untold: list[str] = []
     for training in lines.behind:
         best = lines.best(training)
         yield from best_is_best(training, best, evidence, lines)
-        yield from exported_is_best(training, best, evidence, lines)
+        chosen, left = lines.best_checkpoint(training), lines.left(training)
+        apart = [(model, differ(model, chosen)) for model in left if chosen]
+        if chosen and (wrong := [model for model, other in apart if other]):
+            yield from not_best(training, best, wrong[0], chosen, evidence, lines)
+        elif not apart or chosen is None or chosen.state == "missing":
+            yield from by_record(training, best, left, evidence, lines)
+        else:
+            untold += [f"{model.path} with {chosen.path}" for model, other in apart if other is None]
+    if untold:
+        fix = "keep both, in one format that can be read without running it (safetensors)"
+        raise Blocked(f"the weights cannot be compared: {', '.join(untold)}", fix)
 
 
 def best_is_best(training: str, best: Best, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
     """What a training calls its best checkpoint is the best of its history."""
-    said = evidence.one("training", training, "best_step")
+    said = next(iter(lines.best_steps(training)), None)
     if said and best.value is not None and said.value != best.step:
         message = f"{training} says that step {said.value} was best; by {best.metric} it was step {best.step} with {best.value}"
-        yield Finding(message, said.at, Severity.ERROR, tuple(one.at for one in best.at), f"export step {best.step}")
+        yield Finding(
+            message, said.at, Severity.ERROR, places(best)[:1] + places(best)[-1:], f"export step {best.step}"
+        )
     kept = lines.checkpoints(training)
     named = next((model for name, model in kept.items() if name.lower().startswith("best")), None)
     step = next((model for name, model in kept.items() if best.step is not None and step_of(name) == best.step), None)
-    if named and step and named.weights != step.weights:
+    if named and step and differ(named, step):
         message = f"{named.path} does not have the weights of step {best.step}, the best by {best.metric}"
-        yield Finding(message, Location(named.path), Severity.ERROR, evidence_of(best), f"export {step.path}")
+        yield Finding(message, Location(named.path), Severity.ERROR, places(best), f"export {step.path}")
 
 
-def exported_is_best(training: str, best: Best, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
-    """The weights that runs loaded are those of the best checkpoint."""
-    exports, chosen = lines.exports(training), lines.best_checkpoint(training)
-    said = evidence.all("training", training, "exported")
-    at = [one.at for one in said if str(one.value).lower() != "best"] or [one.at for one in said]
-    wrong = [model for model in exports if chosen and chosen.weights and model.weights != chosen.weights]
+def not_best(
+    training: str, best: Best, wrong: Model, chosen: Model, evidence: Evidence, lines: Lines
+) -> Iterator[Finding]:
+    """The weights that left a training are not those of its best checkpoint."""
+    steps = [step_of(name) for name, model in lines.checkpoints(training).items() if differ(model, wrong) is False]
+    step = max((one for one in steps if one is not None), default=None)
+    which = "weights of no checkpoint that it kept" if step is None else f"step {step}"
+    which = f"its final model (step {step})" if step is not None and step == lines.last_step(training) else which
+    value = value_at(step, training, best, evidence)
+    values = f": {value} in place of {best.value}" if value is not None and best.value is not None else ""
     by = f" by {best.metric}" if best.metric else ""
-    if chosen and wrong:
-        which = like(wrong[0].path, training, lines)
-        values = worse(training, which, best, evidence)
-        message = f"{training} exported {which}, and not its best{by}, {name_of(best, chosen.path)}{values}"
-        also = (*at[1:], *evidence_of(best), *(one.at for one in final(training, evidence)))
-        yield Finding(message, at[0] if at else Location(wrong[0].path), also=also, fix=chosen.path)
-    elif exports and chosen is None:
-        last = next((one for one in said if str(one.value).lower() in ("final", "last")), None)
-        ended = next((one.value for one in evidence.all("training", training, "final_step")), None)
-        if last and best.step is not None and best.step != ended:
-            message = f"{training} says that it exported its final model, and that its best{by} was step {best.step}"
-            yield Finding(
-                message, last.at, also=evidence_of(best), fix=f"train again, and keep and export step {best.step}"
-            )
-        else:
-            message = f"{training} kept no checkpoint: that its best was exported is taken on trust"
-            fix = "keep the checkpoint of every evaluated step"
-            yield Finding(message, Location(exports[0].path), also=evidence_of(best), fix=fix)
+    name = f"step {best.step}" if best.step is not None else chosen.path
+    at = [one.at for one in exported(training, evidence)]
+    also = (*at[1:], *places(best), *(one.at for one in evidence.all("training", training, "final_step")[:1]))
+    message = f"{training} exported {which}, and not its best{by}, {name}{values}"
+    yield Finding(message, at[0] if at else Location(wrong.path), also=also, fix=chosen.path)
 
 
-def evidence_of(best: Best) -> tuple[Location, ...]:
+def by_record(training: str, best: Best, left: list[Model], evidence: Evidence, lines: Lines) -> Iterator[Finding]:
+    """What a training says that it exported, where the weights are not here to tell."""
+    said = exported(training, evidence)[:1]
+    if said and is_final(said[0]) and best.step is not None and best.step != lines.last_step(training):
+        by = f" by {best.metric}" if best.metric else ""
+        message = f"{training} says that it exported its final model, and that its best{by} was step {best.step}"
+        yield Finding(message, said[0].at, also=places(best), fix=f"keep and export step {best.step}")
+    else:
+        what = "no model that it exported is here" if not left else f"{training} kept no checkpoint of its best"
+        message = f"{training}: {what}: that its best was exported is taken on trust".replace(
+            f"{training}: {training}", training
+        )
+        place = (
+            said[0].at if said else Location(left[0].path if left else evidence.all("training", training)[0].at.path)
+        )
+        yield Finding(message, place, also=places(best), fix="keep the checkpoint of every evaluated step")
+
+
+def exported(training: str, evidence: Evidence) -> list[Statement]:
+    """What says which checkpoint was exported, what speaks of the final one first."""
+    return sorted(evidence.all("training", training, "exported"), key=lambda one: not is_final(one))
+
+
+def is_final(said: Statement) -> bool:
+    return any(word in str(said.value).lower() for word in ("final", "last"))
+
+
+def places(best: Best) -> tuple[Location, ...]:
     return tuple(one.at for one in best.at)
 
 
-def final(training: str, evidence: Evidence) -> list:
-    return evidence.all("training", training, "final_step")[:1]
-
-
-def name_of(best: Best, path: str) -> str:
-    return f"step {best.step}" if best.step is not None else path
-
-
-def like(path: str, training: str, lines: Lines) -> str:
-    """The checkpoint whose weights an export has, in words."""
-    exported = lines.evidence.models[path]
-    steps = [step_of(name) for name, model in lines.checkpoints(training).items() if model.weights == exported.weights]
-    known = sorted(step for step in steps if step is not None)
-    last = max((step_of(name) or 0 for name in lines.checkpoints(training)), default=0)
-    if not known:
-        return "weights of no checkpoint that it kept"
-    return f"its final model (step {known[-1]})" if known[-1] == last else f"step {known[-1]}"
-
-
-def worse(training: str, which: str, best: Best, evidence: Evidence) -> str:
-    """The value of what was exported beside that of the best, where both are known."""
-    step = "".join(character for character in which if character.isdigit())
-    values = [
-        one.value
-        for one in evidence.all("training", training, "metric")
-        if best.metric and (one.key or "").lower().endswith(best.metric) and str(one.step) == step
+def value_at(step: int | None, training: str, best: Best, evidence: Evidence) -> object:
+    """The value of the selection's measure at a step; None where nobody says it."""
+    history = evidence.all("training", training, "metric")
+    key = best.at[-1].key if best.at else None
+    at_step = [
+        one for one in history if step is not None and one.step == step and measure(one.key or "") == best.metric
     ]
-    return f": {values[0]} in place of {best.value}" if values and best.value is not None else ""
+    return next((one.value for one in at_step if one.key == key), at_step[0].value if at_step else None)
 
 
 CHECK = Check(

@@ -1,56 +1,60 @@
 """Training, matrix and audit stand at one commit, or a model digest in the matrix binds them; all runs of it at one commit."""
 
+import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
 from sealkit.evidence import Evidence, Statement
-from sealkit.tree_lineage import Lines, names
+from sealkit.tree_lineage import Lines
+from sealkit.tree_words import few, names
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
-    matrix = next(iter(evidence.all("matrix", what="commit")), None)
-    yield from apart(matrix, evidence)
+    matrix = next((one for one in evidence.all("matrix", what="commit") if one.value), None)
+    yield from apart(matrix, evidence, lines)
+    audit = evidence.document["repository"]["commit"]
     for training, runs in lines.behind.items():
-        unbound = [one for one in runs if evidence.one("run", one, "model_digest") is None]
-        trained = evidence.one("training", training, "commit")
-        commits = [str(one.value) if one else None for one in (trained, matrix)]
-        commits.append(evidence.document["repository"]["commit"])
-        if unbound and (None in commits or not same(*(str(commit) for commit in commits))):
-            told = ", ".join(
-                f"{who} {commit or 'not recorded'}"
-                for who, commit in zip(("training", "matrix", "audit"), commits, strict=True)
+        unbound = [one for one in runs if not evidence.text("run", one, "model_digest")]
+        trained = next((one for one in evidence.all("training", training, "commit") if one.value), None)
+        commits = {"training": said(trained), "matrix": said(matrix), "audit": audit}
+        if unbound and not same(*commits.values()):
+            told = ", ".join(f"{who} {commit or 'not recorded'}" for who, commit in commits.items())
+            rows = [one.at for run_ in unbound for one in evidence.all("run", run_, "run_id")[:1]]
+            also, more = few(
+                [*(one.at for one in (matrix, trained) if one), *rows] or [Location(evidence.document["matrix"])]
             )
-            message = f"commits differ ({told}), and no model digest in the matrix binds {names(unbound, evidence)} to {training}"
-            places = [one.at for one in (matrix, trained) if one]
-            labels = [one.at for run_ in unbound for one in evidence.all("run", run_, "run_id")]
-            where = [*places, *labels] or [Location(evidence.document["matrix"])]
-            yield Finding(message, where[0], also=tuple(where[1:]), fix=digest_to_write(unbound, lines))
+            who = names(unbound, evidence)
+            message = f"commits differ ({told}), and no model digest in the matrix binds {who} to {training}{more}"
+            yield Finding(message, also[0], also=also[1:], fix=digest_to_write(unbound, lines))
 
 
-def apart(matrix: Statement | None, evidence: Evidence) -> Iterator[Finding]:
-    """Runs that were made at another commit than the matrix."""
-    others = [
-        one
-        for one in evidence.all("run", what="commit")
-        if matrix and one.value and not same(str(one.value), str(matrix.value))
-    ]
-    if matrix and others:
-        who = names([one.id for one in others], evidence)
-        message = f"{who}: made at {others[0].value}, the matrix at {matrix.value}"
-        also = (*(one.at for one in others[1:]), matrix.at)
-        yield Finding(message, others[0].at, also=also, fix="run them again at one commit")
+def apart(matrix: Statement | None, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
+    """Runs that were made at another commit than the matrix; than the first of them where that records none."""
+    made = [one for one in evidence.all("run", what="commit") if one.value and one.id in lines.runs]
+    meant = matrix or next(iter(made), None)
+    others = [one for one in made if meant and not same(said(one), said(meant))]
+    if meant and others:
+        whose = "the matrix" if matrix else names([meant.id], evidence)
+        values = ", ".join(dict.fromkeys(str(one.value) for one in others))
+        also, more = few([others[0].at, meant.at, *(one.at for one in others[1:])])
+        message = f"{names([one.id for one in others], evidence)}: made at {values}, {whose} at {meant.value}{more}"
+        yield Finding(message, also[0], also=also[1:], fix="run them again at one commit")
 
 
-def same(*commits: str) -> bool:
-    """Whether commits are one; a shortened one is the beginning of the other."""
-    longest = max(commits, key=len)
-    return all(longest.startswith(commit) for commit in commits)
+def said(one: Statement | None) -> str | None:
+    return str(one.value).strip().lower() if one else None
+
+
+def same(*commits: str | None) -> bool:
+    """Whether commits are one, and all known; a shortened one is the beginning of the other, one with changes is none."""
+    longest = max((commit or "" for commit in commits), key=len)
+    return all(commit and re.fullmatch("[0-9a-f]{7,64}", commit) and longest.startswith(commit) for commit in commits)
 
 
 def digest_to_write(runs: list[str], lines: Lines) -> str:
     """What to write into the record of the runs, where their model is here."""
-    weights = {model.weights for run in runs if (model := lines.model_of(run))}
+    weights = {model.weights if (model := lines.model_of(run)) else None for run in runs}
     value = weights.pop() if len(weights) == 1 else None
     return (
         f'"model_sha256": "{value}"' if value else "write the digest of the model that each run loaded as model_sha256"

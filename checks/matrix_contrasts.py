@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, View
-from sealkit.tree_lineage import Lines, contrasts
+from sealkit.contrasts import contrasts
+from sealkit.tree_lineage import Lines
 
 
 def find(run: View) -> Iterator[Finding]:
-    lines = Lines(run.evidence)
-    for name, contrast in contrasts(lines).items():
-        if contrast.required and not contrast.found:
-            fix = "run both sides in one matrix"
-            raise Blocked(f"{name} is required, and {contrast.missing}; looked in {', '.join(contrast.looked)}", fix)
+    absent = {name: one for name, one in contrasts(Lines(run.evidence)).items() if one.required and not one.found}
+    if absent:
+        told = "; ".join(f"{name} is required, and {one.missing}" for name, one in absent.items())
+        looked = ", ".join(dict.fromkeys(place for one in absent.values() for place in one.looked))
+        raise Blocked(f"{told}; looked in {looked}", "run both sides in one matrix")
     return iter(())
 
 

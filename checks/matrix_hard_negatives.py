@@ -2,34 +2,53 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Severity, View
+from sealkit import Check, Finding, Location, Severity, View
+from sealkit.evidence import Statement
 from sealkit.tree_lineage import Lines, switched
+from sealkit.tree_words import few
+
+PLACES = ("log", "record", "config")  # the last word of each is the one that held
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
+    looked = ", ".join(evidence.looked("training hard_negatives"))
     for training in Lines(evidence).behind:
-        said = {
-            by: found[-1]
-            for by in ("config", "record", "log")
-            if (found := evidence.all("training", training, "hard_negatives", by)) and switched(found[-1]) is not None
+        told = {
+            by: [one for one in evidence.all("training", training, "hard_negatives", by) if switched(one) is not None]
+            for by in PLACES
         }
-        values = {by: switched(one) for by, one in said.items()}
-        if len(set(values.values())) > 1:
-            told = ", ".join(f"{by} {'on' if value else 'off'}" for by, value in values.items())
-            first, *others = (said[by] for by in ("log", "record", "config") if by in said)
-            message = f"{training}: whether it had hard negatives is told in several ways: {told}"
-            yield Finding(message, first.at, also=tuple(one.at for one in others), fix=way_out(values))
-        elif list(said) == ["config"]:
-            message = f"{training}: that hard negatives were {'on' if values['config'] else 'off'} is told by its config alone"
-            where = ", ".join(evidence.looked("training hard_negatives"))
+        said = {by: lines for by, lines in told.items() if lines}
+        last = {by: switched(lines[-1]) for by, lines in said.items()}
+        several = [by for by, lines in said.items() if len({switched(one) for one in lines}) > 1]
+        also, more = few([one.at for lines in said.values() for one in [lines[-1], *lines[:-1]]])
+        if len(set(last.values())) > 1:
+            words = ", ".join(f"{by} {word(lines[-1])}" for by, lines in reversed(said.items()))
+            message = f"{training}: whether it had hard negatives is told in several ways: {words}{more}"
+            yield Finding(message, also[0], also=also[1:], fix=way_out(last))
+        elif several:
+            message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
+            yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
+        elif len(said) == 1:
+            by = next(iter(said))
+            message = (
+                f"{training}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"
+            )
+            yield Finding(message, also[0], Severity.WARNING, fix=f"keep the others too; looked in {looked}")
+        elif not said:
+            place = Location(evidence.all("training", training)[0].at.path)
+            message = f"{training}: nothing tells whether it had hard negatives; looked in {looked}"
             yield Finding(
-                message, said["config"].at, Severity.WARNING, fix=f"keep its record and log; looked in {where}"
+                message, place, Severity.WARNING, fix="write hard_negatives.enabled to its config, and log what is used"
             )
 
 
-def way_out(values: dict[str, bool | None]) -> str:
-    if values.get("config") and not values.get("log", True):
+def word(said: Statement) -> str:
+    return "on" if switched(said) else "off"
+
+
+def way_out(last: dict[str, bool | None]) -> str:
+    if last.get("config") and not last.get("log", True):
         return "the switch does nothing: correct the code, and train again"
     return "train again, and log what is used"
 

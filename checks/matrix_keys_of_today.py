@@ -4,23 +4,39 @@ from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
 from sealkit.evidence import Evidence, Statement
+from sealkit.tree_words import few
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
-    old = evidence.all("config", what="old_key")
-    if not old:
-        return
-    applied = evidence.all("code", what="old_keys_last")
-    holds = "; ".join(f"{config}: {', '.join(keys(evidence, config))}" for config in evidence.ids("config"))
-    how = "applied after the overrides of the command line, and win over them" if applied else "can win over overrides"
-    fixes = dict.fromkeys(f"{one.key} → {today(one, evidence)}" for one in old)
-    also = (*(one.at for one in old[1:]), *(one.at for one in applied))
-    yield Finding(f"old keys are {how}: {holds}", old[0].at, also=also, fix=f"rename {', '.join(fixes)}")
+    if old := evidence.all("config", what="old_key"):
+        applied = [one.at for one in evidence.all("code", what="old_keys_last")]
+        also, more = few([old[0].at, *applied, *(one.at for one in old[1:])])
+        by_config: dict[str, list[str]] = {}
+        for one in old:
+            by_config.setdefault(one.id, []).append(str(one.key))
+        holds = "; ".join(f"{config}: {', '.join(keys)}" for config, keys in by_config.items())
+        how = (
+            "are applied after the overrides of the command line, and win over them"
+            if applied
+            else "can win over overrides"
+        )
+        fixes = dict.fromkeys(f"{one.key} → {today(one, evidence)}" for one in old)
+        yield Finding(f"old keys {how}: {holds}{more}", also[0], also=also[1:], fix=f"rename {', '.join(fixes)}")
+    here = evidence.ids("config")
+    for said in evidence.all("matrix"):
+        if said.what in ("base_config", "matrix_config") and said.value and not is_here(str(said.value), here):
+            message = (
+                f"{said.value}, which the matrix was made of, is not here: that it holds no old key is taken on trust"
+            )
+            yield Finding(
+                message, said.at, fix=f"put it back; looked in {', '.join(evidence.looked('config old_key'))}"
+            )
 
 
-def keys(evidence: Evidence, config: str) -> list[str]:
-    return [str(one.key) for one in evidence.all("config", config, "old_key")]
+def is_here(name: str, here: list[str]) -> bool:
+    plain = name.replace("\\", "/").removeprefix("./")
+    return any(plain == one or plain.endswith(f"/{one}") for one in here)
 
 
 def today(one: Statement, evidence: Evidence) -> str:

@@ -3,29 +3,46 @@
 import re
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, View
+from sealkit import Check, Finding, Severity, View
 from sealkit.evidence import Statement
+from sealkit.tree_lineage import Lines
+from sealkit.tree_words import called, few, names
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence = run.evidence
-    for one in evidence.ids("run"):
-        files = list(evidence.all("run", one, "metric", "metrics"))
+    evidence, alone = run.evidence, []
+    for one in Lines(evidence).runs:
+        files = evidence.all("run", one, "metric", "metrics")
         for said in evidence.all("run", one, "metric", "summary"):
-            other = counterpart(said, files)
-            if other is not None and other.value != said.value:
-                message = f"{evidence.label(one)}: {said.key} is {said.value} in the summary, and {other.value} in the metrics"
-                yield Finding(message, said.at, also=(other.at,))
+            others = counterparts(said, files)
+            if not others:
+                alone.append(said)
+            elif not any(agree(said, other) for other in others):
+                message = f"{called(one, evidence)}: {said.key} is {said.value} in the summary, and {others[0].value} in the metrics"
+                yield Finding(message, said.at, also=(others[0].at,), fix=f"{said.key}: {others[0].value}")
+    if alone:
+        also, more = few([said.at for said in alone])
+        who, keys = (
+            names([said.id for said in alone], evidence),
+            ", ".join(dict.fromkeys(str(said.key) for said in alone)),
+        )
+        message = f"{who}: {keys} of the summary stand in no metrics file: taken on trust{more}"
+        yield Finding(message, also[0], Severity.WARNING, also[1:], "write every number of the summary to metrics.json")
 
 
-def counterpart(said: Statement, files: list[Statement]) -> Statement | None:
+def counterparts(said: Statement, files: list[Statement]) -> list[Statement]:
     """The same metric in the metrics file: its key with more or fewer folders before it."""
-    return next((one for one in files if same_key(str(one.key), str(said.key))), None)
+    key = re.sub(r"^metrics/", "", str(said.key))
+    named = [(re.sub(r"^metrics/", "", str(one.key)), one) for one in files]
+    exact = [one for other, one in named if other == key]
+    return exact or [one for other, one in named if f"/{other}".endswith(f"/{key}") or f"/{key}".endswith(f"/{other}")]
 
 
-def same_key(one: str, other: str) -> bool:
-    left, right = (re.sub(r"^metrics/", "", key) for key in (one, other))
-    return left == right or left.endswith(f"/{right}")
+def agree(said: Statement, other: Statement) -> bool:
+    """Whether two numbers are one: in all digits that the summary shows, also where it shows per cent."""
+    digits = len(f"{said.value!r}".partition(".")[2]) if "e" not in f"{said.value!r}" else 17
+    value, known = float(said.value or 0), float(other.value or 0)
+    return value == known or any(round(scale * known, digits) == value for scale in (1, 100) if digits >= 2)
 
 
 CHECK = Check(

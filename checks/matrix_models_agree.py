@@ -2,54 +2,83 @@
 
 from collections.abc import Iterator
 
-from sealkit import Blocked, Check, Finding, View
-from sealkit.evidence import Evidence
-from sealkit.tree_lineage import Lines, disagree, names
+from sealkit import Blocked, Check, Finding, Severity, View
+from sealkit.evidence import Evidence, Model, Statement
+from sealkit.tree_lineage import Lines, disagree
+from sealkit.tree_words import called, few, names
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
     silent = []
-    for one in evidence.ids("run"):
+    for one in lines.runs:
         if lines.named(one) is not None:
             yield from names_agree(one, evidence)
-            silent += [one] if not evidence.all("run", one, "model", "loaded") else []
-        yield from digest_holds(one, evidence, lines)
+            silent += [] if loaded(one, evidence) else [one]
+    yield from digests_hold(evidence, lines)
     if silent:
         where = ", ".join(evidence.looked("run model"))
-        raise Blocked(f"{names(silent, evidence)}: nothing tells which model was really loaded; looked in {where}")
+        fix = "log the name of the model that is loaded"
+        raise Blocked(f"{names(silent, evidence)}: nothing tells which model was really loaded; looked in {where}", fix)
+
+
+def loaded(run: str, evidence: Evidence) -> list[Statement]:
+    """The lines of the logs that tell which model was loaded; where none does, those that name one."""
+    return evidence.all("run", run, "model", "loaded") or evidence.all("run", run, "model", "mentioned")
 
 
 def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
-    said = {by: evidence.all("run", run, "model", by) for by in ("config", "override", "resolved", "loaded")}
-    label, resolved = evidence.label(run), said["resolved"]
-    asked = said["override"][-1:] or said["config"]
-    if asked and resolved and all(disagree(one, other, evidence) for one in asked for other in resolved):
-        where = "override" if said["override"] else "config"
+    said = {by: evidence.all("run", run, "model", by) for by in ("config", "override", "resolved")}
+    label, resolved, lines = called(run, evidence), said["resolved"], loaded(run, evidence)
+    asked, where = (said["override"][-1:], "override") if said["override"] else (said["config"], "config")
+    meant = [one for one in resolved if any(not disagree(one, other, evidence) for other in asked)]
+    if asked and resolved and not meant:
         old = next((one for one in said["config"] if not disagree(one, resolved[0], evidence)), None)
         won = f": `{old.key}` of its config won" if old and said["override"] else ""
         message = f"{label} resolved {resolved[0].value}, and its {where} says {asked[-1].value}{won}"
         also = (*(one.at for one in asked), *([old.at] if old else []))
         yield Finding(message, resolved[0].at, also=also, fix=f"run {label} again with {asked[-1].value}")
-    meant, where = (resolved, "resolved config") if resolved else (asked, "config")
-    for line in said["loaded"]:
-        if meant and all(disagree(line, one, evidence) for one in meant):
-            message = f"{label} loaded {line.value}, and its {where} says {meant[0].value}"
-            fix = f"run {label} again with {meant[0].value}"
-            yield Finding(message, line.at, also=tuple(one.at for one in meant), fix=fix)
-
-
-def digest_holds(run: str, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
-    recorded, model = evidence.one("run", run, "model_digest"), lines.model_of(run)
-    if recorded is None or not recorded.value or model is None or model.state != "here":
-        return
-    if not model.is_named_by(str(recorded.value)):
+    told, place = (meant or resolved, "resolved config") if resolved else (asked, where)
+    others = [line for line in lines if told and all(disagree(line, one, evidence) for one in told)]
+    if others:
+        fix, also = f"run {label} again with {told[0].value}", tuple(one.at for one in (*others[1:], *told))
+        among = len(others) < len(lines)
+        verb = "also loaded" if among else "loaded"
+        message = f"{label} {verb} {others[0].value}, and its {place} says {told[0].value}"
+        yield Finding(message, others[0].at, Severity.WARNING if among else None, also, fix)
+    elif lines and not told:
         message = (
-            f"{evidence.label(run)} was run on {recorded.value}, and {model.path} has the weights {model.weights} now"
+            f"{label} loaded {lines[0].value}, and neither its configs nor an override name a model: taken on trust"
         )
-        said = lines.named(run)
-        also = (said.at,) if said else ()
-        yield Finding(message, recorded.at, also=also, fix="put back the model that was recorded, or run it again")
+        yield Finding(message, lines[0].at, Severity.WARNING, fix="keep config.resolved.yaml as it was used")
+
+
+def digests_hold(evidence: Evidence, lines: Lines) -> Iterator[Finding]:
+    """Of each model and digest that do not belong together one finding, for all runs that it concerns."""
+    broken: dict[tuple[str, str], list[Statement]] = {}
+    for run in lines.runs:
+        recorded, model = evidence.one("run", run, "model_digest"), lines.model_of(run)
+        if (
+            recorded
+            and recorded.value
+            and model
+            and model.state == "here"
+            and not model.is_named_by(str(recorded.value))
+        ):
+            broken.setdefault((str(recorded.value), model.path), []).append(recorded)
+    for (digest, path), rows in broken.items():
+        model, who = evidence.models[path], names([one.id for one in rows], evidence)
+        said = lines.named(rows[0].id)
+        also, more = few([rows[0].at, *([said.at] if said else []), *(one.at for one in rows[1:])])
+        message = f"{who}: run on {digest}, and {path} has the weights {model.weights} now{more}"
+        kept = next((other for other in evidence.models.values() if other.is_named_by(digest)), None)
+        yield Finding(message, also[0], also=also[1:], fix=way_out(kept))
+
+
+def way_out(kept: Model | None) -> str:
+    if kept:
+        return f"name the model that still has that digest: {kept.path}"
+    return "put back the model that was recorded, or run again on the one that is here"
 
 
 CHECK = Check(

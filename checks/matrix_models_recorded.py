@@ -3,40 +3,44 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Statement, normal
-from sealkit.tree_lineage import Lines, names
+from sealkit.evidence import Evidence, Statement, normal
+from sealkit.tree_lineage import Lines
+from sealkit.tree_words import few, names
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
     loaded: dict[str, list[Statement]] = {}
-    for one in evidence.ids("run"):
-        if (said := lines.named(one)) and normal(str(said.value)).startswith(tuple(folders(run))):
-            loaded.setdefault(normal(str(said.value)), []).append(said)
-    for name, said in loaded.items():
-        runs, also = [one.id for one in said], tuple(one.at for one in said[1:])
-        model, training = evidence.model(name), lines.maker(runs[0])
+    for one in lines.runs:
+        if (said := lines.named(one)) and (name := in_tree(str(said.value), evidence)):
+            loaded.setdefault(name, []).append(said)
+    for name, statements in loaded.items():
+        runs = [one.id for one in statements]
+        also, more = few([one.at for one in statements])
+        who, model, training = names(runs, evidence), evidence.model(name), lines.maker(runs[0])
         if model is None or model.state != "here":
             why = f": {model.reason}" if model and model.reason else ""
-            message = f"{name}, which {names(runs, evidence)} loaded, is not here{why}: nothing tells what it was"
-            yield Finding(message, said[0].at, also=also, fix="put it back, or run again on a model that is kept")
+            message = f"{name}, which {who} loaded, is not here{why}: nothing tells what it was{more}"
+            yield Finding(message, also[0], also=also[1:], fix="put it back, or run again on a model that is kept")
         elif training is None:
             where = ", ".join(evidence.looked("training run_id"))
-            message = f"no training that is recorded here made {name}, which {names(runs, evidence)} loaded; looked in {where}"
-            yield Finding(message, said[0].at, also=also, fix="put the folder of its training back")
-        elif (
-            evidence.one("training", training, "run_id") is None
-            and evidence.one("training", training, "commit") is None
-        ):
+            message = f"no training that is recorded here made {name}, which {who} loaded; looked in {where}{more}"
+            yield Finding(message, also[0], also=also[1:], fix="put the folder of its training back")
+        elif not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
             place = Location(evidence.all("training", training)[0].at.path)
-            message = f"{training}, which made {name}, recorded neither its config nor its commit"
-            yield Finding(message, place, also=(said[0].at, *also), fix="put its config back")
+            message = f"{training}, which made {name}, recorded neither its id nor its commit{more}"
+            yield Finding(message, place, also=also, fix="put its train_config.yaml back")
 
 
-def folders(run: View) -> set[str]:
-    """The folders that hold the models of the tree: `models/`, say."""
-    tops = {path.partition("/")[0] for path, model in run.evidence.models.items() if "/" in path}
-    return {f"{top}/" for top in tops | {"models"}}
+def in_tree(name: str, evidence: Evidence) -> str | None:
+    """The path below the root of a model that is in the tree, or should be; None for one from elsewhere."""
+    if model := evidence.model(name):
+        return model.path
+    tops = {path.partition("/")[0] for path in evidence.models if "/" in path} | {"models"}
+    parts = normal(name).split("/")
+    first = next((i for i, part in enumerate(parts) if part in tops), None)
+    absolute = normal(name).startswith("/")
+    return "/".join(parts[first:]) if first == 0 or (first and absolute) else None
 
 
 CHECK = Check(

@@ -1,22 +1,31 @@
 """Every run that the matrix lists came to its end and has a summary, or its record says why not."""
 
+import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
+from sealkit.tree_words import called
+
+NOT_ENDED = re.compile(
+    r"(?i).*(?:fail|error|crash|kill|abort|cancel|timeout|timed|running|pending|queued|skip|incomplete|partial|oom).*"
+)
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
     for one in evidence.ids("run"):
         listed, status = evidence.one("run", one, "label"), evidence.one("run", one, "status")
-        ended = evidence.one("run", one, "ended")
+        ended, who = evidence.one("run", one, "ended"), called(one, evidence)
+        word = f"is {status.value}" if status and status.value else "says nothing of how it ended"
         if listed is None and ended is not None:
-            message = f"{one} has a summary, and the matrix does not list it: its numbers are left out"
+            message = f"{one} has a summary, and the matrix does not list it: its numbers stand in no row"
             yield Finding(message, Location(ended.at.path), fix="list it, or move it away")
         elif listed is not None and ended is None:
-            word = f"is {status.value}" if status else "says nothing of how it ended"
-            message = f"{evidence.label(one)} has no summary, and {word}: it does not count"
+            message = f"{who} has no summary, and {word}: it does not count"
             yield Finding(message, (status or listed).at, fix="run it again, or take its row out")
+        elif status is not None and ended is not None and NOT_ENDED.fullmatch(str(status.value)):
+            message = f"{who} {word}, and has a summary: its numbers may be of another attempt, or of a part"
+            yield Finding(message, status.at, also=(Location(ended.at.path),), fix="run it again, or take its row out")
 
 
 CHECK = Check(

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_lineage import Best, Lines, measure, names
+from sealkit.tree_lineage import Lines
+from sealkit.tree_words import measure, names
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -14,13 +14,19 @@ def find(run: View) -> Iterator[Finding]:
         best = lines.best(training)
         reported = [one for run_ in runs for one in evidence.all("run", run_, "metric", "summary")]
         measures = {measure(str(one.key)): one for one in reversed(reported)}
+        history = evidence.all("training", training, "metric")
+        if best.metric is None and history:
+            looked = ", ".join(evidence.looked("training selected_by"))
+            message = f"{training}: nothing says by which measure its checkpoint was selected; looked in {looked}"
+            yield Finding(message, history[0].at, fix="write it to the training's record")
         if best.metric is None or not measures:
             continue
         head = headline(best.metric, list(measures))
-        other = other_step(training, head, best, evidence) if head != best.metric else None
-        if best.metric in measures and (other is None or other.step == best.step):
+        tops = lines.tops(training, head) if head != best.metric else []
+        other = None if any(one.step == best.step for one in tops) else next(iter(tops), None)
+        if best.metric in measures and other is None:
             continue
-        instead = f", by which step {other.step} would have been chosen" if other and other.step != best.step else ""
+        instead = f", by which step {other.step} would have been chosen" if other else ""
         message = (
             f"{training}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} report {head}{instead}"
         )
@@ -33,16 +39,6 @@ def headline(selected: str, measures: list[str]) -> str:
     kind = selected.partition("@")[0]
     alike = [one for one in measures if one.partition("@")[0] == kind] or measures
     return max(alike, key=lambda one: int(re.sub(r"\D", "", one.partition("@")[2]) or 0))
-
-
-def other_step(training: str, head: str, best: Best, evidence: Evidence) -> Statement | None:
-    """The best evaluation of the training by another measure."""
-    history = [
-        one
-        for one in evidence.all("training", training, "metric")
-        if measure(str(one.key)) == head and one.step is not None and isinstance(one.value, int | float)
-    ]
-    return max(history, key=lambda one: (float(one.value or 0), -(one.step or 0)), default=None)
 
 
 CHECK = Check(

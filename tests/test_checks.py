@@ -1,8 +1,10 @@
 """Every check against the runs that lie beside it, in tests/checks/<check id>/{pass*,fail*}/.
 
 A case holds the files in which its run differs from a whole one below tests/checks/_base. Its `case.json` may name the base
-(`retrieval` where it says nothing) and the files to remove. What lies in its folder `reference` makes it a run that is compared:
-with the same base and those files over it. Beside a fail case lies `expected.txt`: the status, and the
+(`retrieval` where it says nothing) and the files to remove; a folder stands for all files below it. What lies in its folder `reference` makes it a run that is compared:
+with the same base and those files over it. A base that is no run directory is a tree of another tool (`tree`): its matrix is the
+folder that a layout recognises, and its repository has the `head` that case.json names, so that nothing depends on where the tests
+are run. Beside a fail case lies `expected.txt`: the status, and the
 text that the user sees.
 
     python -m tests.test_checks
@@ -13,6 +15,7 @@ writes checks/README.md, and an `expected.txt` where a fail case has none yet: r
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import json
 import re
@@ -29,14 +32,18 @@ import pytest
 from sealkit import digest
 from sealkit.audit import audit, judge
 from sealkit.check import Check
-from sealkit.finding import Outcome, Status
+from sealkit.finding import Outcome, Status, UsageError
 from sealkit.pack import BUILT_IN
+from sealkit.recognise import Recognised, recognise
 from sealkit.render import explain, text
 from sealkit.rundir import Run, open_run
+from sealkit.tree_audit import applicable, as_run, audit_tree, look_at
 
 HERE = Path(__file__).parent / "checks"
 README = HERE.parent.parent / "checks" / "README.md"
-BASES = sorted(folder for folder in (HERE / "_base").iterdir())
+BASES = sorted(folder for folder in (HERE / "_base").iterdir() if (folder / "run_metadata.json").exists())
+TREES = sorted(folder for folder in (HERE / "_base").iterdir() if folder not in BASES)
+HEAD = "c0ffee0123456789abcdef0123456789abcdef01"  # of a tree's repository: the commit at which the base was made
 CASES = sorted(case for folder in HERE.glob("[!_]*") if folder.is_dir() for case in folder.iterdir())
 NOTES = ("case.json", "expected.txt")  # what a case says of itself, and no file of its run
 REFERENCE = "reference"
@@ -53,7 +60,12 @@ def cases(check_id: str, kind: str = "") -> list[Path]:
 def said(case: Path) -> dict[str, Any]:
     """What case.json says, with what it leaves out filled in."""
     note = case / "case.json"
-    return {"base": "retrieval", "remove": [], **(json.loads(note.read_text("utf-8")) if note.exists() else {})}
+    return {
+        "base": "retrieval",
+        "remove": [],
+        "head": HEAD,
+        **(json.loads(note.read_text("utf-8")) if note.exists() else {}),
+    }
 
 
 def overlay(case: Path) -> Iterator[str]:
@@ -66,10 +78,13 @@ def build(case: Path, root: Path) -> Run:
     note = said(case)
     shutil.copytree(HERE / "_base" / note["base"], root)
     for name in note["remove"]:
-        (root / name).unlink()
+        shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
     for name in overlay(case):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(case / name, root / name)
+    if note["base"] not in {base.name for base in BASES}:
+        with contextlib.chdir(root):  # where the tests are run is a repository too
+            return as_run(look_at(tree_in(root, note["head"])), BUILT_IN)
     if not (case / REFERENCE).is_dir():
         return opened(root)
     other = root.with_name(f"{root.name}-{REFERENCE}")
@@ -80,6 +95,21 @@ def build(case: Path, root: Path) -> Run:
 
 def opened(root: Path) -> Run:
     return open_run(root, BUILT_IN.layout(), BUILT_IN.contracts, BUILT_IN.metric_keys)
+
+
+def tree_in(root: Path, head: str) -> Recognised:
+    """The matrix in a workspace, which becomes a repository: its head is a commit that it does not hold."""
+    for name in ("objects", "refs/heads"):
+        (root / ".git" / name).mkdir(parents=True)
+    (root / ".git/HEAD").write_text(f"{head}\n", "utf-8")
+    (root / ".git/config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = false\n", "utf-8")
+    for folder in sorted(root.glob("*/*")):
+        try:
+            if folder.is_dir() and (found := recognise(folder, BUILT_IN)):
+                return found
+        except UsageError:
+            continue
+    raise LookupError(f"no layout recognises a folder of {root}")
 
 
 def shown(outcome: Outcome) -> str:
@@ -101,7 +131,7 @@ def test_a_case_comes_out_as_it_says(case: Path, tmp_path: Path) -> None:
 def test_a_case_holds_what_differs_and_nothing_else(case: Path) -> None:
     assert case.parent.name in BUILT_IN.checks, "the folder is named after no check"
     assert case.name.startswith(("pass", "fail"))
-    assert said(case).keys() == {"base", "remove"}
+    assert said(case).keys() == {"base", "remove", "head"}
     base = HERE / "_base" / said(case)["base"]
     same = [
         name
@@ -163,6 +193,16 @@ def test_a_base_is_a_good_run(base: Path) -> None:
         assert outcome.status == (Status.SKIPPED if absent else Status.PASSED), text.render(report)
 
 
+@pytest.mark.parametrize("base", TREES, ids=lambda base: base.name)
+def test_a_tree_is_a_good_one(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base, tmp_path / "tree")
+    place = tree_in(tmp_path / "tree", HEAD)
+    report = audit_tree(look_at(place), BUILT_IN)
+    assert {str(outcome.status) for outcome in (*report.artifacts, *report.checks)} == {"passed"}, text.render(report)
+    on_trees = {check.id for check in BUILT_IN.checks.values() if "evidence" in check.kinds}
+    assert set(applicable(BUILT_IN.checks, place.layout)) >= on_trees, "a check that no case of a tree can reach"
+
+
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base.name)
 def test_the_digests_that_a_base_records_are_those_of_its_files(base: Path) -> None:
     summary = opened(base).document("summary")
@@ -182,7 +222,7 @@ def test_the_digests_that_a_base_records_are_those_of_its_files(base: Path) -> N
 def test_some_base_holds_an_artifact_of_every_kind_that_checks_read() -> None:
     held = {artifact.kind for base in BASES for artifact in opened(base).artifacts}
     read = {kind for check in BUILT_IN.checks.values() for kind in check.kinds}
-    assert read - held <= {"observed"}  # which a seal adds
+    assert read - held <= {"observed", "evidence"}  # which are taken, and not written by a run
 
 
 @pytest.mark.parametrize("check", BUILT_IN.checks.values(), ids=lambda check: check.id)

@@ -123,11 +123,20 @@ def normal(name: str) -> str:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are one model's: the same path, one of them with the folders before it, or the same model of the Hub with
-    and without the organisation that is the default of sentence-transformers."""
-    left, right = (normal(name).removeprefix("sentence-transformers/") for name in (one, other))
+    """Whether two names are one model's: the same path, one of them with the folders before it, or the same model of the Hub: by its
+    page, by its folder in the cache, with and without the organisation that is the default of sentence-transformers."""
+    left, right = (_on_hub(normal(name)).removeprefix("sentence-transformers/") for name in (one, other))
     shorter, longer = sorted((left, right), key=len)
-    return left == right or (longer.startswith("/") and longer.endswith(f"/{shorter}"))
+    absolute = re.match(r"/|[A-Za-z]:/", longer)
+    same = left == right or ("/" not in left + right and left.lower() == right.lower())
+    return same or (bool(absolute) and longer.endswith(f"/{shorter}"))
+
+
+def _on_hub(name: str) -> str:
+    """The name on the Hub that its address, or a folder of its cache, stands for; other names as they are."""
+    cached = re.fullmatch(r"(?:.*/)?models--([^/]+?)--([^/]+)(?:/snapshots/[^/]+)?", name)
+    page = re.fullmatch(r"(?:https?:/|hf:/)/?(?:huggingface\.co/)?([^/]+/[^/]+)", name)
+    return f"{cached[1]}/{cached[2]}" if cached else page[1] if page else name
 
 
 def _statement(entry: Mapping[str, Any]) -> Statement:

@@ -61,8 +61,8 @@ def _of_lines(file: Found) -> Iterator[Guess]:
     wanted = dict(LINE)
     for number, row in file.lines():
         for what in [what for what, pattern in wanted.items() if re.search(pattern, row[:1000])]:
-            number_only = {"number": True} if what == "seed" else {}
-            yield Guess(what, number, {"line": wanted.pop(what), **number_only})
+            more: dict[str, Any] = {"seed": {"number": True}, "model": {"by": "mentioned"}}.get(what, {})
+            yield Guess(what, number, {"line": wanted.pop(what), **more})
         if not wanted or number == LINES:
             return
 

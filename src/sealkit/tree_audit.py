@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sealkit import policy
-from sealkit.audit import audit, judge, judge_artifact
+from sealkit import policy, runs_of_tree
+from sealkit.audit import judge, judge_artifact
 from sealkit.check import Check
 from sealkit.evidence import Evidence
-from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, Verdict, status_of
+from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
 from sealkit.gather import FOLDERS, Gathered
 from sealkit.layout import Layout, Rule
-from sealkit.observe import OBSERVED, observe, sealed_reference
+from sealkit.observe import observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.recognise import Recognised
@@ -22,7 +22,6 @@ from sealkit.tree_evidence import observe_tree
 from sealkit.tree_layout import Source, TreeLayout, fill
 
 EVIDENCE = "evidence.json"
-WORST = (Status.FAILED, Status.CRASHED, Status.BLOCKED, Status.WARNED)
 
 
 @dataclass(frozen=True)
@@ -123,37 +122,12 @@ def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
         for path in _absent(tree, source, [file.names for file in found]):
             reason = f"promised by the layout {tree.place.layout.id}, and absent"
             yield Outcome(path, source.contract or source.media, Status.BLOCKED, reason=reason, fix="put it back")
-    for path in run_folders(tree.gathered):
-        yield _judge_run(tree, path, pack)
+    folders = {path: tree.place.root / path for path in run_folders(tree.gathered)}
+    yield from runs_of_tree.judge(folders, tree.document["runs"], pack)
     known = {artifact.path for artifact in run.artifacts}
     for path, error in unread.items():
         if path not in known:
             yield _unreadable(error, run, "folder")
-
-
-def _judge_run(tree: Tree, path: str, pack: Pack) -> Outcome:
-    """A run of ours, judged as `toolkit check` judges it, in one outcome: the first thing that is wrong with it, and how many are."""
-    run = open_run(tree.place.root / path, pack.layout(), pack.contracts, pack.metric_keys)
-    if (seen := tree.document["runs"].get(path)) is not None:
-        run = run.with_documents({f"{SEAL}/{OBSERVED}": seen})
-    else:
-        run = replace(run, reference=sealed_reference(run))
-    report = audit(run, pack.checks_of(run.layout), sealed=seen is None)
-    bad = [one for one in report.outcomes if one.status not in (Status.PASSED, Status.SKIPPED)]
-    worst = min(bad, key=lambda one: WORST.index(one.status), default=None)
-    if worst is None:
-        return Outcome(path, "a run", Status.PASSED)
-    finding = next(iter(worst.findings), None)
-    told = f"{finding.at}: {worst.id}: {finding.message}" if finding else f"{worst.id}: {worst.reason}"
-    more = f"; and {len(bad) - 1} more" if len(bad) > 1 else ""
-    message, fix = f"{report.verdict}: {told}{more}", f"toolkit check {path}"
-    if report.verdict is Verdict.INCONCLUSIVE:
-        return Outcome(path, "a run", Status.BLOCKED, reason=message, fix=fix)
-    severity = Severity.ERROR if report.verdict is Verdict.FAIL else Severity.WARNING
-    at = run.concrete(finding.at) if finding else Location(path)
-    place = replace(at, path=f"{path}/{at.path}") if finding else at
-    found = Finding(message, place, severity, fix=fix)
-    return Outcome(path, "a run", status_of([found]), (found,))
 
 
 def _unreadable(error: ReadError, run: Run, title: str) -> Outcome:

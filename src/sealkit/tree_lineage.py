@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from sealkit.evidence import Evidence, Model, Statement, normal, same_name
+from sealkit.tree_words import lower_is_better, measure, step_of
 
 PLACES = ("loaded", "resolved", "override", "config")  # of a model's name, the most telling first
 WITHOUT_MODEL = ("bm25", "sparse", "lexical", "tfidf")  # modes that load none
@@ -29,6 +29,14 @@ class Lines:
     """The lines of a tree: trainings, the models that they left, the runs that loaded these."""
 
     evidence: Evidence
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """The runs that count: those with a summary, where the layout can tell which have one."""
+        found = self.evidence.ids("run")
+        if not self.evidence.looked("run ended"):
+            return found
+        return [run for run in found if self.evidence.one("run", run, "ended")]
 
     def named(self, run: str) -> Statement | None:
         """What tells best which model a run loaded; None for one that loads none."""
@@ -52,7 +60,7 @@ class Lines:
 
     def exports(self, training: str) -> list[Model]:
         """What a training put outside of itself: the folders that bear its name, or that it says it wrote."""
-        names = {training, str(self.evidence.text("training", training, "run_id"))}
+        names = {training, self.evidence.text("training", training, "run_id")}
         said = {normal(str(one.value)) for one in self.evidence.all("training", training, "export")}
         inside = {model.path for model in self.checkpoints(training).values()}
         return [
@@ -60,6 +68,13 @@ class Lines:
             for path, model in self.evidence.models.items()
             if path not in inside and not model.pointer and (path.rpartition("/")[2] in names or path in said)
         ]
+
+    def left(self, training: str) -> list[Model]:
+        """The models that left a training: its exports, and what its runs loaded that is no checkpoint of it."""
+        loaded = [self.model_of(run) for run in self.behind.get(training, [])]
+        kept = {model.path for model in self.checkpoints(training).values()}
+        found = {one.path: one for one in (*self.exports(training), *loaded) if one and one.path not in kept}
+        return list(found.values())
 
     @cached_property
     def makers(self) -> Mapping[str, list[str]]:
@@ -80,16 +95,16 @@ class Lines:
     def maker(self, run: str) -> str | None:
         """The training that made the model which a run loaded; by its name in the path where the model is not here."""
         said, model = self.named(run), self.model_of(run)
-        if model is not None and (made := self.makers[model.path]):
-            return made[0]
         parts = normal(str(said.value)).split("/") if said else []
-        return next((one for one in self.evidence.ids("training") if one in parts), None)
+        named = [one for one in self.evidence.ids("training") if one in parts]
+        made = self.makers[model.path] if model is not None else []
+        return next(iter([one for one in made if one in named] or made or named), None)
 
     @cached_property
     def behind(self) -> dict[str, list[str]]:
         """Each training that a run stands on → its runs."""
         found: dict[str, list[str]] = {}
-        for run in self.evidence.ids("run"):
+        for run in self.runs:
             if training := self.maker(run):
                 found.setdefault(training, []).append(run)
         return found
@@ -107,24 +122,43 @@ class Lines:
         return sorted(same, key=lambda other: (other.path in checkpoints, other.path))
 
     def best(self, training: str) -> Best:
-        """The best checkpoint of a training: the best value of its history, else what its record says."""
+        """The best checkpoint of a training: the best value of its history, else what its record says. Of equal values, and of
+        subsets that tell of several, it is the one that the record names, else the earliest."""
         said = [one for one in self.evidence.all("training", training, "selected_by") if one.value]
         metric = measure(str(said[0].value)) if said else None
-        steps = self.evidence.all("training", training, "best_step")
-        history = [
+        tops, steps = self.tops(training, metric), self.best_steps(training)
+        recorded = next((int(one.value) for one in steps if isinstance(one.value, int | float)), None)
+        if tops:
+            top = next((one for one in tops if one.step == recorded), tops[0])
+            return Best(metric, top.step, float(top.value or 0), (*said[:1], *steps, top))
+        return Best(metric, recorded, None, (*said[:1], *steps))
+
+    def best_steps(self, training: str) -> list[Statement]:
+        """What says which step was best: the record, else the last line of the log that says so."""
+        said = self.evidence.all("training", training, "best_step")
+        return [one for one in said if one.by == "record"][:1] or said[-1:]
+
+    def tops(self, training: str, metric: str | None) -> list[Statement]:
+        """The best values of a measure in the history of a training, of each of its subsets; of equal ones the earliest first."""
+        by_key: dict[str | None, list[Statement]] = {}
+        for one in self.evidence.all("training", training, "metric"):
+            if metric and one.step is not None and measure(one.key or "") == metric and _is_number(one.value):
+                by_key.setdefault(one.key, []).append(one)
+        best = min if lower_is_better(metric or "") else max
+        return [
             one
-            for one in self.evidence.all("training", training, "metric")
-            if metric
-            and one.step is not None
-            and measure(one.key or "") == metric
-            and isinstance(one.value, int | float)
+            for values in by_key.values()
+            for one in sorted(values, key=lambda one: one.step or 0)
+            if one.value == best(float(other.value or 0) for other in values)
         ]
-        if history:
-            sign = -1 if re.search(r"loss|error|perplexity", metric or "") else 1
-            top = max(history, key=lambda one: (sign * float(one.value or 0), -(one.step or 0)))
-            return Best(metric, top.step, float(top.value or 0), (*said[:1], *steps[:1], top))
-        step = int(steps[0].value) if steps and isinstance(steps[0].value, int | float) else None
-        return Best(metric, step, None, (*said[:1], *steps[:1]))
+
+    def last_step(self, training: str) -> int | None:
+        """The step at which a training ended: by its record, else the last that was evaluated or kept."""
+        said = (one.value for one in self.evidence.all("training", training, "final_step"))
+        recorded = next((int(value) for value in said if isinstance(value, int | float)), None)
+        steps = [one.step for one in self.evidence.all("training", training, "metric")]
+        steps += [step_of(name) for name in self.checkpoints(training)]
+        return recorded or max((step for step in steps if step is not None), default=None)
 
     def best_checkpoint(self, training: str) -> Model | None:
         """The folder of the best checkpoint: the one of its step, else the one that is called best."""
@@ -139,60 +173,6 @@ class Lines:
             if said and (value := switched(said[-1])) is not None:
                 return value
         return None
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A comparison of two sorts of runs. `missing` says which side no run is on, and `looked` where sides were looked for."""
-
-    required: bool
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    missing: str | None
-    looked: tuple[str, ...]
-
-    @property
-    def found(self) -> bool:
-        return self.missing is None
-
-
-def contrasts(lines: Lines) -> dict[str, Contrast]:
-    """The comparisons that the layout of a tree speaks of, by name: pre_post, hard_negatives."""
-    evidence = lines.evidence
-    made = {run: training for training, runs in lines.behind.items() for run in runs}
-    bases = [str(one.value) for one in evidence.all("training", what="base")]
-    untrained = {run: str(said.value) for run in evidence.ids("run") if run not in made and (said := lines.named(run))}
-    before = [run for run, name in untrained.items() if not bases or any(same_name(name, base) for base in bases)]
-    plain = [run for run, training in made.items() if not lines.hard(training)]
-    hard = [run for run, training in made.items() if lines.hard(training)]
-    sides = {"pre_post": (before, [*plain, *hard]), "hard_negatives": (plain, hard)}
-    words = {
-        "pre_post": ("no run loaded a base model", "no run loaded a model that a recorded training made"),
-        "hard_negatives": (
-            "no run loaded a model trained without",
-            "no run loaded a model trained with hard negatives",
-        ),
-    }
-    fields = {"pre_post": ("run model", "training base"), "hard_negatives": ("training hard_negatives", "run model")}
-    found = {}
-    for name, required in evidence.document["contrasts"].items():
-        missing = next((word for side, word in zip(sides[name], words[name], strict=True) if not side), None)
-        looked = dict.fromkeys(where for field in fields[name] for where in evidence.looked(field))
-        order = evidence.ids("run")
-        one, other = (tuple(sorted(side, key=order.index)) for side in sides[name])
-        found[name] = Contrast(required, one, other, missing, tuple(looked))
-    return found
-
-
-def step_of(name: str) -> int | None:
-    """The step in the name of a checkpoint's folder: step_50, checkpoint-50."""
-    match = re.fullmatch(r"(?i)(?:global[_-]?)?(?:steps?|checkpoint|ckpt|iter)[_-]?0*(\d+)", name)
-    return int(match[1]) if match else None
-
-
-def measure(key: str) -> str:
-    """The measure of a metric's key: recall@5 of dev/recall@5."""
-    return re.split(r"[/.]", key)[-1].lower() if "@" in key or "/" in key else key.lower()
 
 
 def switched(said: Statement) -> bool | None:
@@ -211,27 +191,18 @@ def disagree(one: Statement, other: Statement, evidence: Evidence) -> bool:
     return None in weights or weights[0] != weights[1]
 
 
-def names(runs: list[str], evidence: Evidence) -> str:
-    """Runs by their labels: `m02 and m05–m10` where they follow each other in the matrix."""
-    order = list(evidence.ids("run"))
-    pieces = list(_ranges(sorted(order.index(run) for run in runs)))
-    shown = [
-        piece
-        for first, last in pieces
-        for piece in (
-            [f"{evidence.label(order[first])}–{evidence.label(order[last])}"]
-            if last - first > 1
-            else [evidence.label(order[i]) for i in range(first, last + 1)]
-        )
-    ]
-    return ", ".join(shown[:-1]) + (" and " if shown[1:] else "") + shown[-1]
+def differ(one: Model, other: Model) -> bool | None:
+    """Whether two models have other weights; None where that cannot be told: one could not be read, or they are in two formats."""
+    if one.weights is None or other.weights is None:
+        return None
+    return False if one.weights == other.weights else True if _format(one) == _format(other) else None
 
 
-def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    first = last = numbers[0]
-    for number in numbers[1:]:
-        if number != last + 1:
-            yield first, last
-            first = number
-        last = number
-    yield first, last
+def _format(model: Model) -> str:
+    """What the digest of a model's weights is of: its tensors, or files of these kinds."""
+    suffixes = sorted({name.rpartition(".")[2] for name in model.files} & {"safetensors", "bin", "pt", "ckpt"})
+    return "safetensors" if "safetensors" in suffixes else " ".join(suffixes)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sealkit.ledger import Ledger
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
@@ -25,6 +26,13 @@ layout = click.option(
 )
 waivers = click.option(
     "--waivers", type=click.Path(), help="Signed-off exceptions; default: waivers.yaml, where there is one."
+)
+workspace = click.option(
+    "--workspace",
+    type=click.Path(exists=True, file_okay=False),
+    default=".",
+    show_default="the current directory",
+    help="The folder that holds run.output_dir.",
 )
 
 
@@ -79,3 +87,30 @@ def tell_read(tree: Tree) -> None:
     said = Counter(f"{one['of']} {one['what']}" for one in tree.document["statements"])
     shown = ", ".join(f"{what} {count:,}" for what, count in said.items()) or "nothing"
     click.echo(f"read: {files:,} {'file' if files == 1 else 'files'}; said: {shown}", err=True)
+
+
+def ledger(workspace: str) -> Ledger:
+    """What the records of a workspace say, with those of other tools' trees in it."""
+    from sealkit import asked, foreign, records
+
+    found = records.read(Path(workspace))
+    if found.unclaimed:  # only then: to recognise a tree takes the layouts
+        from sealkit.evidence import Evidence
+        from sealkit.finding import UsageError
+        from sealkit.recognise import recognise
+        from sealkit.tree_evidence import observe_tree
+
+        for folder in found.unclaimed:
+            try:
+                tree = recognise(found.root / folder, pack())
+            except UsageError as error:
+                found.not_read.append((folder or ".", error.message.partition("\n")[0].partition(": ")[2]))
+                continue
+            if tree is not None:
+                root = asked.inside(tree.root, found.root)
+                if root is None:
+                    found.not_read.append((folder, "is part of a tree whose root lies outside of the workspace"))
+                    continue
+                foreign.add(found, Evidence(observe_tree(tree)[0]), root)
+        found.not_read.sort()
+    return found

@@ -36,6 +36,7 @@ def text(check: Check) -> str:
     reads = ", ".join(_kind(kind, version) for kind, version in check.reads.items())
     told = [
         ("severity", str(check.severity)),
+        *([("risk", check.risk)] if check.risk else []),
         ("reads", reads),
         ("since", check.since),
         ("why", check.why),
@@ -52,11 +53,15 @@ def page(checks: Iterable[Check]) -> str:
 
 def _section(check: Check) -> str:
     reads = ", ".join(_kind(kind, version, "`") for kind, version in check.reads.items())
-    lines = [
-        f"## {check.id}",
-        f"{check.title}. {check.summary}",
-        f"- severity: {check.severity}\n- reads: {reads}\n- since: {check.since}\n- why: {check.why}\n- fix: {check.fix}",
+    told = [
+        f"severity: {check.severity}",
+        *([f"risk: {check.risk}"] if check.risk else []),
+        f"reads: {reads}",
+        f"since: {check.since}",
+        f"why: {check.why}",
+        f"fix: {check.fix}",
     ]
+    lines = [f"## {check.id}", f"{check.title}. {check.summary}", "\n".join(f"- {one}" for one in told)]
     return "\n\n".join(lines) + "\n"
 
 
