@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -102,9 +103,14 @@ def _document(
 
 def _all(path: str, thing: Any) -> Iterator[Any]:
     """What a JSONPath finds in a value; in a text or a number nothing."""
+    yield from _compiled(path).finditer(thing) if isinstance(thing, dict | list) else ()
+
+
+@functools.cache
+def _compiled(path: str) -> Any:
     import jsonpath
 
-    yield from jsonpath.finditer(path, thing) if isinstance(thing, dict | list) else ()
+    return jsonpath.compile(path)
 
 
 def _text(all_says: Sequence[Says], file: Found, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -127,7 +133,7 @@ def _text(all_says: Sequence[Says], file: Found, names: Mapping[str, str]) -> It
                 file,
                 number,
                 [match.string, *(after for n, after in window if number < n <= done[i])],
-                match.start(),
+                match.start("value" if "value" in groups else 0),
                 end,
             )
             for value, more in _values(says, groups.get("value") if says.value is None else says.value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -106,8 +107,13 @@ def _mark(files: dict[str, Found], sources: Sequence[Drafted]) -> Mark:
     captured = [one for one in sources if "{" in one.path.rpartition("/")[0] and not one.path.startswith("{")]
     if captured:
         most = max(captured, key=lambda one: len(one.files))
-        return Mark(re.split(r"/[^/]*\{", most.path)[0])
-    for one in sorted((one for one in sources if one.media in ("json", "yaml")), key=lambda one: one.path.count("/")):
+        above = re.split(r"/[^/]*\{", most.path)[0].split("/")
+        lasting = list(itertools.takewhile(lambda part: not re.search(r"\d{3}", part), above))
+        return Mark("/".join(lasting or above))
+    for one in sorted(
+        (one for one in sources if one.path.endswith((".json", ".yaml", ".yml")) and one.media in ("json", "yaml")),
+        key=lambda one: one.path.count("/"),
+    ):
         part = next(iter(replace(files[one.files[0]]).parts(one.media)))
         if isinstance(part.data, dict) and part.data:
             return Mark(one.files[0], jsonpath(max(part.data, key=len)))

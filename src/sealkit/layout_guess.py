@@ -12,6 +12,7 @@ from sealkit.finding import ReadError, pointer
 from sealkit.tree import Found, Part
 
 LEAVES = 5_000  # values of a document that are looked at
+PATHS = 20  # values that are named one by one
 LINES = 2_000  # lines of a text, and rows of a table
 TELLS = re.compile(r"(?i)metric|result|score|eval|summary|history|state")
 METRIC = re.compile(
@@ -23,14 +24,16 @@ FIELDS = {
     "seed": re.compile(r"(?:random_|rng_|manual_|np_)?seed"),
     "commit": re.compile(r".*"),
     "model": re.compile(r"_?(?:base_|pretrained_)?(?:model_name_or_path|name_or_path|model_name|model_path|model)"),
-    "label": re.compile(r"(?:run_|exp_|experiment_)?(?:name|label)"),
+    "label": re.compile(r"(?:run|exp|experiment)_(?:name|label)|label"),
 }
 LINE = {
-    "seed": r"(?i)\bseed['\"]?\s*[:= ]\s*(?P<value>\d+)\b",
+    "seed": r"""(?i)\bseed['"]?\s*[:= ]\s*(?P<value>\d+)\b""",
     "commit": r"(?<![0-9a-f])(?P<value>[0-9a-f]{40})(?![0-9a-f])",
-    "model": r"(?i)\bmodel(?:_name_or_path|_name|_path)['\"]?\s*[:=]\s*['\"]?(?P<value>[^\s'\",;()\]}]+)",
+    "model": r"""(?i)\bmodel(?:_name_or_path|_name|_path)['"]?\s*[:=]\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
 }
 COMMIT = re.compile(r"[0-9a-f]{40}")
+PROSE = ("log", "txt", "out", "err", "md", "py", "sh", "html", "rst", "tsv")
+MACHINE = re.compile(r"(?i)gpus?|cpus?|host|device|hardware|machine")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def _of_lines(file: Found) -> Iterator[Guess]:
     wanted = dict(LINE)
     for number, row in file.lines():
         for what in [what for what, pattern in wanted.items() if re.search(pattern, row[:1000])]:
-            number_only = {"number": True} if what == "seed" else {}
-            yield Guess(what, number, {"line": wanted.pop(what), **number_only})
+            more: dict[str, Any] = {"seed": {"number": True}, "model": {"by": "mentioned"}}.get(what, {})
+            yield Guess(what, number, {"line": wanted.pop(what), **more})
         if not wanted or number == LINES:
             return
 
@@ -73,31 +76,35 @@ def _of_row(part: Part) -> Iterator[Guess]:
 
 
 def _of_document(file: Found, part: Part) -> Iterator[Guess]:
-    yield from _of_history(part)
-    measured, once = [], set()
+    history = list(_of_history(part))
+    yield from history
+    measured: list[tuple[tuple[str | int, ...], int]] = []
+    once: set[str] = set()
     for names, value in _leaves(part.data, ()):
         key = str(names[-1]) if names else ""
         line = part.line_of(pointer(*names)) or 1
         if _is_number(value) and not isinstance(value, str) and METRIC.fullmatch(key):
             measured.append((names, line))
         what = next((name for name, keys in FIELDS.items() if keys.fullmatch(key) and _is(name, value)), None)
+        if what == "model" and any(MACHINE.fullmatch(str(name)) for name in names):
+            continue
         if what and what not in once:
             once.add(what)
             by = {"by": "config"} if what == "model" else {}
             yield Guess(what, line, {**by, "at": jsonpath(*names)})
-    numbers = [
-        names for names, value in _leaves(part.data, ()) if _is_number(value) and names and isinstance(names[-1], str)
-    ]
-    name = file.path.rpartition("/")[2]
-    if TELLS.search(name) and any(not re.fullmatch(COUNTED, str(names[-1])) for names in numbers):
-        line = next(
-            part.line_of(pointer(*names)) or 1 for names in numbers if not re.fullmatch(COUNTED, str(names[-1]))
-        )
-        yield Guess("metric", line, _metrics("$..*", []))
+    if history:
+        return
+    counted = re.compile(COUNTED)
+    numbers = (names for names, value in _leaves(part.data, ()) if _is_number(value) and names)
+    first = next((names for names in numbers if not counted.fullmatch(str(names[-1]))), None)
+    if first is not None and TELLS.search(file.path.rpartition("/")[2]):
+        yield Guess("metric", part.line_of(pointer(*first)) or 1, _metrics("$..*", []))
     elif measured:
-        yield Guess(
-            "metric", measured[0][1], {**_metrics("", []), "at": [jsonpath(*names) for names, _ in measured[:20]]}
-        )
+        at = [jsonpath(*names) for names, _ in measured]
+        if len(at) > PATHS and len(tops := {names[0] for names, _ in measured}) == 1:
+            at = [f"{jsonpath(*tops)}..*"]
+        at = at[:PATHS]
+        yield Guess("metric", measured[0][1], {**_metrics("", []), "at": at})
 
 
 def _of_history(part: Part) -> Iterator[Guess]:
@@ -159,14 +166,18 @@ def media(file: Found) -> tuple[str | None, ReadError | None]:
     named = {"json": "json", "jsonl": "jsonl", "ndjson": "jsonl", "yaml": "yaml", "yml": "yaml", "csv": "csv"}.get(
         suffix
     )
-    wrong = None
     if named:
         try:
             for _ in file.parts(named):
                 pass
             return named, None
         except ReadError as error:
-            wrong = error
+            return _text(file, error)
+    kind, wrong = _text(file, None)
+    return ("yaml" if kind and suffix not in PROSE and _is_mapping(file) else kind), wrong
+
+
+def _text(file: Found, wrong: ReadError | None) -> tuple[str | None, ReadError | None]:
     try:
         for number, _ in file.lines():
             if number == LINES:
@@ -174,3 +185,12 @@ def media(file: Found) -> tuple[str | None, ReadError | None]:
     except ReadError as error:
         return None, error
     return "text", wrong
+
+
+def _is_mapping(file: Found) -> bool:
+    """Whether a file without a telling name is YAML: names and values."""
+    try:
+        part = next(file.parts("yaml"))
+    except ReadError:
+        return False
+    return isinstance(part.data, dict) and all(re.fullmatch(r"[\w.-]+", str(key)) for key in part.data)

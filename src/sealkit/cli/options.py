@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sealkit.policy import Policy
     from sealkit.project import Settings
     from sealkit.recognise import Recognised
+    from sealkit.tree_audit import Tree
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
@@ -76,6 +77,16 @@ def pack(run: Path | None = None) -> Pack:
 def tell_layout(tree: Recognised) -> None:
     """Say on stderr which layout was recognised, and why."""
     click.echo(f"layout: {tree.layout.id} ({'; '.join(tree.why)})", err=True)
+
+
+def tell_read(tree: Tree) -> None:
+    """Say on stderr how many files of a tree were read, and how often each field was said."""
+    from collections import Counter
+
+    files = sum(len(found) for _, found in tree.gathered.files)
+    said = Counter(f"{one['of']} {one['what']}" for one in tree.document["statements"])
+    shown = ", ".join(f"{what} {count:,}" for what, count in said.items()) or "nothing"
+    click.echo(f"read: {files:,} {'file' if files == 1 else 'files'}; said: {shown}", err=True)
 
 
 def ledger(workspace: str) -> Ledger:

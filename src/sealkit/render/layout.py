@@ -96,7 +96,7 @@ def _left(draft: Draft) -> Iterator[str]:
     for error in draft.unread:
         yield f"# not looked at: {clean(f'{error.at} {error.message}')}"
     if draft.left:
-        yield f"# left out, {len(draft.left)} files of which nothing could be guessed:"
+        yield f"# left out, {len(draft.left)} {'file' if len(draft.left) == 1 else 'files'} of which nothing could be guessed:"
         yield from (f"#   {clean(name)}" for name in draft.left[:20])
         if len(draft.left) > 20:
             yield "#   …"
