@@ -253,7 +253,7 @@ def paired(values: Rows) -> matrix_pairs.Pairing:
     return lambda run, base, _: (values[base.name], values[run.name])
 
 
-def repeated(values: Rows, **notes: str) -> list[Reported]:
+def repeated(values: Rows, notes: dict[str, str]) -> list[Reported]:
     """Runs that are called <label><repeat>."""
     return [
         Reported(name, name[0], repeat=name[1:] or None, values={"m": sum(found.values()) / len(found)})
@@ -268,8 +268,8 @@ REPEATED: Rows = {
 }  # fmt: skip
 
 
-def compared_by_hand(values: Rows, keys: MetricKeys = KEYS, **notes: str) -> Any:
-    return compared(repeated(values, **notes), "a", ["m"], paired(values), keys, 100)
+def compared_by_hand(values: Rows, notes: dict[str, str] | None = None, keys: MetricKeys = KEYS) -> Any:
+    return compared(repeated(values, notes or {}), "a", ["m"], paired(values), keys, 100)
 
 
 def test_a_row_of_repeats_is_compared_by_its_mean_query_by_query() -> None:
@@ -300,12 +300,12 @@ def test_each_run_is_paired_with_the_one_run_of_a_reference_that_is_not_repeated
     ],
 )  # fmt: skip
 def test_one_run_that_cannot_be_paired_leaves_the_row_untested(values: Rows, notes: dict[str, str], why: str) -> None:
-    (row,) = compared_by_hand(values, **notes)["rows"]
+    (row,) = compared_by_hand(values, notes)["rows"]
     assert (row["tested"], row["why"]) == (False, why)
     assert row["post"] is not None, "what was reported is told all the same"
 
 
 def test_the_direction_of_a_metric_says_who_wins() -> None:
     family = {"key": "m", "unit": "s", "range": [0, None], "direction": "lower", "derivable": True, "definition": {}}
-    (row,) = compared_by_hand(REPEATED, parse({"keys": [family]}))["rows"]
+    (row,) = compared_by_hand(REPEATED, keys=parse({"keys": [family]}))["rows"]
     assert (row["direction"], row["wins"], row["losses"]) == ("lower", 0, 1)

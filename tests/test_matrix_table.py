@@ -139,3 +139,26 @@ def test_json_and_csv_hold_every_number() -> None:
     }  # fmt: skip
     assert (rows[2]["mean"], rows[3]["mean"]) == ("", "2.0")
     assert len(rows) == 4
+
+
+def test_latex_is_the_same_table_for_a_paper() -> None:
+    assert (
+        render.latex(TABLE)
+        == r"""% needs \usepackage{booktabs,textcomp}
+\begin{table}
+  \centering\small
+  \caption{Mean over the runs of a row, with its 95 \% interval (Student\textquotesingle{}s t).}
+  \label{tab:metrics}
+  \begin{tabular}{lrrr}
+    \toprule
+     & runs & \texttt{a\textbar{}b} & \texttt{c} \\
+    \midrule
+    one & 2 of 3 & 0.6000 [0.4000, 0.8000] & 1.0000 (of 1) \\
+    two & 1 & --- & 2.0000 \\
+    \bottomrule
+  \end{tabular}
+  \par\footnotesize two: no a\textbar{}b: not among the metrics of its runs
+  \par\footnotesize one-3: failed: \textbackslash{}x1b{[}31mred
+\end{table}
+"""
+    )

@@ -20,11 +20,16 @@ def wrote(folder: Path, rows: list[dict[str, Any]]) -> str:
 
 
 def test_a_row_may_be_a_query_or_a_query_and_a_metric(tmp_path: Path) -> None:
-    wide = [{"query_id": "a", "recall@10": 1, "mrr": 0.5, "text": "x"}, {"query_id": 7, "recall@10": 0, "mrr": 0.25}]
+    wide: list[dict[str, Any]] = [
+        {"query_id": "a", "recall@10": 1, "mrr": 0.5, "text": "x"},
+        {"query_id": 7, "recall@10": 0, "mrr": 0.25},
+    ]
     found = {"recall@10": {"a": 1.0, "7": 0.0}, "mrr": {"a": 0.5, "7": 0.25}}
     assert per_query.read(tmp_path, wrote(tmp_path, wide)) == found
     for name in ("metric", "measure"):
-        long = [{"query_id": q, name: m, "value": v} for m, values in found.items() for q, v in values.items()]
+        long: list[dict[str, Any]] = [
+            {"query_id": q, name: m, "value": v} for m, values in found.items() for q, v in values.items()
+        ]
         assert per_query.read(tmp_path, wrote(tmp_path, long)) == found
 
 

@@ -18,7 +18,7 @@ def column(name: str, kind: str, metric: bool = False, direction: str | None = N
     return {"name": name, "type": kind, "metric": name if metric else None, "direction": direction}
 
 
-TABLE = {
+TABLE: dict[str, Any] = {
     "name": "main",
     "caption": "Of 570 queries, 95 % intervals.",
     "columns": [
@@ -78,7 +78,7 @@ def test_csv_holds_every_digit_and_why_a_value_is_missing() -> None:
         "metric": "a_b@1", "p": "1e-05", "missing": "time/s|q: not among the metrics of its runs",
     }  # fmt: skip
     assert found[1]["missing"] == found[1]["runs of"] == ""
-    whole = {**TABLE, "rows": [TABLE["rows"][1]]}  # type: ignore[index]
+    whole = {**TABLE, "rows": [TABLE["rows"][1]]}
     assert "missing" not in tabular.csv(whole)
 
 
@@ -149,6 +149,6 @@ def test_every_text_can_be_read_back_and_nothing_special_is_left(text: str) -> N
 
 @given(st.text(), st.text())
 def test_a_row_of_latex_has_as_many_cells_as_columns(label: str, key: str) -> None:
-    row = [{"value": label}, *TABLE["rows"][0][1:5], {"value": key}, {"value": 1.0}]  # type: ignore[index]
+    row = [{"value": label}, *TABLE["rows"][0][1:5], {"value": key}, {"value": 1.0}]
     line = next(one for one in tabular.latex({**TABLE, "rows": [row]}).splitlines() if one.endswith("1.0000 \\\\"))
     assert len(re.findall(r"(?<!\\)&", line)) == len(row) - 1

@@ -49,7 +49,9 @@ class Crew:
                 for message in worker.messages():
                     if isinstance(message, Ended):
                         del self.running[name]
-                        matrix_record.ended(self.row(one), self.folder, one, message, time.monotonic() - started)
+                        matrix_record.ended(
+                            self.record, self.row(one), self.folder, one, message, time.monotonic() - started
+                        )
                         matrix_record.save(self.folder, self.record)
                     self.on_event(name, message)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,13 +141,21 @@ class Pair:
     post: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def pair(run: Run, reference: Run) -> Pair:
-    """The values behind the metrics of two runs, derived from the rows of both; or what differs."""
+Known = dict[Path, dict[str, Evaluation]]
+
+
+def pair(run: Run, reference: Run, known: Known | None = None) -> Pair:
+    """The values behind the metrics of two runs, derived from the rows of both; or what differs. `known` holds what was evaluated of
+    the runs of earlier pairs, by their folder."""
+    known = {} if known is None else known
     differs, items = tuple(_unfit(run, reference)), "queries"
     if differs:
         return Pair(differs)
     try:
-        ours, theirs = ({one.name: one for one in evaluations(each)} for each in (run, reference))
+        for each in (run, reference):
+            if each.root not in known:
+                known[each.root] = {one.name: one for one in evaluations(each)}
+        ours, theirs = known[run.root], known[reference.root]
         items = " or ".join(sorted({one.items for one in ours.values()})) or items
         differs = tuple(_differs(ours, theirs))
         if not differs:

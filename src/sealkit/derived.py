@@ -27,7 +27,7 @@ TOLERANCE = 1e-9
 FIRST = (0, 1, 0)  # nothing older has made a seal, whatever a seal may say
 
 
-def _same_packs(stated: Mapping[str, Any], pack: Pack) -> bool:
+def same_packs(stated: Mapping[str, Any], pack: Pack) -> bool:
     """Whether what a project added is, to the byte, what it was when the run was sealed. Ours counts by its version."""
     here = {record["name"]: record["digest"] for record in pack.records()}
     return all(here.get(record["name"]) == record["digest"] for record in stated.get("packs", [])[1:])
@@ -42,7 +42,7 @@ def _left_out(stated: Mapping[str, Any], pack: Pack, layout: Layout) -> Iterator
             yield problem(f"{SEAL}/{STATEMENT}", message)
     named = {record["name"] for record in stated.get("packs", [])}
     for more in pack.more:
-        for check_id in more.check_ids if more.name in named and _same_packs(stated, pack) else []:
+        for check_id in more.check_ids if more.name in named and same_packs(stated, pack) else []:
             if check_id in checks and check_id not in stated["checks"]:
                 yield problem(f"{SEAL}/{STATEMENT}", f"leaves out the check {check_id}, which the pack {more.name} has")
 
@@ -69,9 +69,9 @@ def differences(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[
         return
     checks = {name: pack.checks[name] for name in stated["checks"]}
     report = report_json.document(audit(run, checks, sealed=True))
-    same_version = stated["sealkit"] == importlib.metadata.version("sealkit") and _same_packs(stated, pack)
+    same_version = stated["sealkit"] == importlib.metadata.version("sealkit") and same_packs(stated, pack)
     sealed_report = stored.read(run.place(f"{SEAL}/{REPORT}"), f"{SEAL}/{REPORT}")
-    yield from _report_differences(sealed_report, report, same_version)
+    yield from report_differences(sealed_report, report, same_version)
     for name, render in ((PAGE, page.render), (HTML, html.render)) if same_version else ():
         shown = digest.of_bytes(render(stated, sealed_report).encode())
         if not digest.matches(run.place(f"{SEAL}/{name}"), f"{SEAL}/{name}", shown):
@@ -80,15 +80,15 @@ def differences(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[
     outside = {name: value for name, value in digests.items() if not name.startswith(f"{SEAL}/")}
     times = stated["sealed_at"], stated["sealkit"]
     derived = predicate(run, sealed_report, observed, outside, *times, stated.get("packs"))
-    for where, said, got in _unequal(stated, derived, "/predicate"):
+    for where, said, got in unequal(stated, derived, "/predicate"):
         yield Finding(
-            f"{where}: the seal says {_short(said)}, derived again it is {_short(got)}",
+            f"{where}: the seal says {short(said)}, derived again it is {short(got)}",
             Location(f"{SEAL}/{STATEMENT}", pointer=where),
             Severity.ERROR,
         )
 
 
-def _report_differences(sealed: Mapping[str, Any], derived: Mapping[str, Any], same_version: bool) -> Iterator[Finding]:
+def report_differences(sealed: Mapping[str, Any], derived: Mapping[str, Any], same_version: bool) -> Iterator[Finding]:
     where = f"{SEAL}/{REPORT}"
     if sealed["verdict"] != derived["verdict"] or sealed["exit_code"] != derived["exit_code"]:
         yield problem(where, f"the seal says {sealed['verdict']}, judged again it is {derived['verdict']}")
@@ -117,15 +117,15 @@ def _reasons(outcome: Mapping[str, Any] | None) -> str:
     return "".join(f"\n    {place}" for place in places) or (f" ({outcome['reason']})" if outcome["reason"] else "")
 
 
-def _unequal(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+def unequal(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
     """Where two JSON values differ; numbers may differ in their last digits, as libraries do."""
     if isinstance(stated, dict) and isinstance(derived, dict):
         for key in [*stated, *(key for key in derived if key not in stated)]:
             if not key.startswith("x-"):
-                yield from _unequal(stated.get(key), derived.get(key), where + pointer(key))
+                yield from unequal(stated.get(key), derived.get(key), where + pointer(key))
     elif isinstance(stated, list) and isinstance(derived, list) and len(stated) == len(derived):
         for index, (left, right) in enumerate(zip(stated, derived, strict=True)):
-            yield from _unequal(left, right, f"{where}/{index}")
+            yield from unequal(left, right, f"{where}/{index}")
     elif isinstance(stated, float) and isinstance(derived, float):
         if not math.isclose(stated, derived, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             yield where, stated, derived
@@ -133,6 +133,6 @@ def _unequal(stated: Any, derived: Any, where: str) -> Iterator[tuple[str, Any, 
         yield where, stated, derived
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 100 else text[:97] + "..."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import expectation, named, world, write
+from sealkit.artifact import Held
 from sealkit.cache import Cache
 from sealkit.finding import Outcome
 from sealkit.layout import Layout
@@ -71,6 +72,7 @@ class Engine:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     # check → how many artifacts of each of its growing kinds there were when it last ran
     judged_on: dict[str, dict[str, int]] = field(default_factory=dict)
+    held: Held = field(default_factory=dict)
 
     @property
     def exports(self) -> Path:
@@ -85,7 +87,7 @@ class Engine:
     def run(self) -> Run:
         """The run directory as it lies there now."""
         contracts, keys = self.pack.contracts, self.pack.metric_keys
-        return Run(self.root, self.layout, contracts, keys, reference=self.reference, ongoing=True)
+        return Run(self.root, self.layout, contracts, keys, reference=self.reference, ongoing=True, held=self.held)
 
     def save(self) -> None:
         """Write the three documents; the summary, which holds the records, last: the others can be made again from it."""

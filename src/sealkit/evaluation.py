@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sealkit import digest, imputation, measures
 from sealkit.artifact import Artifact
@@ -81,13 +82,14 @@ def _ranked(run: Run, stages: Mapping[str, Mapping[str, str]]) -> Iterator[Evalu
 
 
 def _per_query(subset: str, names: tuple[str, ...], rankings: Artifact, qrels: Artifact) -> Callable[[Run], Values]:
-    def values(run: Run) -> Values:
+    @cache
+    def taken() -> Values:
         judged = measures.judgments(row for _, row in qrels.rows())
         ranked = measures.by_query(row for _, row in rankings.rows())
         found = measures.per_query(names, ranked, judged)
         return {f"retrieval/{subset}/{measure}": per_query for measure, per_query in found.items()}
 
-    return values
+    return lambda run: taken()  # which panel it is asked by makes no difference to queries
 
 
 def _imputed(run: Run, stages: Mapping[str, Mapping[str, str]]) -> Iterator[Evaluation]:

@@ -14,6 +14,7 @@ from sealkit.redact import mask
 from sealkit.tree import Found, Part, find
 from sealkit.tree_layout import Says, Source, TreeLayout, fill
 
+FOLDERS = ("model", "run")  # what is a folder, and no file
 QUOTE = 200  # characters of a line that are quoted
 RANGE = 20  # lines that a place may have
 
@@ -33,7 +34,7 @@ def gather(layout: TreeLayout, root: Path, known: Mapping[str, str]) -> Gathered
     that cannot be read: it is among the `unread`, and says nothing."""
     result = Gathered()
     for source in layout.sources:
-        found, unread = find(root, layout.pattern(source.path, known), folders=source.media == "model")
+        found, unread = find(root, layout.pattern(source.path, known), folders=source.media in FOLDERS)
         result.unread += unread
         result.files.append((source, found))
         for file in found:
@@ -55,7 +56,7 @@ def _statements(source: Source, file: Found, names: Mapping[str, str]) -> Iterat
     if source.media == "model":
         for says in source.says:
             yield _entry(says, _id(says, names, None), _filled(says.value, names), Location(file.path), {})
-    elif source.media == "text":
+    elif source.media in ("text", "rankings"):
         yield from _text(source.says, file, names)
     else:
         parts = list(file.parts(source.media))
@@ -123,7 +124,7 @@ def _values(says: Says, value: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         return
     more: dict[str, Any] = {}
     if says.match is not None:
-        match = re.fullmatch(says.match, str(value))
+        match = None if value is None else re.fullmatch(says.match, str(value))
         if match is None:
             return
         groups = match.groupdict()
@@ -171,7 +172,7 @@ def _key(says: Says, parts: Sequence[str | int], names: Mapping[str, str]) -> st
         return fill(says.key, names)
     if says.key is None:
         return None
-    return str(says.key["join"]).join(str(part) for part in parts[says.key.get("from", 0) :])
+    return str(says.key["join"]).join(str(part) for part in parts[says.key.get("from", 0) : says.key.get("to")])
 
 
 def _step(says: Says, thing: Any, names: Mapping[str, str]) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import crew, matrix_config, matrix_record, write
+from sealkit import consumer, crew, matrix_config, matrix_record, write
 from sealkit.comparison import changes
 from sealkit.engine import Event
 from sealkit.finding import UsageError, dotted
@@ -105,7 +105,10 @@ def prepare(
     config = matrix_config.read(path, pack.contracts["matrix_config/v1"], tuple(overrides))
     named = Path(config.output_dir).expanduser() if config.output_dir else None
     folder = (out or named or runs or Path("outputs")) / config.name
-    return plans(config.experiments, folder, pack), config, folder
+    planned = plans(config.experiments, folder, pack)
+    promised = [(one.experiment.label, one.plan.metrics) for one in planned]
+    consumer.hold(config.consumers, promised, pack.metric_keys)
+    return planned, config, folder
 
 
 def _lies_there(folder: Path, resume: bool) -> bool:

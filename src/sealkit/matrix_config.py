@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sealkit import digest
+from sealkit import consumer, digest
+from sealkit.consumer import Consumer
 from sealkit.contract import Contract
 from sealkit.finding import ReadError, UsageError, dotted, pointer
 from sealkit.read import yaml
@@ -56,6 +58,7 @@ class MatrixConfig:
     output_dir: str | None
     base: Path | None
     experiments: tuple[Experiment, ...]
+    consumers: tuple[Consumer, ...] = ()
 
 
 def is_matrix(path: Path) -> bool:
@@ -88,8 +91,9 @@ def read(path: Path, contract: Contract, overrides: tuple[str, ...] = ()) -> Mat
     _refuse_names_in_use(experiments)
     base = _base(path, document, "/base", data["base"]) if "base" in data else None
     section = data["matrix"]
+    consumers = consumer.read(data, partial(_place, path, document))
     return MatrixConfig(
-        path, digest.of_bytes(text.encode()), section["name"], section.get("output_dir"), base, experiments
+        path, digest.of_bytes(text.encode()), section["name"], section.get("output_dir"), base, experiments, consumers
     )
 
 

@@ -15,14 +15,14 @@ from sealkit.metric_keys import MetricKeys
 from sealkit.pack import Pack
 from sealkit.table_document import of_comparison, of_table
 
-DECLARED: Mapping[str, Any] = {}
+NOTHING: Mapping[str, Any] = {}
 
 
 def of_matrix(
     folder: Path,
     reference: str | None,
     pack: Pack,
-    declared: Mapping[str, Any] = DECLARED,
+    declared: Mapping[str, Any] = NOTHING,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """The numbers of a matrix folder of ours: {"comparison", "tables", "figures"}.
@@ -50,18 +50,45 @@ def of_evidence(
     reference: str | None,
     root: Path,
     keys: MetricKeys,
-    declared: Mapping[str, Any] = DECLARED,
+    declared: Mapping[str, Any] = NOTHING,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """The numbers of another tool's matrix, from an `evidence/v1` document; `root` is the folder that its paths are below.
 
-    As `of_matrix`; without declarations the metrics are those that all runs with a summary share, or all, where they share none.
+    As `of_matrix`; without declarations the metrics are those that all runs with a summary share, or all, where they share none, and
+    what is compared is the first measure of them at its largest cutoff.
     """
     runs = matrix_runs.from_evidence(evidence)
     shared = tuple(key for key in matrix_table.headline(runs) if _everywhere(runs, key))
     headline = shared or matrix_table.headline(runs)
     name = Path(evidence["matrix"]).name
-    return _numbers(name, runs, headline, reference, matrix_pairs.from_files(root), keys, declared, resamples)
+    return _numbers(
+        name,
+        runs,
+        headline,
+        reference,
+        matrix_pairs.from_files(root),
+        keys,
+        declared or {"compared": _main(headline)},
+        resamples,
+    )
+
+
+def _main(keys: Sequence[str]) -> list[str]:
+    """The metrics that a reader takes for the result, where nothing declares it: the measure that stands first, at its largest cutoff,
+    of every subset."""
+    if not keys:
+        return []
+    folder, first = _split(keys[0])
+    kind = first.partition("@")[0]
+    alike = [measure for key in keys for subset, measure in [_split(key)] if subset == folder and measure.partition("@")[0] == kind]
+    main = max(alike, key=lambda measure: int("".join(filter(str.isdigit, measure.partition("@")[2])) or 0))
+    return [key for key in keys if _split(key)[1] == main]
+
+
+def _split(key: str) -> tuple[str, str]:
+    subset, _, measure = key.rpartition("/")
+    return subset, measure
 
 
 def _everywhere(runs: Sequence[Reported], metric: str) -> bool:
@@ -78,34 +105,46 @@ def _numbers(
     declared: Mapping[str, Any],
     resamples: int,
 ) -> dict[str, Any]:
-    wanted = declared if declared.get("tables") or declared.get("figures") else _default(runs, headline, reference)
+    wanted = declared if declared.get("tables") or declared.get("figures") else _default(runs, declared.get("compared", headline), headline, reference)
     metrics = tuple(
         dict.fromkeys(key for kind in ("tables", "figures") for one in wanted.get(kind, ()) for key in one["metrics"])
     )
-    comparison = matrix_delta.compared(runs, reference, metrics, pairing, keys, resamples) if reference else None
-    table = matrix_table.of_runs(runs, metrics)
-    tables = []
-    for one in wanted.get("tables", ()):
-        shown = [run for run in runs if run.label in one.get("labels", [run.label])]
-        caption = _caption(name, one["metrics"], runs, comparison) + (f" {_bold(comparison)}" if comparison else "")
-        tables.append(of_table(matrix_table.of_runs(shown, one["metrics"]), one["name"], caption, comparison, keys))
+    compared = tuple(declared.get("compared", metrics))
+    comparison = matrix_delta.compared(runs, reference, compared, pairing, keys, resamples) if reference else None
+    tables = [_table(name, one, runs, comparison, keys) for one in wanted.get("tables", ())]
     if comparison:
-        tables.append(of_comparison(comparison, f"{_caption(name, metrics, runs, comparison)} {_test(comparison)}"))
-    figures = [
-        figure(
-            one,
-            table,
-            comparison,
-            f"{_caption(name, one['metrics'], runs, comparison)} {_drawn(one, table, comparison)}".rstrip(),
-            keys,
-        )
-        for one in wanted.get("figures", ())
-    ]
+        tables.append(of_comparison(comparison, f"{_caption(name, compared, runs, comparison)} {_test(comparison)}"))
+    table = matrix_table.of_runs(runs, metrics)
+    figures = []
+    for one in wanted.get("figures", ()):
+        caption = f"{_caption(name, one['metrics'], runs, comparison)} {_drawn(one, table, comparison)}".rstrip()
+        figures.append(figure(one, table, comparison, caption, keys))
     return {"comparison": comparison, "tables": tables, "figures": figures}
 
 
-def _default(runs: Sequence[Reported], headline: Sequence[str], reference: str | None) -> dict[str, Any]:
-    first = next((key for key in headline if _everywhere(runs, key)), None)
+def _table(
+    name: str,
+    declared: Mapping[str, Any],
+    runs: Sequence[Reported],
+    comparison: Mapping[str, Any] | None,
+    keys: MetricKeys,
+) -> dict[str, Any]:
+    """A declared table, its rows in the order of the declaration; a label that the matrix does not have is told in a note."""
+    labels = declared.get("labels") or list(dict.fromkeys(one.label for one in runs))
+    shown = [one for label in labels for one in runs if one.label == label]
+    caption = _caption(name, declared["metrics"], runs, comparison) + (f" {_bold(comparison)}" if comparison else "")
+    table = matrix_table.of_runs(shown, declared["metrics"])
+    found = of_table(table, declared["name"], caption, comparison, keys)
+    found["notes"] += [
+        f"{label}: the matrix has no such row" for label in labels if all(one.label != label for one in shown)
+    ]
+    return found
+
+
+def _default(
+    runs: Sequence[Reported], main: Sequence[str], headline: Sequence[str], reference: str | None
+) -> dict[str, Any]:
+    first = next((key for key in main if _everywhere(runs, key)), None)
     base = matrix_runs.referred(runs, reference) if reference else None
     against = any(one.label == base and first in one.values for one in runs)
     kinds = [] if first is None else ["bars", "deltas"] if against else ["bars"]

@@ -19,12 +19,13 @@ Pairing = Callable[[Reported, Reported, str], tuple[Values, Values]]
 def from_rows() -> Pairing:
     """The values of single queries of runs of ours, derived again from their rankings or imputed alleles."""
     known: dict[tuple[str, str], delta.Pair] = {}
+    evaluated: delta.Known = {}
 
     def values(run: Reported, base: Reported, metric: str) -> tuple[Values, Values]:
         if run.opened is None or base.opened is None:
             raise ValueError(NOT_TESTED)
         if (run.name, base.name) not in known:
-            known[run.name, base.name] = delta.pair(run.opened, base.opened)
+            known[run.name, base.name] = delta.pair(run.opened, base.opened, evaluated)
         found = known[run.name, base.name]
         if found.differs:
             raise ValueError("; ".join(found.differs))

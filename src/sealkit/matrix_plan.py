@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sealkit import write
+from sealkit import named, write
 from sealkit.finding import UsageError
 from sealkit.matrix_config import Experiment
 from sealkit.pack import Pack
@@ -32,7 +33,9 @@ def plans(experiments: Sequence[Experiment], folder: Path, pack: Pack) -> list[P
     Raises UsageError, that names the experiment and its line, for the first that cannot be run as it is written, and for one
     that would do what another does.
     """
-    found = [_plan(experiment, folder, pack) for experiment in experiments]
+    # What several experiments name is hashed once; each run hashes it again when it begins.
+    look = {"model": functools.cache(named.model), "files": functools.cache(named.files)}
+    found = [_plan(experiment, folder, pack, look) for experiment in experiments]
     seen: dict[str, Experiment] = {}
     for one in found:
         data = one.plan.config.data
@@ -46,12 +49,12 @@ def plans(experiments: Sequence[Experiment], folder: Path, pack: Pack) -> list[P
     return found
 
 
-def _plan(experiment: Experiment, folder: Path, pack: Pack) -> Planned:
+def _plan(experiment: Experiment, folder: Path, pack: Pack, look: Mapping[str, Any]) -> Planned:
     # As JSON, so that a name like 2026 stays a text.
     place = [f"run.output_dir={json.dumps(str(folder / RUNS))}", f"run.name={json.dumps(experiment.name)}"]
     overrides = (*experiment.overrides, *place)
     try:
-        return Planned(experiment, prepare(experiment.base, list(overrides), pack), overrides)
+        return Planned(experiment, prepare(experiment.base, list(overrides), pack, **look), overrides)
     except UsageError as error:
         raise experiment.error(error.message, error.fix) from error
 

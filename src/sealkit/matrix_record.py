@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from sealkit import digest, world, write
+from sealkit import consumer, digest, world, write
 from sealkit.completion import MODEL_MANIFEST
 from sealkit.finding import Finding, ReadError, Status, UsageError, Verdict, dotted
 from sealkit.matrix_config import MatrixConfig
@@ -45,6 +45,7 @@ def document(config: MatrixConfig, planned: Sequence[Planned], folder: Path) -> 
         "matrix_config": {"path": config.path.as_posix(), "digest": config.digest},
         "experiments_resolved": {"path": RESOLVED, "digest": ""},
         "resumed": [],
+        **{what: [one.document() for one in config.consumers if one.what == what] for what in consumer.WHAT},
         "experiments": [_pending(one, place) for one in planned],
     }
 
@@ -125,8 +126,14 @@ def began(row: dict[str, Any]) -> None:
     row |= {**PENDING, "status": "running"}
 
 
-def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: float) -> None:
-    """Write into a run's row how it ended, and what its own records say; `seconds` are those of its process."""
+def ended(
+    record: Mapping[str, Any], row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: float
+) -> None:
+    """Write into a run's row how it ended, and what its own records say; `seconds` are those of its process.
+
+    A run that is complete and lacks a metric that a table or figure needs is a FAIL here, whatever its own checks say: nothing
+    in the run itself is wrong, and what is made of the matrix would have a hole.
+    """
     run = folder / row["run_dir"]
     metadata, summary = _read(run / "run_metadata.json"), _read(run / "summary.json")
     models, why = list(_models(run, one, metadata, summary)), reason(how)
@@ -140,6 +147,11 @@ def ended(row: dict[str, Any], folder: Path, one: Planned, how: Ended, seconds: 
         "summary": f"{row['run_dir']}/summary.json" if summary else None,
         "models": models,
     }
+    if row["status"] == "ok":
+        absent = list(consumer.missing(record, row["label"], _read(run / "metrics.json")))
+        if absent:
+            row |= {"verdict": str(Verdict.FAIL), "exit_code": 1}
+            row["reason"] = "; ".join([*absent, *([row["reason"]] if row["reason"] else [])])
     row.pop("model_sha256", None)
     loaded = _loaded(one, models)
     if len(loaded) == 1 and None not in loaded:

@@ -106,7 +106,9 @@ def _theirs(run: str, label: str, said: Sequence[Mapping[str, Any]]) -> Reported
         headline=tuple(values),
         queries={key: n for key in values if (n := _count(counts, key)) is not None},
         seed=seeds[0] if seeds else 0,
-        files=tuple((str(one["value"]), one["key"]) for one in said if one["what"] == "per_query"),
+        files=tuple(
+            (one["value"], one["key"]) for one in said if one["what"] == "per_query" and isinstance(one["value"], str)
+        ),
         note=None if values else f"{run}: no metric in its summary" + (f" (status: {status})" if status else ""),
     )
 
@@ -137,10 +139,12 @@ def _count(said: Sequence[Mapping[str, Any]], metric: str) -> int | None:
 
 
 def referred(runs: Sequence[Reported], reference: str) -> str:
-    """The label of the row that a reference names, by label or by run. Raises UsageError where there is none."""
+    """The label of the row that a reference names, by label, by run, or by a tag that one row alone has. Raises UsageError where there
+    is none."""
     labels = dict.fromkeys(one.label for one in runs)
     found = [reference] if reference in labels else [one.label for one in runs if one.name == reference]
-    if not found:
+    found = found or list(dict.fromkeys(one.label for one in runs if one.tag == reference))
+    if len(found) != 1:
         message = f"the matrix has no row {reference}{did_you_mean(reference, labels)}"
         raise UsageError(message, f"its rows: {', '.join(labels) or 'none'}")
     return found[0]

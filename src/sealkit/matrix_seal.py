@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sealkit.render import tabular
 from sealkit.rundir import SEAL
 from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
 from sealkit.statement import statement
-from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at
+from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
 
 TABLES = "tables"
 
@@ -45,7 +45,7 @@ def seal_matrix(
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     names = [name for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")]
     stamps = {name: stamp(place.folder / name) for name in names}
-    tree = look_at(place, policy)
+    tree = look_at(place, policy, pack)
     times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
     tree = Tree(place, {**tree.document, "observed_at": times[0]}, tree.gathered)
     try:
@@ -56,7 +56,8 @@ def seal_matrix(
     try:
         report = audit_tree(tree, pack)
         document = report_json.document(report)
-        stated = state(tree, document, reference, pack, times[1])
+        version = importlib.metadata.version("sealkit")
+        stated = state(tree, document, reference, pack, times[1], version, pack.records())
         for name, text in texts(tree.document, document, stated).items():
             (partial / name).parent.mkdir(exist_ok=True)
             (partial / name).write_text(text, "utf-8", newline="\n")
@@ -80,12 +81,22 @@ def seal_matrix(
     return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
 
 
-def state(tree: Tree, report: Mapping[str, Any], reference: str | None, pack: Pack, sealed_at: str) -> dict[str, Any]:
-    """The predicate of the seal."""
-    numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
-    version = importlib.metadata.version("sealkit")
+def state(
+    tree: Tree,
+    report: Mapping[str, Any],
+    reference: str | None,
+    pack: Pack,
+    sealed_at: str,
+    version: str,
+    packs: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    """The predicate of the seal, derived from the evidence of a tree, the report on it, and its files of values."""
+    if run_folders(tree.gathered):
+        numbers = matrix_numbers.of_matrix(tree.place.folder, reference, pack)
+    else:
+        numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
     risks = {outcome["id"]: pack.checks[outcome["id"]].risk for outcome in report["checks"]}
-    return predicate(tree.document, report, numbers, sealed_at, version, pack.records(), risks)
+    return predicate(tree.document, report, numbers, sealed_at, version, packs, risks)
 
 
 def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, str]:

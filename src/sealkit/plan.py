@@ -56,9 +56,24 @@ class Plan:
     files: Mapping[str, named.Files]
     root: Path
 
+    @property
+    def metrics(self) -> set[str]:
+        """The metric keys that the run will write, as far as its stages say which."""
+        times = {f"time/{step.name}" for step in self.steps}
+        return times.union(*(step.stage.promised(step.params) for step in self.steps))
 
-def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = None) -> Plan:
-    """Read a config and plan its run; nothing is written. `runs` is the place of runs where the config names none.
+
+def prepare(
+    path: Path,
+    overrides: list[str],
+    pack: Pack,
+    runs: Path | None = None,
+    *,
+    model: Callable[[str], named.Model] = named.model,
+    files: Callable[[str], named.Files] = named.files,
+) -> Plan:
+    """Read a config and plan its run; nothing is written. `runs` is the place of runs where the config names none; `model` and
+    `files` find what it names outside of the run.
 
     Raises UsageError.
     """
@@ -76,8 +91,8 @@ def prepare(path: Path, overrides: list[str], pack: Pack, runs: Path | None = No
         message = f"run.name has {len(section['name'])} letters; at most {NAME_LIMIT} are taken"
         raise config.error(pointer("run", "name"), message, "choose a shorter one")
     root = Path(section["output_dir"]).expanduser() / section["name"]
-    models = _named(config, steps, MODEL, named.model)
-    return Plan(config, layout, steps, models, _named(config, steps, FILES, named.files), root)
+    models = _named(config, steps, MODEL, model)
+    return Plan(config, layout, steps, models, _named(config, steps, FILES, files), root)
 
 
 def plan(config: Config, layout: Layout, pack: Pack) -> list[Step]:

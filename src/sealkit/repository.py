@@ -113,9 +113,9 @@ def _in_no_hook() -> Iterator[None]:
 
 
 def _submodules(top: Path, entries: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, Path]]:
-    for _, mode, name in entries:
+    for name in (name for _, mode, name in entries if mode == "160000"):
         place = (top / name).resolve()
-        if mode == "160000" and (place / ".git").exists() and top.resolve() in place.parents:
+        if (place / ".git").exists() and top.resolve() in place.parents:
             yield name, place
 
 

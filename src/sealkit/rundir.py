@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sealkit import digest, secret_scan, vector_file
-from sealkit.artifact import Artifact
+from sealkit.artifact import Artifact, Held
 from sealkit.contract import Contract
 from sealkit.finding import Location, ReadError, UsageError, pointer
 from sealkit.layout import Layout
@@ -42,7 +42,8 @@ class Run:
 
     `reference` is the run that it is compared with, if one is at hand. `ongoing` says that the engine still writes it: what
     only a seal brings is to come. `seal` is the folder of its seal where that lies elsewhere: its files are named `seal/…`
-    all the same. `listed` are the names of its files where these are known already.
+    all the same. `listed` are the names of its files where these are known already. `held` is kept between two views of a run that
+    goes on: what was not written to is held against its contract once.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Run:
     ongoing: bool = False
     seal: Path | None = None
     listed: tuple[str, ...] | None = None
+    held: Held | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def files(self) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Run:
         names = sorted({*self.files, *self.virtual})
         found = ((name, self.layout.rule(name)) for name in names)
         return tuple(
-            Artifact(name, self._contract(rule.kind, name), self.place(name), self.virtual.get(name))
+            Artifact(name, self._contract(rule.kind, name), self.place(name), self.virtual.get(name), held=self.held)
             for name, rule in found
             if rule
         )

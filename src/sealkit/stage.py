@@ -131,6 +131,8 @@ class Stage:
 
     `needs` says of params which optional inputs are needed with them; the others are then not taken, whatever the config
     wires, and without `needs` all that are given are. `gives` says which outputs are written with them; without it all are.
+    `metrics` says which metric keys are written with them, so that what needs a key can be told beforehand that it will be
+    there; a stage without it may write metrics, and promises none.
     """
 
     title: str
@@ -145,6 +147,7 @@ class Stage:
     declare: Callable[[Stage, Mapping[str, Any]], Stage] | None = None
     needs: Callable[[Any], set[str]] | None = None
     gives: Callable[[Any], set[str]] | None = None
+    metrics: Callable[[Any], Iterable[str]] | None = None
 
     def declared(self, params: Mapping[str, Any]) -> Stage:
         """The stage as one use of it is: with the inputs and outputs that these params declare."""
@@ -156,3 +159,7 @@ class Stage:
             return dict(self.outputs)
         given = self.gives(self.params.model_validate(params))
         return {name: contract for name, contract in self.outputs.items() if name in given}
+
+    def promised(self, params: Mapping[str, Any]) -> set[str]:
+        """The metric keys that the stage says it will write with these params."""
+        return set(self.metrics(self.params.model_validate(params))) if self.metrics else set()

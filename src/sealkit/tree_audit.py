@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sealkit import policy
+from sealkit import policy, runs_of_tree
 from sealkit.audit import judge, judge_artifact
 from sealkit.check import Check
 from sealkit.evidence import Evidence
 from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
-from sealkit.gather import Gathered
+from sealkit.gather import FOLDERS, Gathered
 from sealkit.layout import Layout, Rule
-from sealkit.pack import Pack
+from sealkit.observe import observe
+from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.recognise import Recognised
-from sealkit.rundir import SEAL, Run
+from sealkit.rundir import SEAL, Run, open_run
 from sealkit.tree_evidence import observe_tree
 from sealkit.tree_layout import Source, TreeLayout, fill
 
@@ -36,20 +37,35 @@ class Tree:
         return Evidence(self.document)
 
 
-def look_at(place: Recognised, policy: Policy = NO_POLICY) -> Tree:
-    """Observe a tree, to judge it."""
-    return Tree(place, *observe_tree(place, policy))
+def look_at(place: Recognised, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Tree:
+    """Observe a tree, to judge it, and the run directories of ours that it holds."""
+    document, gathered = observe_tree(place, policy)
+    runs = {
+        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy)
+        for path in run_folders(gathered)
+        if not (place.root / path / SEAL).exists()
+    }
+    return Tree(place, {**document, "runs": runs}, gathered)
 
 
-def audit_tree(tree: Tree, pack: Pack) -> Report:
-    """Judge a tree by the policy that was observed with it."""
-    layout, name = tree.place.layout, tree.place.matrix.rpartition("/")[2]
+def run_folders(gathered: Gathered) -> list[str]:
+    """The run directories of ours in a tree, by their paths below its root."""
+    native = BUILT_IN.layout().recognised_by
+    folders = [file for source, found in gathered.files if source.media == "run" for file in found]
+    return [file.path for file in folders if (file.place / native).is_file()]
+
+
+def audit_tree(tree: Tree, pack: Pack, checks: Mapping[str, Check] | None = None) -> Report:
+    """Judge a tree by the policy that was observed with it; by these checks, or all that have something to say of its layout."""
+    name = tree.place.matrix.rpartition("/")[2]
     run = as_run(tree, pack)
     return Report(
         run_id=None,
         name=name,
-        artifacts=tuple(sorted(_artifacts(tree, run), key=lambda outcome: outcome.id)),
-        checks=judge_checks(run, tree.document, name, applicable(pack.checks, layout)),
+        artifacts=tuple(sorted(_artifacts(tree, run, pack), key=lambda outcome: outcome.id)),
+        checks=judge_checks(
+            run, tree.document, name, applicable(pack.checks, tree.place.layout) if checks is None else checks
+        ),
     )
 
 
@@ -89,12 +105,12 @@ def _literally(path: str) -> str:
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)
 
 
-def _artifacts(tree: Tree, run: Run) -> Iterator[Outcome]:
+def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
     """One outcome for each file of the layout, each that could not be looked at, and each that is promised and absent."""
     unread = {error.at.path: error for error in tree.gathered.unread}
     for source, found in tree.gathered.files:
         for file in found:
-            if source.media == "model":
+            if source.media in FOLDERS:
                 continue
             artifact = run.by_path(file.path) if source.contract else None
             if artifact is not None:
@@ -106,6 +122,8 @@ def _artifacts(tree: Tree, run: Run) -> Iterator[Outcome]:
         for path in _absent(tree, source, [file.names for file in found]):
             reason = f"promised by the layout {tree.place.layout.id}, and absent"
             yield Outcome(path, source.contract or source.media, Status.BLOCKED, reason=reason, fix="put it back")
+    folders = {path: tree.place.root / path for path in run_folders(tree.gathered)}
+    yield from runs_of_tree.judge(folders, tree.document["runs"], pack)
     known = {artifact.path for artifact in run.artifacts}
     for path, error in unread.items():
         if path not in known:

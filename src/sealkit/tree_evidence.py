@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import digest, world, write
+from sealkit.alike import first_alike
 from sealkit.evidence import Evidence, normal
 from sealkit.finding import ReadError
 from sealkit.gather import Gathered, gather, place
@@ -30,11 +31,12 @@ def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str
         "contrasts": dict(tree.layout.contrasts),
         "statements": gathered.statements,
         "looked": _looked(tree.layout, tree.names),
-        "unread": [{"at": place(error.at), "reason": error.message} for error in gathered.unread],
         "policy": policy.document(),
     }
+    _compare_rankings(tree.root, document["statements"], gathered)
     named = Evidence({**document, "models": []})
     document["models"] = list(_models(tree.root, gathered.models, named))
+    document["unread"] = [{"at": place(error.at), "reason": error.message} for error in gathered.unread]
     where, repository = world.find_repository([tree.folder, Path.cwd()], without=tree.folder / SEAL)
     document["repository"] = repository.document()
     document["commits"] = [
@@ -42,6 +44,18 @@ def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str
         for commit in sorted({str(one.value) for one in named.statements if one.what == "commit" and one.value})
     ]
     return document, gathered
+
+
+def _compare_rankings(root: Path, statements: list[dict[str, Any]], gathered: Gathered) -> None:
+    """What a run ranked is said by the first file that has the same rankings."""
+    said = [one for one in statements if one["what"] == "rankings"]
+    try:
+        same = first_alike(root, [str(one["value"]) for one in said])
+    except ReadError as error:
+        gathered.unread.append(error)
+        return
+    for one in said:
+        one["value"] = same[one["value"]]
 
 
 def _looked(layout: TreeLayout, names: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -64,8 +64,8 @@ class Promise:
 
 @dataclass(frozen=True)
 class Source:
-    """Files of a tree, and what they say. `media` is json, yaml, jsonl, csv, text, or model: a folder that holds a model, with
-    the names that are made to be moved (`pointers`)."""
+    """Files of a tree, and what they say. `media` is json, yaml, jsonl, csv, text; rankings: rows of `rankings/v1`; model: a
+    folder that holds a model, with the names that are made to be moved (`pointers`); or run: a run directory of ours."""
 
     path: str
     media: str

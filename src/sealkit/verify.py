@@ -54,7 +54,7 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
     if seal is not None and not seal.is_dir():
         raise UsageError(f"--seal {seal}: no such folder", "give the folder that `toolkit seal --out` wrote")
     name = f"{SEAL}/{STATEMENT}"
-    run = Run(path, pack.layout(), pack.contracts, pack.metric_keys, seal=_elsewhere(path, seal))
+    run = Run(path, pack.layout(), pack.contracts, pack.metric_keys, seal=elsewhere(path, seal))
     if not run.place(SEAL).exists() and expected is None:
         return Verification(None, (), (), Verdict.INCONCLUSIVE, ())
     try:
@@ -62,25 +62,25 @@ def verify(path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal:
     except ReadError as error:
         return Verification(None, (problem(name, f"missing: it {error.message}"),), (), Verdict.INCONCLUSIVE, ())
     contract = pack.contracts["seal/v1"]
-    problems, unknown = _unjudgeable(run, found, expected, contract)
+    problems, unknown = unjudgeable(run, found, expected, contract)
     if problems or unknown:
         return Verification(found, problems, unknown, Verdict.INCONCLUSIVE, ())
     statement = contract.read(run.place(name), name)
     verdict = Verdict(statement["predicate"]["verdict"])
     try:
-        if problems := tuple(_bytes(run, statement, found)):
+        if problems := tuple(bytes_differ(run, statement, found)):
             return Verification(found, problems, (), verdict, ())
     except ReadError as error:
         return Verification(found, (problem(error.at.path, f"unexpected: it {error.message}"),), (), verdict, ())
     unknown = (
-        *_missing_packs(statement["predicate"], pack),
+        *missing_packs(statement["predicate"], pack),
         *(check for check in statement["predicate"]["checks"] if check not in pack.checks),
     )
     problems = () if unknown else tuple(differences(run, statement, pack))
     return Verification(found, problems, unknown, verdict, tuple(since_sealed(run)))
 
 
-def _unjudgeable(
+def unjudgeable(
     run: Run, found: str, expected: str | None, contract: Contract
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """What keeps seal.json itself, whose digest is `found`, from being judged: problems, and what this version cannot know."""
@@ -89,7 +89,7 @@ def _unjudgeable(
         return (problem(name, f"its digest is {found}, not the given {expected}"),), ()
     if (listed := _listed(run)) not in (None, found):
         return (problem(name, f"changed: its digest is {found}, {SEAL}/{SUMS} lists {listed}"),), ()
-    if other := _other_type(run.place(name), name):
+    if other := _other_type(run.place(name), name, contract.id):
         return (), (other,)
     broken, judged = contract.problems(run.place(name), name)
     if not judged:
@@ -97,7 +97,7 @@ def _unjudgeable(
     return tuple(problem(name, finding.message) for finding in broken), ()
 
 
-def _elsewhere(path: Path, seal: Path | None) -> Path | None:
+def elsewhere(path: Path, seal: Path | None) -> Path | None:
     """The folder of a seal that does not lie where a run has its own."""
     return None if seal is None or seal.resolve() == (path / SEAL).resolve() else seal
 
@@ -114,19 +114,26 @@ def _listed(run: Run) -> str | None:
     return None
 
 
-def _other_type(path: Path, name: str) -> str | None:
+def _other_type(path: Path, name: str, wanted: str) -> str | None:
     """What to call a seal that another version of sealkit made and this one cannot judge."""
-    try:
-        statement = read_json.read(path, name, follow=False)
-    except ReadError:
-        return None  # the contract says what is wrong with it
-    stated = statement.get("predicateType") if isinstance(statement, dict) else None
-    if isinstance(stated, str) and stated.startswith("urn:sealkit:seal/") and stated != "urn:sealkit:seal/v1":
+    stated = type_of(path, name)
+    family = f"urn:sealkit:{wanted.partition('/')[0]}/"
+    if stated is not None and stated.startswith(family) and stated != f"urn:sealkit:{wanted}":
         return f"a seal of the type {stated}"
     return None
 
 
-def _missing_packs(stated: Mapping[str, Any], pack: Pack) -> Iterator[str]:
+def type_of(path: Path, name: str) -> str | None:
+    """What a seal says that it is: its predicate type; None where that cannot be told (its contract says what is wrong)."""
+    try:
+        statement = read_json.read(path, name, follow=False)
+    except ReadError:
+        return None
+    stated = statement.get("predicateType") if isinstance(statement, dict) else None
+    return stated if isinstance(stated, str) else None
+
+
+def missing_packs(stated: Mapping[str, Any], pack: Pack) -> Iterator[str]:
     """The packs, and the tables of a project, by which the seal was judged and which are not at hand."""
     here = {record["name"] for record in pack.records()}
     for record in stated.get("packs", []):
@@ -134,7 +141,7 @@ def _missing_packs(stated: Mapping[str, Any], pack: Pack) -> Iterator[str]:
             yield f"the pack {record['name']} {record['version']}, which is not here"
 
 
-def _bytes(run: Run, statement: Mapping[str, Any], found: str) -> Iterator[Finding]:
+def bytes_differ(run: Run, statement: Mapping[str, Any], found: str) -> Iterator[Finding]:
     """Files that are missing, changed or unexpected, by name."""
     sealed = {subject["name"]: digest.PREFIX + subject["digest"]["sha256"] for subject in statement["subject"]}
     if len(sealed) != len(statement["subject"]):

@@ -50,9 +50,9 @@ def packages() -> dict[str, str]:
     """Every installed distribution and its version, by normalised name."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), distribution.version)
+        metadata = distribution.metadata  # parsed anew each time that it is asked for
+        if name := metadata["Name"]:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), metadata["Version"])
     return dict(sorted(found.items()))
 
 

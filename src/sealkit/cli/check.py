@@ -41,7 +41,7 @@ def command(
     tree = recognise(Path(run_dir), settings.pack, layout)
     if tree:
         options.tell_layout(tree)
-        report = audit_tree(look_at(tree, policy), settings.pack)
+        report = audit_tree(look_at(tree, policy, settings.pack), settings.pack)
     else:
         report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]

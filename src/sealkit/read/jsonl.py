@@ -21,6 +21,8 @@ _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG = b"0" * 19  # fewer digits always fit into 64 bits; what does not, orjson turns into a float
 _VERY_LONG = b"0" * 300  # the strict parser looks at such numbers more closely
 _BOUND = 2.0**63  # an integer that does not fit into 64 bits is no smaller as a float
+# A colon that ends a key stands behind its quote, or behind white space; most colons in texts do not.
+_BEHIND_A_KEY = (b'":', b" :", b"\t:", b"\r:")
 _NOT_JSON = "is not JSON: "
 
 
@@ -89,8 +91,8 @@ def _plain_rows(block: bytes) -> list[dict[str, Any]] | None:
 
     The lines are read as one array, which is faster. Each is an object of its own: it begins with the only brace that it
     opens, and ends with one that closes; and no text goes over the end of a line, since the newlines stay where they are.
-    A row has no more keys than members in its line, and those no more than colons: where all colons are as many as all
-    keys, no key stands twice. With one brace a line and no bracket, nothing is nested. Where there are no more runs of
+    A row has no more keys than members in its line, and those are no more than the colons that can stand behind a key: where
+    these are as many as all keys, no key stands twice. With one brace a line and no bracket, nothing is nested. Where there are no more runs of
     many digits than such that follow a point, no integer has so many.
     """
     block = block.replace(b"\r\n", b"\n")
@@ -104,7 +106,7 @@ def _plain_rows(block: bytes) -> list[dict[str, Any]] | None:
         found: list[dict[str, Any]] = orjson.loads(b"[" + block.replace(b"\n", b",\n") + b"]")
     except ValueError:
         return None
-    return found if block.count(b":") == sum(map(len, found)) else None
+    return found if sum(map(block.count, _BEHIND_A_KEY)) == sum(map(len, found)) else None
 
 
 def _plain_row(raw: bytes) -> dict[str, Any] | None:

@@ -28,12 +28,14 @@ _TEX = str.maketrans(
 
 
 def markdown(table: Mapping[str, Any]) -> str:
-    """A row a label, numbers to four digits; below it the caption, what has no value, and the notes."""
-    columns = table["columns"]
+    """A row a label, numbers to four digits; below it the caption, what has no value, and the notes. Columns that have no value in any
+    row are left out."""
+    held = [i for i, _ in enumerate(table["columns"]) if any(row[i]["value"] is not None for row in table["rows"])]
+    columns = [table["columns"][i] for i in held]
     lines = [
         _line(_head(column) for column in columns),
         _line("---" if column["type"] in WORDS else "---:" for column in columns),
-        *(_line(map(_markdown, columns, row)) for row in table["rows"]),
+        *(_line(map(_markdown, columns, [row[i] for i in held])) for row in table["rows"]),
     ]
     if table["caption"]:
         lines += ["", seal.cell(table["caption"])]

@@ -13,6 +13,8 @@ from sealkit.stages.genotype._haplotypes import Part
 RARE = 0.05  # minor allele frequencies below it
 STILL = 1e-9  # doses that differ by no more do not vary
 BINS = ((0.0, 0.01), (0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
+SUFFIXES = ("", *(f"/{low:g}-{high:g}" for low, high in BINS))
+NAMES = ("F1", "F1_rare", *(f"{name}{suffix}" for name in ("concordance", "dosage_r2") for suffix in SUFFIXES))
 
 
 def minor_alleles(variants: Iterable[Mapping[str, Any]]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -39,7 +41,7 @@ class Scored:
         self._p_alt.append(p_alt)
 
     def measures(self) -> dict[str, float]:
-        """Values by the last part of their key; what is not defined is left out."""
+        """Values by their NAMES, the last part of their keys; what is not defined is left out."""
         from sklearn.metrics import f1_score
 
         numbers, p_alt = np.concatenate(self._numbers), np.concatenate(self._p_alt, axis=1)
@@ -53,10 +55,8 @@ class Scored:
         # Doses are of the minor allele: pooled over variants, it matters which one is counted.
         dose = self._by_sample(np.where(minor == 1, p_alt, 1 - p_alt))
         true_dose = self._by_sample(truth == minor)
-        for suffix, kept in [
-            ("", np.ones(len(numbers), dtype=bool)),
-            *((f"/{_name(*b)}", _within(maf, *b)) for b in BINS),
-        ]:
+        parts = [np.ones(len(numbers), dtype=bool), *(_within(maf, low, high) for low, high in BINS)]
+        for suffix, kept in zip(SUFFIXES, parts, strict=True):
             if kept.any():
                 found[f"concordance{suffix}"] = float(np.mean(genotype[:, kept] == guess[:, kept]))
                 if (squared := _r2(dose[:, kept].ravel(), true_dose[:, kept].ravel())) is not None:
@@ -83,10 +83,6 @@ class Scored:
 
 def _within(maf: NDArray[np.float64], low: float, high: float) -> NDArray[np.bool_]:
     return (maf > 0) & (maf >= low) & ((maf <= high) if high == 0.5 else (maf < high))
-
-
-def _name(low: float, high: float) -> str:
-    return f"{low:g}-{high:g}"
 
 
 def _r2(dose: NDArray[np.float64], true_dose: NDArray[np.float64]) -> float | None:

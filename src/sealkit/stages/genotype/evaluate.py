@@ -13,7 +13,7 @@ from sealkit.stage import Context, Input, Out, Params, Stage
 from sealkit.stages.genotype import _haplotypes, _imputing, _masks, _network
 from sealkit.stages.genotype._haplotypes import SUBSET, Data, Window, differences, part_of, query_id, refused
 from sealkit.stages.genotype._masks import Mask
-from sealkit.stages.genotype._scores import Scored
+from sealkit.stages.genotype._scores import NAMES, Scored
 
 PLACES = 6  # decimals of a probability: what is written is what is measured
 
@@ -29,6 +29,10 @@ class Evaluate(Params):
 
 def needs(params: Evaluate) -> set[str]:
     return {"model", "rankings"} if params.by == "model" else set()
+
+
+def metrics(params: Evaluate) -> list[str]:
+    return [f"genotype/{params.subset}/{name}" for name in NAMES]
 
 
 def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -> None:
@@ -112,4 +116,5 @@ STAGE = Stage(
     run=run,
     libraries=("torch", "safetensors", "scikit-learn", "scipy"),
     needs=needs,
+    metrics=metrics,
 )

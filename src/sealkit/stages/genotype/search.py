@@ -25,6 +25,10 @@ def needs(params: Search) -> set[str]:
     return set() if params.space == "token" else {"model"}
 
 
+def metrics(params: Search) -> list[str]:
+    return [f"genotype/{params.subset}/recall@{params.top_k}"]
+
+
 def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> None:
     part = part_of(params.subset)
     data = _haplotypes.load(inputs, "reference", part)
@@ -46,7 +50,7 @@ def run(inputs: Mapping[str, Input], params: Search, out: Out, ctx: Context) -> 
         folder = _indexes.place(out["searches"], window)
         folder.mkdir()
         out.manifest(folder, "search_manifest", _manifest(inputs, found, i, params.top_k, len(data.parts[part].ids)))
-    ctx.metrics[f"genotype/{params.subset}/recall@{params.top_k}"] = found.recall
+    ctx.metrics |= dict.fromkeys(metrics(params), found.recall)
     ctx.counters |= {"windows": len(data.windows), "queries": len(data.parts[part].ids)}
     ctx.facts |= {"seconds_guard": round(found.seconds_guard, 4), "seconds_search": round(found.seconds_search, 4)}
     for name, why in found.waived.items():
@@ -90,4 +94,5 @@ STAGE = Stage(
     run=run,
     libraries=("torch", "faiss-cpu", "safetensors"),
     needs=needs,
+    metrics=metrics,
 )

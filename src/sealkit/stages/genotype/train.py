@@ -31,6 +31,11 @@ def needs(params: Train) -> set[str]:
     return {"index"} if params.space == "token" else set()
 
 
+def metrics(params: Train) -> list[str]:
+    retrieves = params.space == "embedding" and params.retrieval_weight > 0
+    return ["train/loss", *(["train/retrieval_loss"] if retrieves else [])]
+
+
 def run(inputs: Mapping[str, Input], params: Train, out: Out, ctx: Context) -> None:
     import torch
 
@@ -112,4 +117,5 @@ STAGE = Stage(
     run=run,
     libraries=("torch", "faiss-cpu", "safetensors", "scikit-learn"),
     needs=needs,
+    metrics=metrics,
 )

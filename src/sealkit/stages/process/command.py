@@ -21,6 +21,7 @@ from sealkit.stages.process._process import run_process
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 ContractId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*/v[1-9][0-9]*$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+MetricKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@/-]*$")]
 _PLACE = re.compile(r"\{(in|out)\.([a-z][a-z0-9_]*)\}")
 METRICS = "metrics"
 
@@ -28,7 +29,7 @@ METRICS = "metrics"
 class Command(Params):
     """`run` is the command and its arguments; no shell reads them. `{in.NAME}` and `{out.NAME}` in them, and in the values
     of `env`, stand for the places of inputs and outputs, `{out.metrics}` for a JSON file {key: value} that the command may
-    write. `inputs` and `outputs` say which contract each keeps.
+    write. `inputs` and `outputs` say which contract each keeps, `promises` which metric keys that file holds at the end.
 
     `code` names the files and folders that the command is made of: their content belongs to the stage's key, and without
     them its work is never taken from a cache. `env` is added to the user's environment, `timeout_s` in seconds.
@@ -37,6 +38,7 @@ class Command(Params):
     run: list[str] = Field(min_length=1)
     inputs: dict[Name, ContractId] = Field(default={})
     outputs: dict[Name, ContractId] = Field(default={})
+    promises: list[MetricKey] = Field(default=[])
     code: list[str] = Field(default=[])
     env: dict[Variable, str] = Field(default={})
     timeout_s: float | None = Field(default=None, gt=0)
@@ -95,6 +97,18 @@ def run(inputs: Mapping[str, Input], params: Command, out: Out, ctx: Context) ->
     ctx.counters |= run_process(argv, environment, params.timeout_s, ctx.say)
     if reported.is_file():
         ctx.metrics |= _metrics(reported)
+    if broken := [key for key in params.promises if key not in ctx.metrics]:
+        fix = "write it there, or take it out of `promises`"
+        raise Refused(
+            [
+                Finding(
+                    f"{{out.metrics}}: the command promised `{key}` and did not write it",
+                    Location("metrics.json"),
+                    fix=fix,
+                )
+                for key in broken
+            ]
+        )
 
 
 def _placed(text: str, places: Mapping[str, str]) -> str:
@@ -118,4 +132,5 @@ STAGE = Stage(
     ready=ready,
     files=files,
     declare=declare,
+    metrics=lambda params: params.promises,
 )

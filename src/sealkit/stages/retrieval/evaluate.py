@@ -19,6 +19,10 @@ class Evaluate(Params):
     measures: Measures = Field(default=["nDCG@10", "RR@10", "R@10", "R@100"])
 
 
+def metrics(params: Evaluate) -> list[str]:
+    return [f"retrieval/{params.subset}/{measure}" for measure in params.measures]
+
+
 def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -> None:
     qrels: dict[str, dict[str, int]] = {}
     for row in inputs["qrels"].rows():
@@ -33,8 +37,8 @@ def run(inputs: Mapping[str, Input], params: Evaluate, out: Out, ctx: Context) -
             for measure in params.measures
         ),
     )
-    for measure in params.measures:
-        ctx.metrics[f"retrieval/{params.subset}/{measure}"] = math.fsum(values[measure].values()) / len(qrels)
+    for measure, key in zip(params.measures, metrics(params), strict=True):
+        ctx.metrics[key] = math.fsum(values[measure].values()) / len(qrels)
     ctx.counters["judged_queries"] = len(qrels)
 
 
@@ -45,4 +49,5 @@ STAGE = Stage(
     outputs={"per_query_metrics": "per_query_metrics/v1"},
     run=run,
     libraries=("ir-measures", "pytrec-eval-terrier"),
+    metrics=metrics,
 )

@@ -170,4 +170,5 @@ STAGE = Stage(
     run=run,
     libraries=("sentence-transformers", "transformers", "torch", "tokenizers", "accelerate", "datasets", "ir-measures"),
     needs=needs,
+    metrics=lambda params: ["train/loss"],
 )
