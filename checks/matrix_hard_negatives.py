@@ -12,7 +12,8 @@ PLACES = ("log", "record", "config")  # the last word of each is the one that he
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
-    looked = ", ".join(evidence.looked("training hard_negatives"))
+    places = evidence.looked("training hard_negatives")
+    looked = ", ".join(places)
     for training in Lines(evidence).behind:
         told = {
             by: [one for one in evidence.all("training", training, "hard_negatives", by) if switched(one) is not None]
@@ -29,7 +30,7 @@ def find(run: View) -> Iterator[Finding]:
         elif several:
             message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
             yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
-        elif len(said) == 1:
+        elif len(said) == 1 < len(places):
             by = next(iter(said))
             message = (
                 f"{training}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"

@@ -57,7 +57,7 @@ def without_effect(
         yield Finding(message, also[0], also=also[1:], fix="find out why nothing is found, and run them again")
     else:
         shown_number = f"{shown.key} {shown.value}" if shown else ""
-        ranked = results[first].rankings is not None
+        ranked = bool(results[first].rankings)
         equal = "have the same rankings" if ranked else INDISTINGUISHABLE.format(shown_number)
         fix = "take the switch out, or find out why nothing reads it" + (
             "" if ranked else "; keep the rankings of each run"
