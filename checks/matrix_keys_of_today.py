@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_words import few
+from sealkit.trees.evidence import Evidence, Statement
+from sealkit.trees.words import few
 
 
 def find(run: View) -> Iterator[Finding]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sealkit import digest, write
-from sealkit.contrasts import contrasts
-from sealkit.evidence import Evidence, Model, Statement, normal
+from sealkit.trees.contrasts import contrasts
+from sealkit.trees.evidence import Evidence, Model, Statement, normal
 from sealkit.finding import Location
-from sealkit.tree_lineage import PLACES, Lines, disagree, switched
+from sealkit.trees.lineage import PLACES, Lines, disagree, switched
 
 TYPE = "urn:sealkit:matrix_seal/v1"
 

@@ -48,7 +48,7 @@ def command(
     from sealkit import project, seal
     from sealkit import publish as publishing
     from sealkit.matrix_seal import seal_matrix
-    from sealkit.recognise import recognise
+    from sealkit.trees.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
     from sealkit.write import dumps

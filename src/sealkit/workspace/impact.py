@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sealkit.asked import Asked
-from sealkit.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run, below
+from sealkit.workspace.asked import Asked
+from sealkit.workspace.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run, below
 
 CONTENT = ("sha256:", NAME_ONLY)
 KINDS = ("model", "export", "index", "run", "matrix", "seal")
