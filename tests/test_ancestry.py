@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit import foreign, records
-from sealkit.ancestry import Step, lineage
+from sealkit.ancestry import lineage
 from sealkit.asked import resolve
 from sealkit.cli import lineage as verb
 from sealkit.evidence import Evidence
 from sealkit.finding import ReadError, pointer
 from sealkit.impact import impact
+from sealkit.kin import Step
 from sealkit.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
 from sealkit.places import Lines
 from sealkit.read import json as read_json

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sealkit.ancestry import Line, Lineage, Step
+from sealkit.ancestry import Line, Lineage
 from sealkit.asked import Asked
+from sealkit.kin import Step
 from sealkit.ledger import NAME_ONLY, Ledger, Place
 from sealkit.places import Lines
 from sealkit.render.seal import cell
