@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Statement
-from sealkit.tree_lineage import Lines, switched
-from sealkit.tree_words import few
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines, switched
+from sealkit.trees.words import few
 
 PLACES = ("log", "record", "config")  # the last word of each is the one that held
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
-    looked = ", ".join(evidence.looked("training hard_negatives"))
+    places = evidence.looked("training hard_negatives")
+    looked = ", ".join(places)
     for training in Lines(evidence).behind:
         told = {
             by: [one for one in evidence.all("training", training, "hard_negatives", by) if switched(one) is not None]
@@ -29,7 +30,7 @@ def find(run: View) -> Iterator[Finding]:
         elif several:
             message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
             yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
-        elif len(said) == 1:
+        elif len(said) == 1 < len(places):
             by = next(iter(said))
             message = (
                 f"{training}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"
@@ -61,5 +62,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("training hard_negatives",),
     find=find,
-    risk="R6",
+    risk="R6 hard negatives are told in several ways",
 )

@@ -4,19 +4,20 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import called, few, names
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence, alone = run.evidence, []
+    evidence, alone = run.evidence, list[Statement]()
+    two_files = len(evidence.looked("run metric")) > 1  # a layout may have one place for the numbers of a run
     for one in Lines(evidence).runs:
         files = evidence.all("run", one, "metric", "metrics")
         for said in evidence.all("run", one, "metric", "summary"):
             others = counterparts(said, files)
             if not others:
-                alone.append(said)
+                alone += [said] if two_files else []
             elif not any(agree(said, other) for other in others):
                 message = f"{called(one, evidence)}: {said.key} is {said.value} in the summary, and {others[0].value} in the metrics"
                 yield Finding(message, said.at, also=(others[0].at,), fix=f"{said.key}: {others[0].value}")

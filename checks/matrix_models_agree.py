@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Model, Statement
-from sealkit.tree_lineage import Lines, disagree
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Evidence, Model, Statement
+from sealkit.trees.lineage import Lines, disagree
+from sealkit.trees.words import called, few, names
+
+ASKED = ("config", "override", "resolved")  # of which a layout may know none
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -28,7 +30,7 @@ def loaded(run: str, evidence: Evidence) -> list[Statement]:
 
 
 def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
-    said = {by: evidence.all("run", run, "model", by) for by in ("config", "override", "resolved")}
+    said = {by: evidence.all("run", run, "model", by) for by in ASKED}
     label, resolved, lines = called(run, evidence), said["resolved"], loaded(run, evidence)
     asked, where = (said["override"][-1:], "override") if said["override"] else (said["config"], "config")
     meant = [one for one in resolved if any(not disagree(one, other, evidence) for other in asked)]
@@ -46,7 +48,7 @@ def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
         verb = "also loaded" if among else "loaded"
         message = f"{label} {verb} {others[0].value}, and its {place} says {told[0].value}"
         yield Finding(message, others[0].at, Severity.WARNING if among else None, also, fix)
-    elif lines and not told:
+    elif lines and not told and any(one.by in ASKED for one in evidence.all("run", what="model")):
         message = (
             f"{label} loaded {lines[0].value}, and neither its configs nor an override name a model: taken on trust"
         )
@@ -90,5 +92,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("run model",),
     find=find,
-    risk="R5",
+    risk="R5 another model was loaded than is said",
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealkit.evidence import Evidence, Model, normal, same_name
+from sealkit.trees.evidence import Evidence, Model, normal, same_name
 
 RICH = Path(__file__).parent.parent / "spec" / "evidence" / "examples" / "v1" / "valid-rich.json"
 EVIDENCE = Evidence(json.loads(RICH.read_text("utf-8")))

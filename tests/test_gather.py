@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sealkit import gather
+from sealkit.trees import gather
 from sealkit.pack import BUILT_IN
 from sealkit.redact import Redactor
 from tests.trees import gathered, said

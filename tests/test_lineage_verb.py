@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sealkit import records
+from sealkit.workspace import records
 from sealkit.cli import impact as impact_verb
 from sealkit.cli import lineage as lineage_verb
 from sealkit.finding import Blocked, UsageError
@@ -346,27 +346,39 @@ def test_a_folder_that_cannot_be_looked_into_is_told(monkeypatch: pytest.MonkeyP
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("sealkit.survey.os.scandir", refuse)
+    monkeypatch.setattr("sealkit.workspace.survey.os.scandir", refuse)
     assert not_read(impact(CORPUS, "--format", "json")) == {LOOSE: "cannot be looked into: Permission denied"}
 
 
+@pytest.mark.parametrize(("name", "told"), [("d", {}), ("deep", {"cannot be looked into: File name too long"})])
+def test_deep_folders(name: str, told: set[str], work: Path) -> None:
+    depth, here = 1500, os.open(".", os.O_RDONLY)
+    for _ in range(depth):
+        Path(name).mkdir()
+        os.chdir(name)
+    bottom = os.open(".", os.O_RDONLY)
+    os.fchdir(here)
+    try:
+        found = document(lineage(EXPORT, "--format", "json"))
+        assert {one["reason"] for one in found["not_read"]} == set(told)
+    finally:
+        os.fchdir(bottom)
+        for _ in range(depth):  # shutil's stack is not deep enough
+            os.chdir("..")
+            Path(name).rmdir()
+        os.close(bottom)
+        os.close(here)
+
+
 @pytest.mark.usefixtures("work")
-def test_deep_folders_and_odd_names() -> None:
-    deep, here = "deep", os.getcwd()
-    os.mkdir(deep)
-    for _ in range(1500):
-        os.chdir(deep)
-        os.mkdir("d")
-        deep = "d"
-    os.chdir(here)
-    assert lineage(EXPORT).return_value == 0
-    os.mkdir(b"outputs/\xff")
+def test_a_folder_whose_name_is_no_text_is_told() -> None:
+    Path("outputs/\udcff").mkdir()
     assert not_read(lineage(EXPORT, "--format", "json")) == {"outputs/\\xff": "has a name that is not UTF-8"}
 
 
 @pytest.mark.usefixtures("work")
 def test_a_record_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealkit.records.LIMIT", 30_000)
+    monkeypatch.setattr("sealkit.workspace.records.LIMIT", 30_000)
     Path(LOOSE, "summary.json").write_text(f'{{"schema": "summary/v1", "x-much": "{"m" * 30_000}"}}')
     assert not_read(lineage(EXPORT, "--format", "json")) == {
         f"{LOOSE}/summary.json": "is 30,038 bytes; at most 30,000 are read"

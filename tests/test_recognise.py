@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from sealkit.cli import check
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.recognise import Recognised, recognise
+from sealkit.trees.recognise import Recognised, recognise
 from tests.trees import HEAD, layout, write
 
 MATRIX = '{"matrix_id": "m", "experiments": [{"label": "a", "run_id": "r", "status": "ok"}]}\n'

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.finding import UsageError
-from sealkit.tree_layout import Mark, Promise, Says, fill
+from sealkit.trees.layout import Mark, Promise, Says, fill
 from tests.trees import layout
 
 ONE = "  - {path: runs.json, media: json}\n"
@@ -116,7 +116,7 @@ def test_no_expression_of_ours_is_kept_busy_by_a_line() -> None:
     """Each part of a line is cut; on what is left no pattern may go back and forth for long."""
     import time
 
-    from sealkit.gather import LINE
+    from sealkit.trees.gather import LINE
     from sealkit.pack import BUILT_IN
 
     says = [one for tree in BUILT_IN.tree_layouts.values() for source in tree.sources for one in source.says]

@@ -81,7 +81,12 @@ def _main(keys: Sequence[str]) -> list[str]:
         return []
     folder, first = _split(keys[0])
     kind = first.partition("@")[0]
-    alike = [measure for key in keys for subset, measure in [_split(key)] if subset == folder and measure.partition("@")[0] == kind]
+    alike = [
+        measure
+        for key in keys
+        for subset, measure in [_split(key)]
+        if subset == folder and measure.partition("@")[0] == kind
+    ]
     main = max(alike, key=lambda measure: int("".join(filter(str.isdigit, measure.partition("@")[2])) or 0))
     return [key for key in keys if _split(key)[1] == main]
 
@@ -105,7 +110,11 @@ def _numbers(
     declared: Mapping[str, Any],
     resamples: int,
 ) -> dict[str, Any]:
-    wanted = declared if declared.get("tables") or declared.get("figures") else _default(runs, declared.get("compared", headline), headline, reference)
+    wanted = (
+        declared
+        if declared.get("tables") or declared.get("figures")
+        else _default(runs, declared.get("compared", headline), headline, reference)
+    )
     metrics = tuple(
         dict.fromkeys(key for kind in ("tables", "figures") for one in wanted.get(kind, ()) for key in one["metrics"])
     )

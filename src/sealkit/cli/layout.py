@@ -58,7 +58,7 @@ def draft(folder: str, out: str | None) -> int:
     """
     from sealkit import write
     from sealkit.finding import UsageError
-    from sealkit.layout_draft import draft
+    from sealkit.trees.draft import draft
     from sealkit.render import layout
 
     if out is not None and Path(out).exists():

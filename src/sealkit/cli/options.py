@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sealkit.ledger import Ledger
+    from sealkit.workspace.ledger import Ledger
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
-    from sealkit.recognise import Recognised
-    from sealkit.tree_audit import Tree
+    from sealkit.trees.recognise import Recognised
+    from sealkit.trees.audit import Tree
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
@@ -91,14 +91,14 @@ def tell_read(tree: Tree) -> None:
 
 def ledger(workspace: str) -> Ledger:
     """What the records of a workspace say, with those of other tools' trees in it."""
-    from sealkit import asked, foreign, records
+    from sealkit.workspace import asked, foreign, records
 
     found = records.read(Path(workspace))
     if found.unclaimed:  # only then: to recognise a tree takes the layouts
-        from sealkit.evidence import Evidence
+        from sealkit.trees.evidence import Evidence
         from sealkit.finding import UsageError
-        from sealkit.recognise import recognise
-        from sealkit.tree_evidence import observe_tree
+        from sealkit.trees.recognise import recognise
+        from sealkit.trees.observe import observe_tree
 
         for folder in found.unclaimed:
             try:

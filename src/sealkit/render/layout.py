@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sealkit.layout_draft import Draft, Drafted
-from sealkit.layout_guess import Guess
+from sealkit.trees.draft import Draft, Drafted
+from sealkit.trees.guess import Guess
 from sealkit.render.text import clean
-from sealkit.tree_layout import Promise, TreeLayout
+from sealkit.trees.layout import Promise, TreeLayout
 
 NATIVE = ("native/v1", "Run directories of sealkit")
 

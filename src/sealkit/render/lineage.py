@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sealkit.ancestry import Line, Lineage, Step
-from sealkit.asked import Asked
-from sealkit.ledger import NAME_ONLY, Ledger, Place
-from sealkit.places import Lines
+from sealkit.workspace.ancestry import Line, Lineage, Step
+from sealkit.workspace.asked import Asked
+from sealkit.workspace.ledger import NAME_ONLY, Ledger, Place
+from sealkit.workspace.places import Lines
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
 

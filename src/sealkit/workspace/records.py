@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit.finding import ReadError, pointer
-from sealkit.ledger import (
+from sealkit.workspace.ledger import (
     DIGEST,
     Index,
     Ledger,
@@ -29,7 +29,7 @@ from sealkit.ledger import (
 )
 from sealkit.read import json
 from sealkit.read.source import MEBIBYTE
-from sealkit.survey import INDEX_MANIFEST, Survey, survey
+from sealkit.workspace.survey import INDEX_MANIFEST, Survey, survey
 
 LIMIT = 16 * MEBIBYTE  # of a record
 METADATA, SUMMARY, MANIFEST, MATRIX, SEAL = (

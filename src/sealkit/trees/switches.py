@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sealkit.evidence import Evidence, Statement
+from sealkit.trees.evidence import Evidence, Statement
 
 # What tells runs apart, or places them, and decides nothing.
 NAMES = re.compile(
@@ -22,20 +22,22 @@ STEADY = re.compile(
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found: the digest of its rankings, where they are kept, and every number that it reports, by key."""
+    """What a run found: its rankings, where they are kept (each is said by the first file that has the same), and every number that it
+    reports, by key."""
 
-    rankings: Statement | None
+    rankings: tuple[Statement, ...]
     numbers: Mapping[str, Statement]
 
     @property
     def empty(self) -> bool:
         """Whether it found nothing at all: no rankings, and every number is 0."""
-        return self.rankings is None and not any(one.value for one in self.numbers.values())
+        return not self.rankings and not any(one.value for one in self.numbers.values())
 
     def apart(self, other: Result) -> str | None:
         """The first number (or `rankings`) in which two differ, of what both tell; None where they are the same in all of it."""
         if self.rankings and other.rankings:
-            return None if self.rankings.value == other.rankings.value else "rankings"
+            same = {one.value for one in self.rankings} == {one.value for one in other.rankings}
+            return None if same else "rankings"
         return next((key for key in self.shared(other) if self.numbers[key].value != other.numbers[key].value), None)
 
     def shared(self, other: Result) -> list[str]:
@@ -48,7 +50,7 @@ class Result:
 
     def shown(self, key: str | None) -> Statement | None:
         """What shows it: the number of a key, else the rankings."""
-        return self.numbers.get(key or "") or self.rankings
+        return self.numbers.get(key or "") or next(iter(self.rankings[-1:]), None)
 
 
 def headline(results: Sequence[Result]) -> str | None:
@@ -59,7 +61,7 @@ def headline(results: Sequence[Result]) -> str | None:
 
 def result(run: str, evidence: Evidence) -> Result | None:
     """What a run found; None where it reports nothing."""
-    rankings = evidence.one("run", run, "rankings")
+    rankings = tuple(evidence.all("run", run, "rankings"))
     numbers = {str(one.key): one for one in evidence.all("run", run, "metric", "summary")}
     return Result(rankings, numbers) if rankings or numbers else None
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sealkit.asked import Asked
-from sealkit.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run
+from sealkit.workspace.asked import Asked
+from sealkit.workspace.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run, below
 
 CONTENT = ("sha256:", NAME_ONLY)
 KINDS = ("model", "export", "index", "run", "matrix", "seal")
@@ -195,7 +195,7 @@ def _run(
     asked: Asked, graph: _Graph, reached: dict[str, _Reached], run: Run, link: Link, stages: list[str]
 ) -> Dependent:
     ordered = [stage for stage in run.stages if stage.name in stages]
-    files = tuple(f"{run.path}/{output.path}" for stage in ordered for output in stage.outputs)
+    files = tuple(below(run.path, output.path) for stage in ordered for output in stage.outputs)
     first = reached[run.stage_key(stages[0])].link if stages else None
     note = (
         "has no summary: does not count as a run" if run.status is None else None if run.status == "ok" else run.status
@@ -255,4 +255,4 @@ def _copies(asked: Asked, ledger: Ledger) -> Iterator[Copy]:
         for stage in run.stages:
             for output in stage.outputs:
                 if output.digest in digests:
-                    yield Copy(f"{run.path}/{output.path}", output.digest, output.at)
+                    yield Copy(below(run.path, output.path), output.digest, output.at)

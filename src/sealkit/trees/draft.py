@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealkit.finding import ReadError, UsageError
-from sealkit.layout_guess import Guess, guess, jsonpath, media
-from sealkit.tree import Found, find
-from sealkit.tree_layout import Mark
+from sealkit.trees.guess import Guess, guess, jsonpath, media
+from sealkit.trees.files import Found, find
+from sealkit.trees.layout import Mark
 
 EVERYTHING = [None, re.compile(r"[\s\S]+")]
 MODEL = {"modules.json", "model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "model_manifest.json"}

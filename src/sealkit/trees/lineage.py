@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sealkit.evidence import Evidence, Model, Statement, normal, same_name
-from sealkit.tree_words import lower_is_better, measure, step_of
+from sealkit.trees.evidence import Evidence, Model, Statement, normal, same_name
+from sealkit.trees.words import lower_is_better, measure, step_of
 
 PLACES = ("loaded", "resolved", "override", "config")  # of a model's name, the most telling first
 WITHOUT_MODEL = ("bm25", "sparse", "lexical", "tfidf")  # modes that load none

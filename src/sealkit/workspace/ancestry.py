@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sealkit.asked import Asked
-from sealkit.ledger import NAME_ONLY, Index, Ledger, Made, Named, Place, Run, below, workspace_of
-from sealkit.whereabouts import CHANGED, Whereabouts
+from sealkit.workspace.asked import Asked
+from sealkit.workspace.ledger import NAME_ONLY, Index, Ledger, Made, Named, Place, Run, below, workspace_of
+from sealkit.workspace.whereabouts import CHANGED, Whereabouts
 
 SHOWN = 5  # of names or runs in a remark
 ROLES = ("pre-FT", "post-FT", "HN-FT", "export")
@@ -341,7 +341,7 @@ class _Teller:
                         depth + 1,
                         "to write",
                         "file",
-                        f"{run.path}/{output.path}".lstrip("/"),
+                        below(run.path, output.path),
                         digest=output.digest,
                         at=output.at,
                     )

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from sealkit.finding import Location, ReadError, parts
-from sealkit.ledger import Place
+from sealkit.workspace.ledger import Place
 from sealkit.read import json
 from sealkit.read.source import decode, read_bytes
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sealkit.finding import Location, ReadError, pointer
 from sealkit.redact import Redactor, mask, redactor
-from sealkit.tree import Found, Part, find
-from sealkit.tree_layout import Says, Source, TreeLayout, fill
+from sealkit.trees.files import Found, Part, find
+from sealkit.trees.layout import Says, Source, TreeLayout, fill
 
 FOLDERS = ("model", "run")  # what is a folder, and no file
 QUOTE = 200  # characters of a line that are quoted

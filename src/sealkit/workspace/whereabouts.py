@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sealkit import digest
 from sealkit.finding import ReadError, SealkitError
-from sealkit.ledger import below
+from sealkit.workspace.ledger import below
 
 SAME, CHANGED, GONE, UNREADABLE = "same", "changed", "not here", "cannot be read"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sealkit import digest
 from sealkit.finding import Blocked, ReadError, SealkitError, UsageError
-from sealkit.ledger import Ledger, below, workspace_of
+from sealkit.workspace.ledger import Ledger, below, workspace_of
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 _MODEL = ("modules.json", "config.json", "model_manifest.json")

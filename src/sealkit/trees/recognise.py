@@ -10,8 +10,8 @@ from pathlib import Path
 from sealkit.finding import ReadError, UsageError, pointer
 from sealkit.pack import Pack
 from sealkit.read import yaml
-from sealkit.tree import Found
-from sealkit.tree_layout import Mark, TreeLayout, parse
+from sealkit.trees.files import Found
+from sealkit.trees.layout import Mark, TreeLayout, parse
 
 NATIVE = "native"
 

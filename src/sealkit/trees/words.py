@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sealkit.evidence import Evidence
+from sealkit.trees.evidence import Evidence
 from sealkit.finding import Location
 
 SHOWN = 12  # places that one finding shows

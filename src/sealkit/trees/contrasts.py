@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealkit.evidence import Evidence, normal, same_name
-from sealkit.tree_lineage import Lines
+from sealkit.trees.evidence import Evidence, normal, same_name
+from sealkit.trees.lineage import Lines
 
 
 @dataclass(frozen=True)

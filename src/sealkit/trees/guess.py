@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sealkit.finding import ReadError, pointer
-from sealkit.tree import Found, Part
+from sealkit.trees.files import Found, Part
 
 LEAVES = 5_000  # values of a document that are looked at
 PATHS = 20  # values that are named one by one
