@@ -12,12 +12,12 @@ import pytest
 
 from sealkit import expectation, matrix_config, policy
 from sealkit.cli import VERBS
-from sealkit.gather import LINE, gather
 from sealkit.matrix_plan import plans
 from sealkit.pack import BUILT_IN
 from sealkit.project import Settings
 from sealkit.read import yaml
-from sealkit.recognise import recognise
+from sealkit.trees.gather import LINE, gather
+from sealkit.trees.recognise import recognise
 from tests.trees import write
 
 ROOT = Path(__file__).parent.parent

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from sealkit.cli import check
 from sealkit.cli import layout as verb
 from sealkit.finding import UsageError
-from sealkit.trees.draft import draft
-from sealkit.trees.guess import jsonpath
 from sealkit.pack import BUILT_IN
 from sealkit.read import yaml
-from sealkit.trees.recognise import recognise
 from sealkit.render import layout as render
 from sealkit.trees.audit import audit_tree, look_at
+from sealkit.trees.draft import draft
+from sealkit.trees.guess import jsonpath
+from sealkit.trees.recognise import recognise
 from tests.trees import write
 
 COMMIT = "27c146e3da3d3b525a7793c90e512103fa649335"

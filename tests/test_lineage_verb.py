@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sealkit.workspace import records
 from sealkit.cli import impact as impact_verb
 from sealkit.cli import lineage as lineage_verb
 from sealkit.finding import Blocked, UsageError
 from sealkit.pack import BUILT_IN
+from sealkit.workspace import records
 from tests.bench.run_tree import grow
 
 KEPT = Path(__file__).parent / "lineage"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealkit.trees import files as tree
 from sealkit.finding import ReadError
+from sealkit.trees import files as tree
 from sealkit.trees.files import Found, find
 from tests.trees import layout, write
 

@@ -116,8 +116,8 @@ def test_no_expression_of_ours_is_kept_busy_by_a_line() -> None:
     """Each part of a line is cut; on what is left no pattern may go back and forth for long."""
     import time
 
-    from sealkit.trees.gather import LINE
     from sealkit.pack import BUILT_IN
+    from sealkit.trees.gather import LINE
 
     says = [one for tree in BUILT_IN.tree_layouts.values() for source in tree.sources for one in source.says]
     patterns = {pattern for one in says for pattern in (*one.line, *filter(None, (one.through, one.match, one.but)))}

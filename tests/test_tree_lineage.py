@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, same_name
-from sealkit.finding import Location
 from sealkit.trees.lineage import Lines, differ, switched
 from sealkit.trees.switches import changed, settings
 from sealkit.trees.words import SHOWN, called, few, lower_is_better, measure, names, step_of

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sealkit.trees.gather import Gathered, gather
 from sealkit.pack import BUILT_IN
 from sealkit.read import yaml
+from sealkit.trees.gather import Gathered, gather
 from sealkit.trees.layout import TreeLayout, parse
 
 HEAD = """\

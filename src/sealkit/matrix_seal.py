@@ -15,7 +15,6 @@ from sealkit.finding import UsageError
 from sealkit.matrix_statement import TYPE, predicate
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
-from sealkit.trees.recognise import Recognised
 from sealkit.render import json as report_json
 from sealkit.render import matrix_seal as page
 from sealkit.render import tabular
@@ -23,6 +22,7 @@ from sealkit.rundir import SEAL
 from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
 from sealkit.statement import statement
 from sealkit.trees.audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
+from sealkit.trees.recognise import Recognised
 
 TABLES = "tables"
 FORMS = {"md": tabular.markdown, "csv": tabular.csv, "tex": tabular.latex}

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sealkit import digest, write
+from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
-from sealkit.finding import Location
 from sealkit.trees.lineage import PLACES, Lines, disagree, switched
 
 TYPE = "urn:sealkit:matrix_seal/v1"

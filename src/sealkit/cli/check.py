@@ -28,10 +28,10 @@ def command(
     from sealkit import observe, project
     from sealkit.finding import UsageError
     from sealkit.policy import NO_POLICY
-    from sealkit.trees.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
     from sealkit.trees.audit import audit_tree, look_at
+    from sealkit.trees.recognise import recognise
 
     sealed = (Path(run_dir) / SEAL).exists()
     if waivers is not None and sealed:

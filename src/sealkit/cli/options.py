@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sealkit.workspace.ledger import Ledger
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
-    from sealkit.trees.recognise import Recognised
     from sealkit.trees.audit import Tree
+    from sealkit.trees.recognise import Recognised
+    from sealkit.workspace.ledger import Ledger
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
@@ -95,10 +95,10 @@ def ledger(workspace: str) -> Ledger:
 
     found = records.read(Path(workspace))
     if found.unclaimed:  # only then: to recognise a tree takes the layouts
-        from sealkit.trees.evidence import Evidence
         from sealkit.finding import UsageError
-        from sealkit.trees.recognise import recognise
+        from sealkit.trees.evidence import Evidence
         from sealkit.trees.observe import observe_tree
+        from sealkit.trees.recognise import recognise
 
         for folder in found.unclaimed:
             try:

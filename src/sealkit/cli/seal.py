@@ -48,9 +48,9 @@ def command(
     from sealkit import project, seal
     from sealkit import publish as publishing
     from sealkit.matrix_seal import seal_matrix
-    from sealkit.trees.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
+    from sealkit.trees.recognise import recognise
     from sealkit.write import dumps
 
     settings = project.load(Path.cwd(), Path(run_dir))

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from sealkit.render.text import clean
 from sealkit.trees.draft import Draft, Drafted
 from sealkit.trees.guess import Guess
-from sealkit.render.text import clean
 from sealkit.trees.layout import Promise, TreeLayout
 
 NATIVE = ("native/v1", "Run directories of sealkit")

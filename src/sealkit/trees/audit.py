@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from sealkit import policy
-from sealkit.trees import runs as runs_of_tree
 from sealkit.audit import judge, judge_artifact
 from sealkit.check import Check
-from sealkit.trees.evidence import Evidence
 from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
-from sealkit.trees.gather import FOLDERS, Gathered
 from sealkit.layout import Layout, Rule
 from sealkit.observe import observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
-from sealkit.trees.recognise import Recognised
 from sealkit.rundir import SEAL, Run, open_run
-from sealkit.trees.observe import observe_tree
+from sealkit.trees import runs as runs_of_tree
+from sealkit.trees.evidence import Evidence
+from sealkit.trees.gather import FOLDERS, Gathered
 from sealkit.trees.layout import Source, TreeLayout, fill
+from sealkit.trees.observe import observe_tree
+from sealkit.trees.recognise import Recognised
 
 EVIDENCE = "evidence.json"
 

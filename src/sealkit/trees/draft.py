@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sealkit.finding import ReadError, UsageError
-from sealkit.trees.guess import Guess, guess, jsonpath, media
 from sealkit.trees.files import Found, find
+from sealkit.trees.guess import Guess, guess, jsonpath, media
 from sealkit.trees.layout import Mark
 
 EVERYTHING = [None, re.compile(r"[\s\S]+")]

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import digest, world, write
-from sealkit.trees.rankings import first_alike
-from sealkit.trees.evidence import Evidence, normal
 from sealkit.finding import ReadError
-from sealkit.trees.gather import Gathered, gather, place
 from sealkit.policy import NO_POLICY, Policy
-from sealkit.trees.recognise import Recognised
 from sealkit.rundir import SEAL
+from sealkit.trees.evidence import Evidence, normal
+from sealkit.trees.gather import Gathered, gather, place
 from sealkit.trees.layout import NAME, TreeLayout, fill
+from sealkit.trees.rankings import first_alike
+from sealkit.trees.recognise import Recognised
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.ckpt")  # hashed as files, never opened, where there are no safetensors
 MARKERS = ("modules.json", "config.json", "model.safetensors", "pytorch_model.bin", "model_manifest.json")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sealkit.trees.evidence import Evidence
 from sealkit.finding import Location
+from sealkit.trees.evidence import Evidence
 
 SHOWN = 12  # places that one finding shows
 LISTED = 8  # runs (or rows of them) that are named

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from sealkit.trees.evidence import Evidence, Model, Statement, normal
 from sealkit.finding import Location
-from sealkit.workspace.ledger import DIGEST, NAME_ONLY, Ledger, Link, Made, Matrix, Named, Place, Row, Run, below
+from sealkit.trees.evidence import Evidence, Model, Statement, normal
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import step_of
+from sealkit.workspace.ledger import DIGEST, NAME_ONLY, Ledger, Link, Made, Matrix, Named, Place, Row, Run, below
 
 
 def add(ledger: Ledger, evidence: Evidence, root: str = "") -> None:

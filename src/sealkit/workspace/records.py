@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sealkit.finding import ReadError, pointer
+from sealkit.read import json
+from sealkit.read.source import MEBIBYTE
 from sealkit.workspace.ledger import (
     DIGEST,
     Index,
@@ -27,8 +29,6 @@ from sealkit.workspace.ledger import (
     Taken,
     below,
 )
-from sealkit.read import json
-from sealkit.read.source import MEBIBYTE
 from sealkit.workspace.survey import INDEX_MANIFEST, Survey, survey
 
 LIMIT = 16 * MEBIBYTE  # of a record
