@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealkit.cli import lineage as verb
+from sealkit.finding import ReadError, pointer
+from sealkit.read import json as read_json
+from sealkit.trees.evidence import Evidence
 from sealkit.workspace import foreign, records
 from sealkit.workspace.ancestry import lineage
 from sealkit.workspace.asked import resolve
-from sealkit.cli import lineage as verb
-from sealkit.trees.evidence import Evidence
-from sealkit.finding import ReadError, pointer
 from sealkit.workspace.impact import impact
 from sealkit.workspace.kin import Step
 from sealkit.workspace.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
 from sealkit.workspace.places import Lines
-from sealkit.read import json as read_json
 from tests.golden.tree import build
 from tests.test_lineage_verb import call, document
 
