@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sealkit.workspace import entries
-from sealkit.workspace.entries import MATRIX, METADATA, SUMMARY
 from sealkit.finding import ReadError
-from sealkit.workspace.ledger import Ledger, below
-from sealkit.workspace.links import link_runs
 from sealkit.read import json
 from sealkit.read.source import MEBIBYTE
+from sealkit.workspace import entries
+from sealkit.workspace.entries import MATRIX, METADATA, SUMMARY
+from sealkit.workspace.ledger import Ledger, below
+from sealkit.workspace.links import link_runs
 from sealkit.workspace.survey import INDEX_MANIFEST, Survey, survey
 
 LIMIT = 16 * MEBIBYTE  # of a record
