@@ -162,7 +162,7 @@ def _broken(artifacts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _results(predicate: Mapping[str, Any]) -> str:
     numbers = predicate["numbers"]
-    shown = [tabular.markdown(one) for one in numbers["tables"]]
+    shown = [tabular.markdown(one).rstrip() for one in numbers["tables"]]
     return "\n\n".join([*([] if numbers["comparison"] else [NOT_COMPARED]), *shown])
 
 
