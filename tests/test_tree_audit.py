@@ -15,7 +15,7 @@ from sealkit.finding import Outcome, Report, Status, Verdict
 from sealkit.pack import BUILT_IN
 from sealkit.trees.audit import applicable, audit_tree, look_at
 from sealkit.trees.recognise import recognise
-from tests.trees import MATRIX, TRAINING, rewrite, workspace
+from tests.sound_tree import MATRIX, TRAINING, rewrite, workspace
 
 RUNS = f"{MATRIX}/runs"
 
