@@ -54,7 +54,7 @@ def model(**given: Any) -> Model:
         "tree": None,
         "files": {},
     }
-    return Model(**{**fields, **given})  # type: ignore[arg-type]
+    return Model(**{**fields, **given})
 
 
 @pytest.mark.parametrize("prefix", ["", "sha256:"])
