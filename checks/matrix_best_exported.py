@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence, Model, Statement
-from sealkit.tree_lineage import Best, Lines, differ
-from sealkit.tree_words import measure, step_of
+from sealkit.trees.evidence import Evidence, Model, Statement
+from sealkit.trees.lineage import Best, Lines, differ
+from sealkit.trees.words import measure, step_of
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -118,5 +118,5 @@ CHECK = Check(
     needs=("training checkpoint",),
     find=find,
     severity=Severity.WARNING,
-    risk="R2",
+    risk="R2 the exported model is not the best",
 )

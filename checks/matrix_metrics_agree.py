@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import called, few, names
 
 
 def find(run: View) -> Iterator[Finding]:

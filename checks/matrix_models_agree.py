@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Model, Statement, same_name
-from sealkit.tree_lineage import Lines, disagree
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Evidence, Model, Statement, same_name
+from sealkit.trees.lineage import Lines, disagree
+from sealkit.trees.words import called, few, names
 
 ASKED = ("config", "override", "resolved")  # of which a layout may know none
 
@@ -95,5 +95,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("run model",),
     find=find,
-    risk="R5",
+    risk="R5 another model was loaded than is said",
 )

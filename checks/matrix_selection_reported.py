@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import measure, names
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import measure, names
 
 
 def find(run: View) -> Iterator[Finding]:

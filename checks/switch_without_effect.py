@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_switches import STEADY, Result, changed, headline, result, settings
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Evidence, Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.switches import STEADY, Result, changed, headline, result, settings
+from sealkit.trees.words import called, few, names
 
 INDISTINGUISHABLE = "are indistinguishable: every reported number is equal in all digits ({})"
 

@@ -39,6 +39,8 @@ Usage: toolkit [OPTIONS] COMMAND [ARGS]...
   toolkit verify outputs/ft_mnr             find out whether all of it still holds
   toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
   toolkit table outputs/retriever           the metrics of a matrix, a row a label
+  toolkit lineage models/retriever/ft_mnr   what a model came from, and every run that loaded it
+  toolkit impact data/corpus.jsonl          everything that stands on a file
   toolkit fingerprint show docs.faiss       what an index was built with
   toolkit explain model-best-exported       what a check looks for, and the way out
   toolkit spec show metrics                 what an artifact holds
@@ -57,6 +59,8 @@ Commands:
   verify       Find out whether a seal still holds.
   diff         Tell why two runs differ, then by how much.
   table        The metrics of a matrix, a row a label.
+  lineage      What a model, run or file came from, and what it led to.
+  impact       Everything that stands on a file, a folder or a digest.
   fingerprint  What an index was built with, and whether a query side fits.
   explain      What the checks look for, and the way out.
   spec         The contracts: what each artifact is.
@@ -110,7 +114,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    verbs = "run, check, seal, verify, diff, table, fingerprint, explain, spec, config, cache"
+    verbs = "run, check, seal, verify, diff, table, lineage, impact, fingerprint, explain, spec, config, cache"
     assert f"No such verb `verfy`. Did you mean `verify`? Verbs: {verbs}." in done.stderr
 
 

@@ -15,10 +15,16 @@ from sealkit.pack import BUILT_IN
 from sealkit.read import yaml
 
 LAYOUTS = sorted((Path(__file__).parent.parent / "spec" / "layouts").glob("*.yaml"))
+OURS = [path for path in LAYOUTS if path.stem == "native"]
 NATIVE = BUILT_IN.layout()
 
 
-@pytest.mark.parametrize("path", LAYOUTS, ids=lambda path: path.stem)
+def test_each_layout_is_of_run_directories_or_of_trees() -> None:
+    assert [path.stem for path in OURS] == ["native"]
+    assert [path.stem for path in LAYOUTS if path not in OURS] == list(BUILT_IN.tree_layouts)
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_a_layout_names_contracts_that_there_are(path: Path) -> None:
     document = yaml.read(path).data
     assert set(document) == {"layout", "recognised_by", "artifacts"}

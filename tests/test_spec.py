@@ -21,17 +21,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealkit.contract import Contract
-from sealkit.finding import pointer
+from sealkit.finding import ReadError, pointer
 from sealkit.pack import BUILT_IN
 from sealkit.read import json as read_json
-from sealkit.read import jsonl
+from sealkit.read import jsonl, yaml
 
 SPEC = Path(__file__).parent.parent / "spec"
 SCHEMAS = sorted(SPEC.glob("*/v*.schema.json"))
 EXAMPLES = sorted(path for path in SPEC.glob("*/examples/v*/*") if path.suffix != ".txt")
 VALID = [path for path in EXAMPLES if path.name.startswith("valid-")]
 INVALID = [path for path in EXAMPLES if path.name.startswith("invalid-")]
-KEYWORDS = {"x-media", "x-rows", "x-says", "x-binding", "x-side", "x-since", "x-because", "x-read"}
+KEYWORDS = {"x-media", "x-foreign", "x-rows", "x-says", "x-binding", "x-side", "x-since", "x-because", "x-read"}
 
 
 def kind_of(path: Path) -> str:
@@ -62,13 +62,15 @@ every_invalid = pytest.mark.parametrize("path", INVALID, ids=named)
 
 
 def documents(path: Path) -> list[Any]:
-    """The document of an example, or its rows; nothing where it is no JSON."""
+    """The document of an example, or its rows; nothing where it is no JSON or YAML."""
     text = path.read_text("utf-8")
     try:
+        if path.suffix == ".yaml":
+            return [yaml.parse(text, path.name).data]
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in text.split("\n") if line]
         return [json.loads(text, parse_constant=lambda name: 1 / 0)]
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, ReadError):
         return []
 
 
@@ -106,7 +108,7 @@ def test_a_schema_says_what_it_is(path: Path) -> None:
     assert contract.schema["$id"] == f"urn:sealkit:{contract.id}"
     assert contract.title and not contract.title.endswith(".")
     assert contract.schema["description"].endswith(".")
-    assert contract.media in ("json", "jsonl")
+    assert contract.media in ("json", "jsonl", "yaml")
     assert contract.schema["type"] == "object"
 
 
@@ -120,12 +122,20 @@ def test_a_schema_is_written_as_our_documents_are(path: Path) -> None:
 @every_schema
 def test_every_object_is_closed_but_for_its_slot(path: Path) -> None:
     for node in nodes(contract_of(path).schema):
-        if "properties" not in node:
+        if "properties" not in node or contract_of(path).schema.get("x-foreign"):
             continue
         rest = node.get("additionalProperties", True)
         assert rest is False or isinstance(rest, dict), node["properties"].keys()
         if rest is False:
             assert node.get("patternProperties") == {"^x-": {}}, node["properties"].keys()
+
+
+def test_what_other_tools_write_is_open_everywhere() -> None:
+    """We do not know what else they write, and a later version of theirs is no fault of a run."""
+    foreign = [path for path in SCHEMAS if contract_of(path).schema.get("x-foreign")]
+    assert {kind_of(path) for path in foreign} == {kind_of(path) for path in SCHEMAS if "seal_matrix" in kind_of(path)}
+    for path in foreign:
+        assert all({"additionalProperties", "patternProperties"}.isdisjoint(n) for n in nodes(contract_of(path).schema))
 
 
 @every_schema
@@ -211,7 +221,7 @@ def test_a_search_has_just_the_fields_that_both_sides_have() -> None:
 def test_rules_between_rows_name_fields_that_every_row_has(path: Path) -> None:
     schema = contract_of(path).schema
     rules = schema.get("x-rows", {})
-    assert (rules == {}) == (contract_of(path).media == "json")
+    assert (rules == {}) == (contract_of(path).media != "jsonl")
     assert set(rules) <= {"unique", "grouped_by", "ranked", "order", "some"}
     fields = [*rules.get("unique", []), rules.get("grouped_by"), rules.get("ranked"), *rules.get("order", [])]
     assert {field.removeprefix("-") for field in fields if field} <= set(schema.get("required", []))
@@ -224,9 +234,9 @@ def test_a_document_names_the_contract_that_it_keeps(path: Path) -> None:
         for node in nodes(contract_of(path).schema)
         if "schema" in node.get("properties", {})
     ]
-    assert named == (
-        [{"const": contract_of(path).id}] if contract_of(path).media == "json" and kind_of(path) != "metrics" else []
-    )
+    contract = contract_of(path)
+    ours = contract.media == "json" and not contract.schema.get("x-foreign") and contract.kind != "metrics"
+    assert named == ([{"const": contract.id}] if ours else [])
 
 
 @every_schema
@@ -245,13 +255,18 @@ def test_a_version_that_is_not_the_first_has_a_way_up(path: Path) -> None:
 # Examples
 
 
+def line_of(path: Path, where: str) -> int | None:
+    text = path.read_text("utf-8")
+    return yaml.parse(text, path.name).lines[where] if path.suffix == ".yaml" else read_json.line_of(text, where)
+
+
 def told(path: Path) -> str:
     """What a user reads about a file: a line for each finding."""
     lines = []
     for finding in contract_of(path).problems(path, path.name)[0]:
         line = finding.at.line
         if line is None and finding.at.pointer is not None:
-            line = read_json.line_of(path.read_text("utf-8"), finding.at.pointer)
+            line = line_of(path, finding.at.pointer)
         lines.append(f"{path.name}{'' if line is None else f':{line}'}: {finding.message}\n")
     return "".join(lines)
 

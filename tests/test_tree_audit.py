@@ -13,8 +13,8 @@ import pytest
 
 from sealkit.finding import Outcome, Report, Status, Verdict
 from sealkit.pack import BUILT_IN
-from sealkit.recognise import recognise
-from sealkit.tree_audit import applicable, audit_tree, look_at
+from sealkit.trees.recognise import recognise
+from sealkit.trees.audit import applicable, audit_tree, look_at
 from tests.trees import MATRIX, TRAINING, rewrite, workspace
 
 RUNS = f"{MATRIX}/runs"

@@ -246,7 +246,22 @@ def _explain(error: Any) -> list[Violation]:
         return [Violation(where, f"has {len(found)} entries; expected at most {expected}")]
     if rule == "uniqueItems":
         return [Violation(where, f"holds a value twice: {_show(found)}")]
+    if rule == "oneOf":
+        return _of_one(error) or [Violation(where, f"expected {_pattern(error.schema)}, found {_show(found)}")]
     return [Violation(where, error.message)]
+
+
+def _of_one(error: Any) -> list[Violation]:
+    """What is wrong with a value as the one of several schemas that it is meant for, by its type; nothing where it is for none."""
+    wrong: dict[int, list[Any]] = {}
+    for inner in error.context:
+        wrong.setdefault(inner.schema_path[0], []).append(inner)
+    meant = [
+        errors
+        for errors in wrong.values()
+        if not any(one.validator in ("type", "const") and not one.path for one in errors)
+    ]
+    return [violation for inner in meant[0] for violation in _explain(inner)] if len(meant) == 1 else []
 
 
 def _pattern(schema: Mapping[str, Any]) -> str:

@@ -11,7 +11,10 @@ from typing import Any
 
 import click
 
-VERBS = ("run", "check", "seal", "verify", "diff", "table", "fingerprint", "explain", "spec", "config", "cache")
+VERBS = (
+    "run", "check", "seal", "verify", "diff", "table", "lineage", "impact", "fingerprint", "explain", "spec", "layout", "config",
+    "cache",
+)  # fmt: skip
 
 
 class Verbs(click.Group):
@@ -58,6 +61,8 @@ def toolkit() -> None:
     toolkit verify outputs/ft_mnr             find out whether all of it still holds
     toolkit diff outputs/base outputs/ft_mnr  tell why two runs differ, then by how much
     toolkit table outputs/retriever           the metrics of a matrix, a row a label
+    toolkit lineage models/retriever/ft_mnr   what a model came from, and every run that loaded it
+    toolkit impact data/corpus.jsonl          everything that stands on a file
     toolkit fingerprint show docs.faiss       what an index was built with
     toolkit explain model-best-exported       what a check looks for, and the way out
     toolkit spec show metrics                 what an artifact holds

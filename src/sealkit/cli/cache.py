@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sealkit.cli import options
+
 if TYPE_CHECKING:
     from sealkit.cache import Cache
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-workspace = click.option(
-    "--workspace",
-    type=click.Path(exists=True, file_okay=False),
-    default=".",
-    show_default="the current directory",
-    help="The folder that holds run.output_dir.",
-)
 
 
 class Quantity(click.ParamType):  # type: ignore[type-arg]
@@ -43,7 +37,7 @@ def command() -> None:
 
 
 @command.command("list")
-@workspace
+@options.workspace
 def show(workspace: str) -> None:
     """One line an entry, the longest unused first: when it was last used, its size, the stage, the run that wrote it."""
     import datetime
@@ -54,7 +48,7 @@ def show(workspace: str) -> None:
 
 
 @command.command()
-@workspace
+@options.workspace
 @click.option("--older-than", type=Quantity("age", SECONDS, "30d"), help="Drop what was not used for so long, as 30d.")
 @click.option(
     "--max-size", type=Quantity("size", BYTES, "10GB"), help="Drop the longest unused until so much is left, as 10GB."

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
-    from sealkit.recognise import Recognised
+    from sealkit.trees.audit import Tree
+    from sealkit.trees.recognise import Recognised
+    from sealkit.workspace.ledger import Ledger
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
@@ -24,6 +26,13 @@ layout = click.option(
 )
 waivers = click.option(
     "--waivers", type=click.Path(), help="Signed-off exceptions; default: waivers.yaml, where there is one."
+)
+workspace = click.option(
+    "--workspace",
+    type=click.Path(exists=True, file_okay=False),
+    default=".",
+    show_default="the current directory",
+    help="The folder that holds run.output_dir.",
 )
 
 
@@ -68,3 +77,40 @@ def pack(run: Path | None = None) -> Pack:
 def tell_layout(tree: Recognised) -> None:
     """Say on stderr which layout was recognised, and why."""
     click.echo(f"layout: {tree.layout.id} ({'; '.join(tree.why)})", err=True)
+
+
+def tell_read(tree: Tree) -> None:
+    """Say on stderr how many files of a tree were read, and how often each field was said."""
+    from collections import Counter
+
+    files = sum(len(found) for _, found in tree.gathered.files)
+    said = Counter(f"{one['of']} {one['what']}" for one in tree.document["statements"])
+    shown = ", ".join(f"{what} {count:,}" for what, count in said.items()) or "nothing"
+    click.echo(f"read: {files:,} {'file' if files == 1 else 'files'}; said: {shown}", err=True)
+
+
+def ledger(workspace: str) -> Ledger:
+    """What the records of a workspace say, with those of other tools' trees in it."""
+    from sealkit.workspace import asked, foreign, records
+
+    found = records.read(Path(workspace))
+    if found.unclaimed:  # only then: to recognise a tree takes the layouts
+        from sealkit.finding import UsageError
+        from sealkit.trees.evidence import Evidence
+        from sealkit.trees.observe import observe_tree
+        from sealkit.trees.recognise import recognise
+
+        for folder in found.unclaimed:
+            try:
+                tree = recognise(found.root / folder, pack())
+            except UsageError as error:
+                found.not_read.append((folder or ".", error.message.partition("\n")[0].partition(": ")[2]))
+                continue
+            if tree is not None:
+                root = asked.inside(tree.root, found.root)
+                if root is None:
+                    found.not_read.append((folder, "is part of a tree whose root lies outside of the workspace"))
+                    continue
+                foreign.add(found, Evidence(observe_tree(tree)[0]), root)
+        found.not_read.sort()
+    return found

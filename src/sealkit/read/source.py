@@ -17,7 +17,7 @@ MAX_DEPTH = 64
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 
 
-def open_bytes(path: Path, name: str | None = None, *, follow: bool = True) -> BufferedReader:
+def open_bytes(path: str | Path, name: str | None = None, *, follow: bool = True) -> BufferedReader:
     """Open a regular file for reading; `name` is what messages call it. Raises ReadError."""
     return os.fdopen(open_descriptor(path, name or str(path), follow=follow), "rb")
 
@@ -60,12 +60,14 @@ def unreadable(error: OSError, name: str) -> ReadError:
     return ReadError(f"cannot be read: {error.strerror}", Location(name), fix, malformed=False)
 
 
-def read_bytes(path: Path, name: str | None = None, *, limit: int = DOCUMENT_LIMIT, follow: bool = True) -> bytes:
+def read_bytes(path: str | Path, name: str | None = None, *, limit: int = DOCUMENT_LIMIT, follow: bool = True) -> bytes:
     """The whole content of a file of at most `limit` bytes. Raises ReadError."""
     name = name or str(path)
     with open_bytes(path, name, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(limit + 1) if size <= limit else b""
+        data = file.read(size + 1) if size <= limit else b""
+        if len(data) > size:  # it grew, or is of a kind that tells no size
+            data += file.read(limit + 1 - len(data))
     if size > limit or len(data) > limit:
         raise ReadError(
             f"is {max(size, len(data)):,} bytes; at most {limit:,} are read",

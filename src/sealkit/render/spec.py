@@ -99,6 +99,8 @@ def _type(node: Mapping[str, Any], root: Mapping[str, Any]) -> str:
         return json.dumps(node["const"], ensure_ascii=False)
     if "enum" in node:
         return " | ".join(json.dumps(value, ensure_ascii=False) for value in node["enum"])
+    if "oneOf" in node:
+        return " or ".join(_type(_resolved(one, root), root) for one in node["oneOf"])
     kinds = node.get("type", "any")
     shown = " or ".join([kinds] if isinstance(kinds, str) else kinds)
     if isinstance(node.get("items"), dict):

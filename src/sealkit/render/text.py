@@ -63,6 +63,8 @@ def counts(outcomes: tuple[Outcome, ...]) -> str:
 def clean(text: str) -> str:
     """Text without what could rewrite a terminal, or stop it: control and format characters (bidirectional, zero-width),
     line separators, surrogates."""
+    if text.isprintable():  # as nearly everything is
+        return text
     return "".join(_visible(character) for character in text)
 
 
