@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import few, names
+from sealkit.trees.evidence import Evidence, Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import few, names
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -70,5 +70,5 @@ CHECK = Check(
     needs=("training commit", "matrix commit"),
     find=find,
     severity=Severity.WARNING,
-    risk="R4",
+    risk="R4 commits differ, and no digest binds them",
 )

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, View
-from sealkit.contrasts import contrasts
-from sealkit.tree_lineage import Lines
+from sealkit.trees.contrasts import contrasts
+from sealkit.trees.lineage import Lines
 
 
 def find(run: View) -> Iterator[Finding]:

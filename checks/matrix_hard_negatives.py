@@ -3,24 +3,29 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Statement
-from sealkit.tree_lineage import Lines, switched
-from sealkit.tree_words import few
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import few, switched
 
 PLACES = ("log", "record", "config")  # the last word of each is the one that held
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence = run.evidence
-    looked = ", ".join(evidence.looked("training hard_negatives"))
+    places = evidence.looked("training hard_negatives")
+    looked = ", ".join(places)
     for training in Lines(evidence).behind:
         told = {
-            by: [one for one in evidence.all("training", training, "hard_negatives", by) if switched(one) is not None]
+            by: [
+                one
+                for one in evidence.all("training", training, "hard_negatives", by)
+                if switched(one.value) is not None
+            ]
             for by in PLACES
         }
         said = {by: lines for by, lines in told.items() if lines}
-        last = {by: switched(lines[-1]) for by, lines in said.items()}
-        several = [by for by, lines in said.items() if len({switched(one) for one in lines}) > 1]
+        last = {by: switched(lines[-1].value) for by, lines in said.items()}
+        several = [by for by, lines in said.items() if len({switched(one.value) for one in lines}) > 1]
         also, more = few([one.at for lines in said.values() for one in [lines[-1], *lines[:-1]]])
         if len(set(last.values())) > 1:
             words = ", ".join(f"{by} {word(lines[-1])}" for by, lines in reversed(said.items()))
@@ -29,7 +34,7 @@ def find(run: View) -> Iterator[Finding]:
         elif several:
             message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
             yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
-        elif len(said) == 1:
+        elif len(said) == 1 < len(places):
             by = next(iter(said))
             message = (
                 f"{training}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"
@@ -44,7 +49,7 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def word(said: Statement) -> str:
-    return "on" if switched(said) else "off"
+    return "on" if switched(said.value) else "off"
 
 
 def way_out(last: dict[str, bool | None]) -> str:
@@ -61,5 +66,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("training hard_negatives",),
     find=find,
-    risk="R6",
+    risk="R6 hard negatives are told in several ways",
 )

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_words import few
+from sealkit.trees.evidence import Evidence, Statement
+from sealkit.trees.words import few
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -58,5 +58,5 @@ CHECK = Check(
     needs=("config old_key",),
     find=find,
     severity=Severity.WARNING,
-    risk="R3",
+    risk="R3 old keys can override",
 )

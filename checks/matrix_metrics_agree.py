@@ -1,22 +1,22 @@
 """The numbers in a run's summary are those in its metrics file."""
 
-import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import called, few, names
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence, alone = run.evidence, []
+    evidence, alone = run.evidence, list[Statement]()
+    two_files = len(evidence.looked("run metric")) > 1  # a layout may have one place for the numbers of a run
     for one in Lines(evidence).runs:
         files = evidence.all("run", one, "metric", "metrics")
         for said in evidence.all("run", one, "metric", "summary"):
             others = counterparts(said, files)
             if not others:
-                alone.append(said)
+                alone += [said] if two_files else []
             elif not any(agree(said, other) for other in others):
                 message = f"{called(one, evidence)}: {said.key} is {said.value} in the summary, and {others[0].value} in the metrics"
                 yield Finding(message, said.at, also=(others[0].at,), fix=f"{said.key}: {others[0].value}")
@@ -32,10 +32,16 @@ def find(run: View) -> Iterator[Finding]:
 
 def counterparts(said: Statement, files: list[Statement]) -> list[Statement]:
     """The same metric in the metrics file: its key with more or fewer folders before it."""
-    key = re.sub(r"^metrics/", "", str(said.key))
-    named = [(re.sub(r"^metrics/", "", str(one.key)), one) for one in files]
+    key = str(said.key).removeprefix("metrics/").split("/")
+    named = [(str(one.key).removeprefix("metrics/").split("/"), one) for one in files]
     exact = [one for other, one in named if other == key]
-    return exact or [one for other, one in named if f"/{other}".endswith(f"/{key}") or f"/{key}".endswith(f"/{other}")]
+    return exact or [one for other, one in named if other[-1] == key[-1] and (within(key, other) or within(other, key))]
+
+
+def within(short: list[str], long: list[str]) -> bool:
+    """Whether the parts of a key stand in another, in their order."""
+    parts = iter(long)
+    return all(part in parts for part in short)
 
 
 def agree(said: Statement, other: Statement) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Model, Statement
-from sealkit.tree_lineage import Lines, disagree
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Evidence, Model, Statement, same_name
+from sealkit.trees.lineage import Lines, disagree
+from sealkit.trees.words import called, few, names
+
+ASKED = ("config", "override", "resolved")  # of which a layout may know none
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -28,7 +30,7 @@ def loaded(run: str, evidence: Evidence) -> list[Statement]:
 
 
 def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
-    said = {by: evidence.all("run", run, "model", by) for by in ("config", "override", "resolved")}
+    said = {by: evidence.all("run", run, "model", by) for by in ASKED}
     label, resolved, lines = called(run, evidence), said["resolved"], loaded(run, evidence)
     asked, where = (said["override"][-1:], "override") if said["override"] else (said["config"], "config")
     meant = [one for one in resolved if any(not disagree(one, other, evidence) for other in asked)]
@@ -40,13 +42,16 @@ def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
         yield Finding(message, resolved[0].at, also=also, fix=f"run {label} again with {asked[-1].value}")
     told, place = (meant or resolved, "resolved config") if resolved else (asked, where)
     others = [line for line in lines if told and all(disagree(line, one, evidence) for one in told)]
+    if len(others) < len(lines):  # beside its own it may load what it is configured to: a reranker
+        configured = [str(one.value) for one in evidence.all("run", run, "setting") if isinstance(one.value, str)]
+        others = [line for line in others if not any(same_name(str(line.value), name) for name in configured)]
     if others:
         fix, also = f"run {label} again with {told[0].value}", tuple(one.at for one in (*others[1:], *told))
         among = len(others) < len(lines)
         verb = "also loaded" if among else "loaded"
         message = f"{label} {verb} {others[0].value}, and its {place} says {told[0].value}"
         yield Finding(message, others[0].at, Severity.WARNING if among else None, also, fix)
-    elif lines and not told:
+    elif lines and not told and any(one.by in ASKED for one in evidence.all("run", what="model")):
         message = (
             f"{label} loaded {lines[0].value}, and neither its configs nor an override name a model: taken on trust"
         )
@@ -90,5 +95,5 @@ CHECK = Check(
     reads={"evidence": 1},
     needs=("run model",),
     find=find,
-    risk="R5",
+    risk="R5 another model was loaded than is said",
 )

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.evidence import Evidence, Model, Statement, normal
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import few, names
+from sealkit.trees.evidence import Evidence, Model, Statement, normal
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import few, names
 
 POINTERS = ("latest", "current", "newest", "last")
 CLOCKS = timedelta(hours=14)  # between the local time in the name of a training and UTC
@@ -89,5 +89,5 @@ CHECK = Check(
     needs=("run model",),
     find=find,
     severity=Severity.WARNING,
-    risk="R1",
+    risk="R1 a model is named by a mutable pointer",
 )

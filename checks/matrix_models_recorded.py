@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence, Statement, normal
-from sealkit.tree_lineage import Lines
-from sealkit.tree_words import few, names
+from sealkit.trees.evidence import Evidence, Statement, normal
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import few, names
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -52,5 +52,5 @@ CHECK = Check(
     needs=("run model", "training run_id"),
     find=find,
     severity=Severity.WARNING,
-    risk="R7",
+    risk="R7 a model or its training is not recorded",
 )

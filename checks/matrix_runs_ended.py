@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.tree_words import called
+from sealkit.trees.words import called
 
 NOT_ENDED = re.compile(
     r"(?i).*(?:fail|error|crash|kill|abort|cancel|timeout|timed|running|pending|queued|skip|incomplete|partial|oom).*"

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
-from sealkit.evidence import Evidence, Statement
-from sealkit.tree_lineage import Lines
-from sealkit.tree_switches import STEADY, Result, changed, headline, result, settings
-from sealkit.tree_words import called, few, names
+from sealkit.trees.evidence import Evidence, Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.switches import STEADY, Result, changed, headline, result, settings
+from sealkit.trees.words import called, few, names
 
 INDISTINGUISHABLE = "are indistinguishable: every reported number is equal in all digits ({})"
 
@@ -57,7 +57,7 @@ def without_effect(
         yield Finding(message, also[0], also=also[1:], fix="find out why nothing is found, and run them again")
     else:
         shown_number = f"{shown.key} {shown.value}" if shown else ""
-        ranked = results[first].rankings is not None
+        ranked = bool(results[first].rankings)
         equal = "have the same rankings" if ranked else INDISTINGUISHABLE.format(shown_number)
         fix = "take the switch out, or find out why nothing reads it" + (
             "" if ranked else "; keep the rankings of each run"

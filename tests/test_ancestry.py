@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealkit import foreign, records
-from sealkit.ancestry import lineage
-from sealkit.asked import resolve
 from sealkit.cli import lineage as verb
-from sealkit.evidence import Evidence
 from sealkit.finding import ReadError, pointer
-from sealkit.impact import impact
-from sealkit.kin import Step
-from sealkit.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
-from sealkit.places import Lines
 from sealkit.read import json as read_json
+from sealkit.trees.evidence import Evidence
+from sealkit.workspace import foreign, records
+from sealkit.workspace.ancestry import lineage
+from sealkit.workspace.asked import resolve
+from sealkit.workspace.impact import impact
+from sealkit.workspace.kin import Step
+from sealkit.workspace.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
+from sealkit.workspace.places import Lines
 from tests.golden.tree import build
 from tests.test_lineage_verb import call, document
 

@@ -34,10 +34,10 @@ from sealkit.audit import audit, judge
 from sealkit.check import Check
 from sealkit.finding import Outcome, Status, UsageError
 from sealkit.pack import BUILT_IN
-from sealkit.recognise import Recognised, recognise
 from sealkit.render import explain, text
 from sealkit.rundir import Run, open_run
-from sealkit.tree_audit import applicable, as_run, audit_tree, look_at
+from sealkit.trees.audit import applicable, as_run, audit_tree, look_at
+from sealkit.trees.recognise import Recognised, recognise
 
 HERE = Path(__file__).parent / "checks"
 README = HERE.parent.parent / "checks" / "README.md"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealkit.evidence import Evidence, Model, normal, same_name
+from sealkit.trees.evidence import Evidence, Model, normal, same_name
 
 RICH = Path(__file__).parent.parent / "spec" / "evidence" / "examples" / "v1" / "valid-rich.json"
 EVIDENCE = Evidence(json.loads(RICH.read_text("utf-8")))
@@ -43,8 +44,8 @@ def test_names_are_alike_both_ways_and_to_themselves(one: str, other: str) -> No
     assert normal(normal(one)) == normal(one)
 
 
-def model(**given: object) -> Model:
-    fields = {
+def model(**given: Any) -> Model:
+    fields: dict[str, Any] = {
         "path": "m",
         "state": "here",
         "reason": None,
@@ -53,7 +54,7 @@ def model(**given: object) -> Model:
         "tree": None,
         "files": {},
     }
-    return Model(**{**fields, **given})  # type: ignore[arg-type]
+    return Model(**{**fields, **given})
 
 
 @pytest.mark.parametrize("prefix", ["", "sha256:"])

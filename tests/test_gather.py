@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sealkit import gather
 from sealkit.pack import BUILT_IN
 from sealkit.redact import Redactor
+from sealkit.trees import gather
 from tests.trees import gathered, said
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sealkit import records
 from sealkit.cli import impact as impact_verb
 from sealkit.cli import lineage as lineage_verb
 from sealkit.finding import Blocked, UsageError
 from sealkit.pack import BUILT_IN
+from sealkit.workspace import records
 from tests.bench.run_tree import grow
 
 KEPT = Path(__file__).parent / "lineage"
@@ -346,7 +346,7 @@ def test_a_folder_that_cannot_be_looked_into_is_told(monkeypatch: pytest.MonkeyP
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("sealkit.survey.os.scandir", refuse)
+    monkeypatch.setattr("sealkit.workspace.survey.os.scandir", refuse)
     assert not_read(impact(CORPUS, "--format", "json")) == {LOOSE: "cannot be looked into: Permission denied"}
 
 
@@ -378,7 +378,7 @@ def test_a_folder_whose_name_is_no_text_is_told() -> None:
 
 @pytest.mark.usefixtures("work")
 def test_a_record_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealkit.records.LIMIT", 30_000)
+    monkeypatch.setattr("sealkit.workspace.records.LIMIT", 30_000)
     Path(LOOSE, "summary.json").write_text(f'{{"schema": "summary/v1", "x-much": "{"m" * 30_000}"}}')
     assert not_read(lineage(EXPORT, "--format", "json")) == {
         f"{LOOSE}/summary.json": "is 30,038 bytes; at most 30,000 are read"

@@ -158,6 +158,15 @@ def test_the_command_line_is_laid_over_every_experiment(place: Path) -> None:
     )
 
 
+def test_the_name_of_the_matrix_can_be_another(place: Path) -> None:
+    text = HEAD + "experiments: [{label: a}]\n"
+    assert refused(text, "matrix.name=a/b") == (
+        "override 'matrix.name=a/b': expected a name of at most 200 letters, digits, `_`, `.` and `-`, found \"a/b\""
+    )
+    config = matrix_config.read(place / "m.yaml", CONTRACT, ("matrix.name=second", "run.seed=7"))
+    assert (config.name, config.experiments[0].overrides) == ("second", ("run.seed=7",))
+
+
 LABELS = st.lists(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,3}\Z"), min_size=1, max_size=4)
 VALUES = st.lists(st.one_of(st.integers(), st.text(max_size=3), st.floats(allow_nan=False)), min_size=1, max_size=3)
 

@@ -250,3 +250,16 @@ def test_rows_over_many_blocks_keep_their_lines(tmp_path: Path, monkeypatch: pyt
         assert rows(data, tmp_path) == [(number, {"a": number}) for number in range(1, 100)]
         assert refusal(lambda: rows(data + b"{]\n{}\n", tmp_path)).at.line == 100
         assert refusal(lambda: rows(data + b"{]\n", tmp_path)).message.startswith("the last line is torn")
+
+
+@pytest.mark.parametrize("line", [b'{"a":1,"a":": "}', b'{"a" :1,"a":2}', b'{"a"\t:1,"a":"::"}', b'{"a":"\\":","a":3}'])
+def test_a_key_twice_is_seen_among_colons(tmp_path: Path, line: bytes) -> None:
+    with pytest.raises(ReadError, match=r"has the key .* twice"):
+        rows(b'{"id": "x.py::f"}\n' + line + b"\n", tmp_path)
+
+
+def test_lines_with_colons_in_their_texts_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of functions are names of documents, and the rows of a ranking are many."""
+    monkeypatch.setattr(jsonl, "_plain_row", lambda raw: pytest.fail("read line by line"))
+    row = {"query_id": "json/decoder.py::JSONDecoder.decode", "rank": 1, "at": "12:30"}
+    assert [found for _, found in rows(f"{json.dumps(row)}\n".encode() * 3, tmp_path)] == [row] * 3

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from sealkit.cli import check
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.recognise import Recognised, recognise
+from sealkit.trees.recognise import Recognised, recognise
 from tests.trees import HEAD, layout, write
 
 MATRIX = '{"matrix_id": "m", "experiments": [{"label": "a", "run_id": "r", "status": "ok"}]}\n'
@@ -135,7 +135,7 @@ def toolkit(*arguments: str) -> Result:
 def test_check_tells_the_layout_and_why_and_judges_by_it(tmp_path: Path) -> None:
     write(tmp_path, {"tree/runs.json": "{}", "my.yaml": MINE})
     done = toolkit(str(tmp_path / "tree"), "--layout", str(tmp_path / "my.yaml"))
-    assert done.stderr == "layout: my-tool/v1 (runs.json)\n"
+    assert done.stderr == "layout: my-tool/v1 (runs.json)\nread: 1 file; said: nothing\n"
     assert "artifacts: 1 passed\n" in done.stdout
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sealkit.contract import Contract
+from sealkit.finding import Finding
 from sealkit.pack import BUILT_IN
 from sealkit.rundir import Run, open_run
 
@@ -57,3 +60,32 @@ def test_a_value_that_no_line_set_has_its_place_in_the_resolved_config(told: str
     path.write_text(json.dumps(document), "utf-8")
     found = opened(tmp_path / "run").origin("run", "seed")
     assert (found.path, found.line) == ("resolved_config.json", None)
+
+
+def test_while_a_run_goes_on_a_file_is_held_against_its_contract_again_once_it_was_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    problems = Contract.problems
+
+    def noted(self: Contract, path: Path, name: str) -> tuple[list[Finding], bool]:
+        looked.append(name)
+        return problems(self, path, name)
+
+    monkeypatch.setattr(Contract, "problems", noted)
+    root = Path(shutil.copytree(BASE, tmp_path / "run"))
+    run = replace(opened(root), ongoing=True, held={})
+
+    def metrics() -> list[str]:
+        found = replace(run).one("metrics")
+        return [finding.message for finding in found.problems] if found else ["absent"]
+
+    assert metrics() == metrics() == []
+    assert looked == ["metrics.json"]
+    size = len((root / "metrics.json").read_text())
+    (root / "metrics.json").write_text("[]".ljust(size))
+    assert metrics() != []
+    assert looked == ["metrics.json"] * 2
+    again = opened(root).one("metrics")
+    assert again and again.problems, "and whoever judges it later reads it himself"
+    assert looked == ["metrics.json"] * 3

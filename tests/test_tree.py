@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sealkit import tree
 from sealkit.finding import ReadError
-from sealkit.tree import Found, find
+from sealkit.trees import files as tree
+from sealkit.trees.files import Found, find
 from tests.trees import layout, write
 
 

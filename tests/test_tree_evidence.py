@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sealkit.pack import BUILT_IN
-from sealkit.recognise import recognise
-from sealkit.tree_evidence import observe_tree
+from sealkit.trees.observe import observe_tree
+from sealkit.trees.recognise import recognise
 from tests.trees import write
 
 MINE = """\

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.finding import UsageError
-from sealkit.tree_layout import Mark, Promise, Says, fill
+from sealkit.trees.layout import Mark, Promise, Says, fill
 from tests.trees import layout
 
 ONE = "  - {path: runs.json, media: json}\n"
@@ -70,7 +70,7 @@ def test_every_field_has_its_place() -> None:
     assert source.says == (
         Says("run", "metric", ("{run}",), "summary", at=("$.a",), key={"from": 1, "join": "/"}, number=True, but="b", step=("$.s",)),
     )  # fmt: skip
-    assert (found.name, found.kinds) == ("my-tool", {"metrics", "evidence"})
+    assert (found.name, set(found.kinds)) == ("my-tool", {"metrics", "evidence"})
     assert found.recognised_by == (Mark("runs.json"),)
 
 
@@ -116,8 +116,8 @@ def test_no_expression_of_ours_is_kept_busy_by_a_line() -> None:
     """Each part of a line is cut; on what is left no pattern may go back and forth for long."""
     import time
 
-    from sealkit.gather import LINE
     from sealkit.pack import BUILT_IN
+    from sealkit.trees.gather import LINE
 
     says = [one for tree in BUILT_IN.tree_layouts.values() for source in tree.sources for one in source.says]
     patterns = {pattern for one in says for pattern in (*one.line, *filter(None, (one.through, one.match, one.but)))}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sealkit.gather import Gathered, gather
 from sealkit.pack import BUILT_IN
 from sealkit.read import yaml
-from sealkit.tree_layout import TreeLayout, parse
+from sealkit.trees.gather import Gathered, gather
+from sealkit.trees.layout import TreeLayout, parse
 
 HEAD = """\
 layout: my-tool/v1

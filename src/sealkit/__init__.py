@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sealkit import encoders, evidence, imputation, mask
+    from sealkit import encoders, imputation, mask
     from sealkit.acceptance import judge as judge_expectations
     from sealkit.artifact import Artifact
     from sealkit.band import judge as judge_band
@@ -88,7 +88,7 @@ _HOME = {
     "record": "recorder",
     "replay_probe": "probe",
 }
-_MODULES = ("encoders", "evidence", "imputation", "mask")  # as `sealkit.encoders.of_function`
+_MODULES = ("encoders", "imputation", "mask")  # as `sealkit.encoders.of_function`
 # What is called otherwise where it lives, since its module says the rest.
 _NAMED = {
     "PROBE_TOLERANCE": "TOLERANCE",
@@ -111,7 +111,7 @@ _NAMED = {
 __all__ = [
     "PROBE_TOLERANCE", "Artifact", "Blocked", "Check", "Context", "Finding", "HistoryBand", "Input", "Location",
     "NotWitnessed", "OtherBuild", "Out", "Params", "ReadError", "Recorder", "Refused", "Severity", "Stage", "State",
-    "UsageError", "View", "Waived", "callback", "compare", "describe_index", "encoders", "evidence", "expectations_identity",
+    "UsageError", "View", "Waived", "callback", "compare", "describe_index", "encoders", "expectations_identity",
     "explain", "explain_unwitnessed", "identity", "imputation", "imputed", "judge_band", "judge_expectations",
     "legacy_pairs", "listing_digest", "mask", "mask_at", "mask_content", "mask_faults", "mask_group", "mask_meetings",
     "mask_of_bits", "mask_place", "masks_declared_apart", "masks_recorded_apart", "open_index", "record",

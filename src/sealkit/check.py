@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sealkit.artifact import Artifact
-from sealkit.evidence import Evidence
 from sealkit.finding import Finding, Location, Severity
 from sealkit.metric_keys import MetricKeys
 from sealkit.read.pickle import Pickle
 from sealkit.read.vcf import Vcf
 from sealkit.rundir import Run
+from sealkit.trees.evidence import Evidence
 from sealkit.vector_file import Facts
 
 if TYPE_CHECKING:

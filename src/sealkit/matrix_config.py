@@ -18,6 +18,7 @@ from sealkit.read import yaml
 from sealkit.read.source import read_text
 
 DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # that Windows takes for no file
+NAME = "matrix.name="  # the one override that is the matrix's own
 OURS = ("run", "run.name", "run.output_dir")  # what the matrix sets itself
 
 
@@ -71,7 +72,7 @@ def is_matrix(path: Path) -> bool:
 
 
 def read(path: Path, contract: Contract, overrides: tuple[str, ...] = ()) -> MatrixConfig:
-    """Read a matrix document; `overrides` are laid over every experiment, last. No base config is read.
+    """Read a matrix document; `overrides` are laid over every experiment, last, but for `matrix.name=NAME`. No base config is read.
 
     Raises UsageError with the line of what is wrong.
     """
@@ -84,6 +85,11 @@ def read(path: Path, contract: Contract, overrides: tuple[str, ...] = ()) -> Mat
         said = f"{dotted(violation.pointer)}: " if violation.pointer and "unknown key" not in violation.message else ""
         raise UsageError(f"{_place(path, document, violation.pointer)}: {said}{violation.message}")
     data = document.data
+    for override in (one for one in overrides if one.startswith(NAME)):
+        data["matrix"]["name"] = override.removeprefix(NAME)
+        for violation in contract.violations(data):
+            raise UsageError(f"override {override!r}: {violation.message}")
+    overrides = tuple(override for override in overrides if not override.startswith(NAME))
     for override in overrides:
         if override.partition("=")[0] in OURS:
             raise UsageError(f"override {override!r}: the matrix names its runs", "choose their folder with --out")

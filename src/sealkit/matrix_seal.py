@@ -15,16 +15,17 @@ from sealkit.finding import UsageError
 from sealkit.matrix_statement import TYPE, predicate
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
-from sealkit.recognise import Recognised
 from sealkit.render import json as report_json
 from sealkit.render import matrix_seal as page
 from sealkit.render import tabular
 from sealkit.rundir import SEAL
 from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
 from sealkit.statement import statement
-from sealkit.tree_audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
+from sealkit.trees.audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
+from sealkit.trees.recognise import Recognised
 
 TABLES = "tables"
+FORMS = {"md": tabular.markdown, "csv": tabular.csv, "tex": tabular.latex}
 
 
 def seal_matrix(
@@ -104,7 +105,7 @@ def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mappin
     tables = {
         f"{TABLES}/{table['name']}.{ending}": render(table)
         for table in stated["numbers"]["tables"]
-        for ending, render in (("md", tabular.markdown), ("csv", tabular.csv), ("tex", tabular.latex))
+        for ending, render in FORMS.items()
     }
     return {
         EVIDENCE: write.dumps(evidence),

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sealkit import digest, write
-from sealkit.contrasts import contrasts
-from sealkit.evidence import Evidence, Model, Statement, normal
 from sealkit.finding import Location
-from sealkit.tree_lineage import PLACES, Lines, disagree, switched
+from sealkit.trees.contrasts import contrasts
+from sealkit.trees.evidence import Evidence, Model, Statement, normal
+from sealkit.trees.lineage import PLACES, Lines, disagree
 
 TYPE = "urn:sealkit:matrix_seal/v1"
 
@@ -94,7 +94,7 @@ def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any
     }
     return {
         "id": training,
-        "runs": list(runs),
+        "runs": [evidence.label(run) for run in runs],
         **{what: _said(evidence.one("training", training, what)) for what in fields},
         "selected_by": _said(_first(best.at)) if best.metric else None,
         "best": {
@@ -160,7 +160,7 @@ def _model(model: Model, lines: Lines) -> dict[str, Any]:
         "weights": model.weights,
         "tree": model.tree,
         "made_by": list(lines.makers[model.path]),
-        "loaded_by": [run for run in lines.evidence.ids("run") if lines.model_of(run) is model],
+        "loaded_by": [lines.evidence.label(run) for run in lines.evidence.ids("run") if lines.model_of(run) is model],
     }
 
 
@@ -216,14 +216,14 @@ def _line(
         "weights": weights,
         "training": training,
         "at": _place(at),
-        "runs": runs,
+        "runs": [evidence.label(run) for run in runs],
         "looked": [],
     }
 
 
 def _absent(role: str, evidence: Evidence, *fields: str) -> dict[str, Any]:
     looked = list(dict.fromkeys(where for field in fields for where in evidence.looked(field)))
-    empty = {"name": None, "weights": None, "training": None, "at": None, "runs": []}
+    empty: dict[str, Any] = {"name": None, "weights": None, "training": None, "at": None, "runs": []}
     return {"role": role, "found": False, **empty, "looked": looked}
 
 
@@ -248,13 +248,3 @@ def _outside(evidence: Evidence) -> list[dict[str, str]]:
         if one.at.digest and not one.at.path.startswith(folder)
     }
     return [{"path": path, "digest": value} for path, value in sorted(found.items())]
-
-
-def hard_negatives(said: Mapping[str, Any] | None) -> str:
-    """A switch in words."""
-    if said is None:
-        return "not told"
-    one = Statement(
-        "training", "", "hard_negatives", None, None, said["value"], None, None, Location(said["at"]["path"])
-    )
-    return {True: "on", False: "off", None: str(said["value"])}[switched(one)]

@@ -15,11 +15,11 @@ from sealkit.drift import Drift
 from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, UsageError, Verdict
 from sealkit.matrix_seal import state, texts
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.recognise import Recognised, recognise
 from sealkit.render import json as report_json
 from sealkit.rundir import SEAL, Run
 from sealkit.seal import REPORT, STATEMENT
-from sealkit.tree_audit import EVIDENCE, Tree, applicable, audit_tree, look_at
+from sealkit.trees.audit import EVIDENCE, Tree, applicable, audit_tree, look_at
+from sealkit.trees.recognise import Recognised, recognise
 from sealkit.verify import Verification, bytes_differ, elsewhere, missing_packs, type_of, unjudgeable
 from sealkit.write import canonical
 

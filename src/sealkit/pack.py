@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sealkit import digest, layout, legacy, metric_keys, package, tree_layout
+from sealkit import digest, layout, legacy, metric_keys, package
 from sealkit.check import Check
 from sealkit.contract import Contract, did_you_mean
 from sealkit.finding import UsageError
@@ -24,7 +24,8 @@ from sealkit.layout import Layout
 from sealkit.metric_keys import Family, MetricKeys
 from sealkit.read import json, yaml
 from sealkit.stage import Stage
-from sealkit.tree_layout import TreeLayout
+from sealkit.trees import layout as tree_layout
+from sealkit.trees.layout import TreeLayout
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def repository(folder: Path, without: Path | None = None) -> Repository:
     if status:
         _, named, _ = git("rev-parse", "--verify", "--quiet", "HEAD")
         if re.fullmatch(r"[0-9a-f]{40,64}", named):
-            return Repository("refused", f"its commit {named} is not in it", commit=named)
+            return Repository("refused", f"HEAD is {named}, and the repository does not hold that commit", commit=named)
         return Repository("empty", "the repository has no commit yet")
     _, branch, _ = git("symbolic-ref", "--short", "--quiet", "HEAD")
     _, shallow, _ = git("rev-parse", "--is-shallow-repository")

@@ -28,10 +28,10 @@ def command(
     from sealkit import observe, project
     from sealkit.finding import UsageError
     from sealkit.policy import NO_POLICY
-    from sealkit.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
-    from sealkit.tree_audit import audit_tree, look_at
+    from sealkit.trees.audit import audit_tree, look_at
+    from sealkit.trees.recognise import recognise
 
     sealed = (Path(run_dir) / SEAL).exists()
     if waivers is not None and sealed:
@@ -41,7 +41,9 @@ def command(
     tree = recognise(Path(run_dir), settings.pack, layout)
     if tree:
         options.tell_layout(tree)
-        report = audit_tree(look_at(tree, policy, settings.pack), settings.pack)
+        seen = look_at(tree, policy, settings.pack)
+        options.tell_read(seen)
+        report = audit_tree(seen, settings.pack)
     else:
         report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]

@@ -17,10 +17,10 @@ def command(what: str, workspace: str, output_format: str) -> int:
     It is named by its path, by its name in configs, by a run's id or name, or by a digest (8 letters of it or more). Of a
     folder: on anything in it. Exits with 3 where something could not be read, since the answer may not be complete then.
     """
-    from sealkit import asked
-    from sealkit.impact import impact
-    from sealkit.places import Lines
     from sealkit.render import impact as render
+    from sealkit.workspace import asked
+    from sealkit.workspace.impact import impact
+    from sealkit.workspace.places import Lines
     from sealkit.write import dumps
 
     ledger = options.ledger(workspace)

@@ -58,8 +58,8 @@ def draft(folder: str, out: str | None) -> int:
     """
     from sealkit import write
     from sealkit.finding import UsageError
-    from sealkit.layout_draft import draft
     from sealkit.render import layout
+    from sealkit.trees.draft import draft
 
     if out is not None and Path(out).exists():
         raise UsageError(f"{out}: is there already", "give another file, or remove it")

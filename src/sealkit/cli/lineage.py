@@ -18,9 +18,9 @@ def command(what: str, workspace: str, output_format: str) -> int:
     It is named by its path, by its name in configs (models/x, package:NAME), by a run's id or name, or by a digest (8 letters
     of it or more). Exits with 3 where something could not be read, since the answer may not be complete then.
     """
-    from sealkit import ancestry, asked
-    from sealkit.places import Lines
     from sealkit.render import lineage as render
+    from sealkit.workspace import ancestry, asked
+    from sealkit.workspace.places import Lines
     from sealkit.write import dumps
 
     ledger = options.ledger(workspace)

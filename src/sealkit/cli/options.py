@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sealkit.ledger import Ledger
     from sealkit.pack import Pack
     from sealkit.policy import Policy
     from sealkit.project import Settings
-    from sealkit.recognise import Recognised
+    from sealkit.trees.audit import Tree
+    from sealkit.trees.recognise import Recognised
+    from sealkit.workspace.ledger import Ledger
 
 run_directory = click.argument("run_dir", type=click.Path())
 strict = click.option("--strict", is_flag=True, help="Warnings count as failures (exit 1).")
@@ -78,11 +79,21 @@ def tell_layout(tree: Recognised) -> None:
     click.echo(f"layout: {tree.layout.id} ({'; '.join(tree.why)})", err=True)
 
 
+def tell_read(tree: Tree) -> None:
+    """Say on stderr how many files of a tree were read, and how often each field was said."""
+    from collections import Counter
+
+    files = sum(len(found) for _, found in tree.gathered.files)
+    said = Counter(f"{one['of']} {one['what']}" for one in tree.document["statements"])
+    shown = ", ".join(f"{what} {count:,}" for what, count in said.items()) or "nothing"
+    click.echo(f"read: {files:,} {'file' if files == 1 else 'files'}; said: {shown}", err=True)
+
+
 def ledger(workspace: str) -> Ledger:
     """What the records of a workspace say, with those of other tools' trees in it."""
     import gc
 
-    from sealkit import asked, foreign, records
+    from sealkit.workspace import asked, foreign, records
 
     collects = gc.isenabled()
     gc.disable()  # all that is read is kept: to look for garbage in it again and again takes a third of the time
@@ -93,10 +104,10 @@ def ledger(workspace: str) -> Ledger:
         if collects:
             gc.enable()
     if found.unclaimed:  # only then: to recognise a tree takes the layouts
-        from sealkit.evidence import Evidence
         from sealkit.finding import UsageError
-        from sealkit.recognise import recognise
-        from sealkit.tree_evidence import observe_tree
+        from sealkit.trees.evidence import Evidence
+        from sealkit.trees.observe import observe_tree
+        from sealkit.trees.recognise import recognise
 
         for folder in found.unclaimed:
             try:

@@ -19,6 +19,12 @@ from sealkit.cli import options
 @options.layout
 @options.waivers
 @click.option("--out", type=click.Path(), metavar="DIR", help="Write the seal there, and nothing into RUN_DIR.")
+@click.option(
+    "--publish",
+    type=click.Path(),
+    metavar="DIR",
+    help="Write what belongs in git to DIR/NAME: page, statement, tables, figures.",
+)
 @options.output_format
 @options.strict
 def command(
@@ -27,6 +33,7 @@ def command(
     layout: str | None,
     waivers: str | None,
     out: str | None,
+    publish: str | None,
     output_format: str,
     strict: bool,
 ) -> int:
@@ -39,10 +46,11 @@ def command(
     `toolkit verify --digest`. A seal is never overwritten.
     """
     from sealkit import project, seal
+    from sealkit import publish as publishing
     from sealkit.matrix_seal import seal_matrix
-    from sealkit.recognise import recognise
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
+    from sealkit.trees.recognise import recognise
     from sealkit.write import dumps
 
     settings = project.load(Path.cwd(), Path(run_dir))
@@ -54,6 +62,10 @@ def command(
     else:
         compared = Path(reference) if reference else None
         sealed = seal.seal(Path(run_dir), compared, policy, settings.pack, out=target)
+    folder = target or Path(run_dir) / SEAL
+    if publish:
+        for file in publishing.publish(folder, Path(publish), Path(run_dir).resolve().name):
+            click.echo(f"published: {file}", err=True)
     if output_format == "json":
         click.echo(dumps({**json.document(sealed.report), "x-seal": sealed.digest}), nl=False)
     elif output_format == "markdown":
@@ -61,6 +73,6 @@ def command(
     else:
         click.echo(text.render(sealed.report), nl=False, err=True)
         state = "sealed" if sealed.fresh else "sealed already, with the same bytes"
-        click.echo(f"{state}: {(Path(out) if out else Path(run_dir) / SEAL) / seal.PAGE}", err=True)
+        click.echo(f"{state}: {folder / seal.PAGE}", err=True)
         click.echo(sealed.digest)
     return sealed.report.exit_code(strict)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sealkit.impact import KINDS, Impact
-from sealkit.ledger import Ledger
-from sealkit.places import Lines
 from sealkit.render.lineage import SHORT, asked, at, head, looked, markdown_head, markdown_tail, place, tail
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
+from sealkit.workspace.impact import KINDS, Impact
+from sealkit.workspace.ledger import Ledger
+from sealkit.workspace.places import Lines
 
 TITLES = {
     "model": "models",

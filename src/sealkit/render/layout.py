@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sealkit.layout_draft import Draft, Drafted
-from sealkit.layout_guess import Guess
 from sealkit.render.text import clean
-from sealkit.tree_layout import Promise, TreeLayout
+from sealkit.trees.draft import Draft, Drafted
+from sealkit.trees.guess import Guess
+from sealkit.trees.layout import Promise, TreeLayout
 
 NATIVE = ("native/v1", "Run directories of sealkit")
 
@@ -96,7 +96,7 @@ def _left(draft: Draft) -> Iterator[str]:
     for error in draft.unread:
         yield f"# not looked at: {clean(f'{error.at} {error.message}')}"
     if draft.left:
-        yield f"# left out, {len(draft.left)} files of which nothing could be guessed:"
+        yield f"# left out, {len(draft.left)} {'file' if len(draft.left) == 1 else 'files'} of which nothing could be guessed:"
         yield from (f"#   {clean(name)}" for name in draft.left[:20])
         if len(draft.left) > 20:
             yield "#   …"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sealkit.ancestry import Line, Lineage
-from sealkit.asked import Asked
-from sealkit.kin import Step
-from sealkit.ledger import NAME_ONLY, Ledger, Place
-from sealkit.places import Lines
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
+from sealkit.workspace.ancestry import Line, Lineage
+from sealkit.workspace.asked import Asked
+from sealkit.workspace.kin import Step
+from sealkit.workspace.ledger import NAME_ONLY, Ledger, Place
+from sealkit.workspace.places import Lines
 
 PARTS = (("before", "comes from"), ("itself", "itself"), ("after", "led to"))
 SHORT = len("sha256:") + 12

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sealkit.matrix_statement import hard_negatives
 from sealkit.render import tabular
 from sealkit.render.seal import MARKS, bullets, cell, checks, code, table
 from sealkit.render.text import clean
+from sealkit.trees.words import switched
 
 NOT_COMPARED = "No reference row was named (`toolkit seal MATRIX_DIR --reference LABEL`), so nothing is compared."
 NO_RISKS = "None: what the runs stand on is named, kept and bound."
@@ -27,7 +27,7 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         f"# Seal of {cell(predicate['matrix']['name'])}: {predicate['verdict']}",
         _opening(predicate),
         "## Risks\n\n" + _risks(risks, codes),
-        "## How far the numbers can be read\n\n" + _numbers_read(predicate, others),
+        "## Beside them: how far the numbers can be read\n\n" + _numbers_read(predicate, others),
         *_broken(report["artifacts"]),
         "## Results\n\n" + _results(predicate),
         "## Contrasts\n\n" + _contrasts(predicate["contrasts"]),
@@ -89,18 +89,17 @@ def _risks(outcomes: Sequence[Mapping[str, Any]], codes: Mapping[str, str]) -> s
 
 
 def _risk(name: str, outcome: Mapping[str, Any]) -> str:
-    head = f"### {name} {MARKS[outcome['status']]} {cell(outcome['title'])}"
-    reason = [f"{cell(outcome['reason'])}"] if outcome["reason"] else []
-    return "\n\n".join(
-        [head, *reason, *map(finding, outcome["findings"]), f"Check: {code(outcome['id'])} ({outcome['status']})."]
-    )
+    number, _, words = name.partition(" ")
+    reason = [cell(outcome["reason"])] if outcome["reason"] else []
+    told = f"{MARKS[outcome['status']]} {outcome['status']} by {code(outcome['id'])}"
+    return "\n\n".join([f"### {cell(number)}: {cell(words)}", *reason, *map(finding, outcome["findings"]), told])
 
 
 def finding(one: Mapping[str, Any]) -> str:
     """What was found, the fix, and every place with the text that stands there."""
     places = [at for at in (one["location"], *one["also"]) if at["quote"] or at["line"] is None]
     lines = [f"- {place(at)}{': ' + quoted(at['quote']) if at['quote'] else ''}" for at in places[:SHOWN]]
-    more = [f"- and {len(places) - SHOWN} more places"] if len(places) > SHOWN else []
+    more = [f"- and {len(places) - SHOWN} more"] if len(places) > SHOWN else []
     fix = [f"Fix: {code(one['fix'])}"] if one["fix"] else []
     signed = (
         [
@@ -223,21 +222,23 @@ def _training(one: Mapping[str, Any]) -> str:
         [
             "hard negatives",
             "; ".join(
-                f"{by}: {hard_negatives(hard[by])}" + (f" ({place(hard[by]['at'])})" if hard[by] else "")
+                f"{by}: {_switch(hard[by])}" + (f" ({place(hard[by]['at'])})" if hard[by] else "")
                 for by in ("config", "record", "log")
             ),
         ],
-        ["loaded by", cell(", ".join(_labels(one["runs"])))],
+        ["loaded by", cell(", ".join(one["runs"]))],
     ]
     return f"### {cell(one['id'])}\n\n" + table(["", ""], rows)
 
 
-def _labels(runs: Sequence[str]) -> list[str]:
-    return list(runs)
+def _switch(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "not told"
+    return {True: "on", False: "off", None: cell(said["value"])}[switched(said["value"])]
 
 
 def _no_training(predicate: Mapping[str, Any]) -> str:
-    looked = next((line["looked"] for line in predicate["lineage"] if line["role"] == "post-FT"), [])
+    looked: list[str] = next((line["looked"] for line in predicate["lineage"] if line["role"] == "post-FT"), [])
     return "No training was found behind the runs; looked in " + ", ".join(map(code, looked)) + "."
 
 
