@@ -44,7 +44,7 @@ def test_names_are_alike_both_ways_and_to_themselves(one: str, other: str) -> No
 
 
 def model(**given: object) -> Model:
-    fields = {
+    fields: dict[str, object] = {
         "path": "m",
         "state": "here",
         "reason": None,
