@@ -16,12 +16,19 @@ def find(run: View) -> Iterator[Finding]:
         yield from best_is_best(training, best, evidence, lines)
         chosen, left = lines.best_checkpoint(training), lines.left(training)
         apart = [(model, differ(model, chosen)) for model in left if chosen]
+        final = final_by_record(training, best, evidence, lines)
         if chosen and (wrong := [model for model, other in apart if other]):
             yield from not_best(training, best, wrong[0], chosen, evidence, lines)
-        elif not apart or chosen is None or chosen.state == "missing":
-            yield from by_record(training, best, left, evidence, lines)
-        else:
+        elif apart and all(other is False for _, other in apart):
+            continue
+        elif final:
+            by = f" by {best.metric}" if best.metric else ""
+            message = f"{training} says that it exported its final model, and that its best{by} was step {best.step}"
+            yield Finding(message, final.at, also=places(best), fix=f"keep and export step {best.step}")
+        elif chosen and apart:
             untold += [f"{model.path} with {chosen.path}" for model, other in apart if other is None]
+        else:
+            yield on_trust(training, best, left, evidence)
     if untold:
         fix = "keep both, in one format that can be read without running it (safetensors)"
         raise Blocked(f"the weights cannot be compared: {', '.join(untold)}", fix)
@@ -61,22 +68,21 @@ def not_best(
     yield Finding(message, at[0] if at else Location(wrong.path), also=also, fix=chosen.path)
 
 
-def by_record(training: str, best: Best, left: list[Model], evidence: Evidence, lines: Lines) -> Iterator[Finding]:
-    """What a training says that it exported, where the weights are not here to tell."""
-    said = exported(training, evidence)[:1]
-    if said and is_final(said[0]) and best.step is not None and best.step != lines.last_step(training):
-        by = f" by {best.metric}" if best.metric else ""
-        message = f"{training} says that it exported its final model, and that its best{by} was step {best.step}"
-        yield Finding(message, said[0].at, also=places(best), fix=f"keep and export step {best.step}")
-    else:
-        what = "no model that it exported is here" if not left else f"{training} kept no checkpoint of its best"
-        message = f"{training}: {what}: that its best was exported is taken on trust".replace(
-            f"{training}: {training}", training
-        )
-        place = (
-            said[0].at if said else Location(left[0].path if left else evidence.all("training", training)[0].at.path)
-        )
-        yield Finding(message, place, also=places(best), fix="keep the checkpoint of every evaluated step")
+def final_by_record(training: str, best: Best, evidence: Evidence, lines: Lines) -> Statement | None:
+    """What says that the final model was exported, of a training whose best was another."""
+    said = next((one for one in exported(training, evidence) if is_final(one)), None)
+    return said if best.step not in (None, lines.last_step(training)) else None
+
+
+def on_trust(training: str, best: Best, left: list[Model], evidence: Evidence) -> Finding:
+    """Where neither weights nor a record tell."""
+    said = exported(training, evidence)
+    place = said[0].at if said else Location(left[0].path if left else evidence.all("training", training)[0].at.path)
+    what = "kept no checkpoint of its best" if left else "left no model that is here"
+    message = f"{training} {what}: that its best was exported is taken on trust"
+    return Finding(
+        message, place, also=places(best), fix="keep the checkpoint of every evaluated step, and what is exported"
+    )
 
 
 def exported(training: str, evidence: Evidence) -> list[Statement]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Statement
-from sealkit.trees.lineage import Lines, switched
-from sealkit.trees.words import few
+from sealkit.trees.lineage import Lines
+from sealkit.trees.words import few, switched
 
 PLACES = ("log", "record", "config")  # the last word of each is the one that held
 
@@ -16,12 +16,16 @@ def find(run: View) -> Iterator[Finding]:
     looked = ", ".join(places)
     for training in Lines(evidence).behind:
         told = {
-            by: [one for one in evidence.all("training", training, "hard_negatives", by) if switched(one) is not None]
+            by: [
+                one
+                for one in evidence.all("training", training, "hard_negatives", by)
+                if switched(one.value) is not None
+            ]
             for by in PLACES
         }
         said = {by: lines for by, lines in told.items() if lines}
-        last = {by: switched(lines[-1]) for by, lines in said.items()}
-        several = [by for by, lines in said.items() if len({switched(one) for one in lines}) > 1]
+        last = {by: switched(lines[-1].value) for by, lines in said.items()}
+        several = [by for by, lines in said.items() if len({switched(one.value) for one in lines}) > 1]
         also, more = few([one.at for lines in said.values() for one in [lines[-1], *lines[:-1]]])
         if len(set(last.values())) > 1:
             words = ", ".join(f"{by} {word(lines[-1])}" for by, lines in reversed(said.items()))
@@ -45,7 +49,7 @@ def find(run: View) -> Iterator[Finding]:
 
 
 def word(said: Statement) -> str:
-    return "on" if switched(said) else "off"
+    return "on" if switched(said.value) else "off"
 
 
 def way_out(last: dict[str, bool | None]) -> str:

@@ -1,6 +1,5 @@
 """The numbers in a run's summary are those in its metrics file."""
 
-import re
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
@@ -33,10 +32,16 @@ def find(run: View) -> Iterator[Finding]:
 
 def counterparts(said: Statement, files: list[Statement]) -> list[Statement]:
     """The same metric in the metrics file: its key with more or fewer folders before it."""
-    key = re.sub(r"^metrics/", "", str(said.key))
-    named = [(re.sub(r"^metrics/", "", str(one.key)), one) for one in files]
+    key = str(said.key).removeprefix("metrics/").split("/")
+    named = [(str(one.key).removeprefix("metrics/").split("/"), one) for one in files]
     exact = [one for other, one in named if other == key]
-    return exact or [one for other, one in named if f"/{other}".endswith(f"/{key}") or f"/{key}".endswith(f"/{other}")]
+    return exact or [one for other, one in named if other[-1] == key[-1] and (within(key, other) or within(other, key))]
+
+
+def within(short: list[str], long: list[str]) -> bool:
+    """Whether the parts of a key stand in another, in their order."""
+    parts = iter(long)
+    return all(part in parts for part in short)
 
 
 def agree(said: Statement, other: Statement) -> bool:

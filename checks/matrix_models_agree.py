@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
-from sealkit.trees.evidence import Evidence, Model, Statement
+from sealkit.trees.evidence import Evidence, Model, Statement, same_name
 from sealkit.trees.lineage import Lines, disagree
 from sealkit.trees.words import called, few, names
 
@@ -42,6 +42,9 @@ def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
         yield Finding(message, resolved[0].at, also=also, fix=f"run {label} again with {asked[-1].value}")
     told, place = (meant or resolved, "resolved config") if resolved else (asked, where)
     others = [line for line in lines if told and all(disagree(line, one, evidence) for one in told)]
+    if len(others) < len(lines):  # beside its own it may load what it is configured to: a reranker
+        configured = [str(one.value) for one in evidence.all("run", run, "setting") if isinstance(one.value, str)]
+        others = [line for line in others if not any(same_name(str(line.value), name) for name in configured)]
     if others:
         fix, also = f"run {label} again with {told[0].value}", tuple(one.at for one in (*others[1:], *told))
         among = len(others) < len(lines)

@@ -22,14 +22,14 @@ def find(run: View) -> Iterator[Finding]:
         if best.metric is None or not measures:
             continue
         head = headline(best.metric, list(measures))
-        tops = lines.tops(training, head) if head != best.metric else []
-        other = None if any(one.step == best.step for one in tops) else next(iter(tops), None)
-        if best.metric in measures and other is None:
+        tops = lines.tops(training, head)
+        if head == best.metric or any(one.step == best.step for one in tops):
             continue
-        instead = f", by which step {other.step} would have been chosen" if other else ""
-        message = (
-            f"{training}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} report {head}{instead}"
-        )
+        other = next(iter(tops), None)
+        untold = ", and no evaluation tells which step that would have chosen"
+        instead = f", by which step {other.step} would have been chosen" if other else untold
+        report = "reports" if len(runs) == 1 else "report"
+        message = f"{training}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} {report} {head}{instead}"
         also = (measures[head].at, *([other.at] if other else []))
         yield Finding(message, best.at[0].at, also=also, fix=f"select by {head}")
 

@@ -175,7 +175,7 @@ def test_an_evaluation_of_genotypes_promises_keys_of_the_registry() -> None:
 def test_the_matrix_that_comes_along_can_be_run_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.chdir(ROOT)
-    planned, config, folder = matrix.prepare(Path("configs/retriever_matrix.yaml"), [], BUILT_IN)
+    planned, config, _ = matrix.prepare(Path("configs/retriever_matrix.yaml"), [], BUILT_IN)
     labels = [one.experiment.label for one in planned]
     assert labels == ["pre_ft", "post_ft", "hn_ft", "bm25", "hybrid", "post_ft_noop"]
     assert [one.name for one in config.consumers] == ["main", "ndcg", "against_pre_ft"]

@@ -254,7 +254,7 @@ def test_rows_over_many_blocks_keep_their_lines(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("line", [b'{"a":1,"a":": "}', b'{"a" :1,"a":2}', b'{"a"\t:1,"a":"::"}', b'{"a":"\\":","a":3}'])
 def test_a_key_twice_is_seen_among_colons(tmp_path: Path, line: bytes) -> None:
-    with pytest.raises(ReadError, match="has the key .* twice"):
+    with pytest.raises(ReadError, match=r"has the key .* twice"):
         rows(b'{"id": "x.py::f"}\n' + line + b"\n", tmp_path)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sealkit.contract import Contract
+from sealkit.finding import Finding
 from sealkit.pack import BUILT_IN
 from sealkit.rundir import Run, open_run
 
@@ -66,9 +67,12 @@ def test_while_a_run_goes_on_a_file_is_held_against_its_contract_again_once_it_w
 ) -> None:
     looked: list[str] = []
     problems = Contract.problems
-    monkeypatch.setattr(
-        Contract, "problems", lambda self, path, name: looked.append(name) or problems(self, path, name)
-    )
+
+    def noted(self: Contract, path: Path, name: str) -> tuple[list[Finding], bool]:
+        looked.append(name)
+        return problems(self, path, name)
+
+    monkeypatch.setattr(Contract, "problems", noted)
     root = Path(shutil.copytree(BASE, tmp_path / "run"))
     run = replace(opened(root), ongoing=True, held={})
 

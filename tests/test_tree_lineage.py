@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, same_name
-from sealkit.trees.lineage import Lines, differ, switched
+from sealkit.trees.lineage import Lines, differ
 from sealkit.trees.switches import changed, settings
-from sealkit.trees.words import SHOWN, called, few, lower_is_better, measure, names, step_of
+from sealkit.trees.words import SHOWN, called, few, lower_is_better, measure, names, step_of, switched
 from tests.sound_tree import evidence, model, said
 
 
@@ -210,7 +210,7 @@ def test_a_local_model_that_nobody_made_is_no_base() -> None:
     ("value", "on"), [("True", True), ("ENABLED", True), (1, True), (False, False), ("none", False), ("maybe", None)]
 )
 def test_switches(value: object, on: bool | None) -> None:
-    assert switched(evidence(said("training", "t", "hard_negatives", value)).statements[0]) is on
+    assert switched(value) is on
 
 
 def set_to(overrides: dict[str, object] | None = None, run: str = "m", **values: object) -> Evidence:

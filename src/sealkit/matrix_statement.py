@@ -9,7 +9,7 @@ from sealkit import digest, write
 from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
-from sealkit.trees.lineage import PLACES, Lines, disagree, switched
+from sealkit.trees.lineage import PLACES, Lines, disagree
 
 TYPE = "urn:sealkit:matrix_seal/v1"
 
@@ -248,13 +248,3 @@ def _outside(evidence: Evidence) -> list[dict[str, str]]:
         if one.at.digest and not one.at.path.startswith(folder)
     }
     return [{"path": path, "digest": value} for path, value in sorted(found.items())]
-
-
-def hard_negatives(said: Mapping[str, Any] | None) -> str:
-    """A switch in words."""
-    if said is None:
-        return "not told"
-    one = Statement(
-        "training", "", "hard_negatives", None, None, said["value"], None, None, Location(said["at"]["path"])
-    )
-    return {True: "on", False: "off", None: str(said["value"])}[switched(one)]

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sealkit.matrix_statement import hard_negatives
 from sealkit.render import tabular
 from sealkit.render.seal import MARKS, bullets, cell, checks, code, table
 from sealkit.render.text import clean
+from sealkit.trees.words import switched
 
 NOT_COMPARED = "No reference row was named (`toolkit seal MATRIX_DIR --reference LABEL`), so nothing is compared."
 NO_RISKS = "None: what the runs stand on is named, kept and bound."
@@ -222,13 +222,19 @@ def _training(one: Mapping[str, Any]) -> str:
         [
             "hard negatives",
             "; ".join(
-                f"{by}: {hard_negatives(hard[by])}" + (f" ({place(hard[by]['at'])})" if hard[by] else "")
+                f"{by}: {_switch(hard[by])}" + (f" ({place(hard[by]['at'])})" if hard[by] else "")
                 for by in ("config", "record", "log")
             ),
         ],
         ["loaded by", cell(", ".join(one["runs"]))],
     ]
     return f"### {cell(one['id'])}\n\n" + table(["", ""], rows)
+
+
+def _switch(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "not told"
+    return {True: "on", False: "off", None: cell(said["value"])}[switched(said["value"])]
 
 
 def _no_training(predicate: Mapping[str, Any]) -> str:

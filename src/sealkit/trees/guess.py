@@ -31,7 +31,6 @@ LINE = {
     "commit": r"(?<![0-9a-f])(?P<value>[0-9a-f]{40})(?![0-9a-f])",
     "model": r"""(?i)\bmodel(?:_name_or_path|_name|_path)['"]?\s*[:=]\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
 }
-OF_LINE: dict[str, dict[str, Any]] = {"seed": {"number": True}, "model": {"by": "mentioned"}}
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PROSE = ("log", "txt", "out", "err", "md", "py", "sh", "html", "rst", "tsv")
 MACHINE = re.compile(r"(?i)gpus?|cpus?|host|device|hardware|machine")
@@ -62,7 +61,10 @@ def _of_lines(file: Found) -> Iterator[Guess]:
     wanted = dict(LINE)
     for number, row in file.lines():
         for what in [what for what, pattern in wanted.items() if re.search(pattern, row[:1000])]:
-            yield Guess(what, number, {"line": wanted.pop(what), **OF_LINE.get(what, {})})
+            more: dict[str, Any] = (
+                {"number": True} if what == "seed" else {"by": "mentioned"} if what == "model" else {}
+            )
+            yield Guess(what, number, {"line": wanted.pop(what), **more})
         if not wanted or number == LINES:
             return
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sealkit.trees.evidence import Evidence, Model, Statement, normal, same_name
-from sealkit.trees.words import lower_is_better, measure, step_of
+from sealkit.trees.words import lower_is_better, measure, step_of, switched
 
 PLACES = ("loaded", "resolved", "override", "config")  # of a model's name, the most telling first
 WITHOUT_MODEL = ("bm25", "sparse", "lexical", "tfidf")  # modes that load none
@@ -170,16 +170,9 @@ class Lines:
         """Whether a training had hard negatives: by its log, else its record, else its config; None where nothing says so."""
         for by in ("log", "record", "config"):
             said = self.evidence.all("training", training, "hard_negatives", by)
-            if said and (value := switched(said[-1])) is not None:
+            if said and (value := switched(said[-1].value)) is not None:
                 return value
         return None
-
-
-def switched(said: Statement) -> bool | None:
-    """What a switch is said to be."""
-    words = {"true": True, "on": True, "yes": True, "1": True, "enabled": True}
-    words |= {"false": False, "off": False, "no": False, "0": False, "disabled": False, "none": False}
-    return words.get(str(said.value).strip().lower())
 
 
 def disagree(one: Statement, other: Statement, evidence: Evidence) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sealkit import digest, world, write
 from sealkit.finding import ReadError
 from sealkit.policy import NO_POLICY, Policy
+from sealkit.read.source import open_bytes, refuse_lfs_pointer
 from sealkit.rundir import SEAL
 from sealkit.trees.evidence import Evidence, normal
 from sealkit.trees.gather import Gathered, gather, place
@@ -111,12 +112,15 @@ def _model(root: Path, path: str, pointer: bool) -> dict[str, Any]:
 
 
 def _weights(folder: Path, files: Mapping[str, str]) -> str | None:
-    """The digest of the tensors, or of the bytes of the files that hold weights; None where there are none."""
-    try:
+    """The digest of the tensors, or of the bytes of the files that hold weights where none is a safetensors file; None where there are
+    none. Raises ReadError for weights that cannot be read, and for what Git LFS keeps elsewhere."""
+    held = {name: value for name, value in files.items() if any(Path(name).match(one) for one in WEIGHTS)}
+    if any(name.endswith(".safetensors") for name in held):
         return digest.weights(folder).digest
-    except ReadError:
-        held = {name: value for name, value in files.items() if any(Path(name).match(one) for one in WEIGHTS)}
-        return digest.listing(held) if held else None
+    for name in held:
+        with open_bytes(folder / name, name, follow=False) as file:
+            refuse_lfs_pointer(file.read(64), name)
+    return digest.listing(held) if held else None
 
 
 def _entry(path: str, state: str, pointer: bool, **known: Any) -> dict[str, Any]:

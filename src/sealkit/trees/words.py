@@ -64,3 +64,10 @@ def measure(key: str) -> str:
 def lower_is_better(name: str) -> bool:
     """Whether a measure is the better the smaller it is, by its name."""
     return LOWER.search(name.lower()) is not None
+
+
+def switched(value: object) -> bool | None:
+    """What a switch is said to be, however it is written; None for what is neither on nor off."""
+    words = {"true": True, "on": True, "yes": True, "1": True, "enabled": True}
+    words |= {"false": False, "off": False, "no": False, "0": False, "disabled": False, "none": False}
+    return words.get(str(value).strip().lower())
