@@ -3,7 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sealkit import Artifact, Blocked, Check, Finding, Severity, State, View, compare, explain, explain_unwitnessed, identity, mask_group
+from sealkit import (
+    Artifact,
+    Blocked,
+    Check,
+    Finding,
+    Severity,
+    State,
+    View,
+    compare,
+    explain,
+    explain_unwitnessed,
+    identity,
+    mask_group,
+)
 
 SETTINGS = ("max_seq_length", "truncate_dim", "normalise", "query_prompt", "document_prompt")
 

@@ -2,7 +2,21 @@
 
 from collections.abc import Iterator
 
-from sealkit import Artifact, Blocked, Check, Finding, View, compare, mask_at, mask_faults, mask_group, mask_meetings, mask_place, masks_declared_apart, masks_recorded_apart
+from sealkit import (
+    Artifact,
+    Blocked,
+    Check,
+    Finding,
+    View,
+    compare,
+    mask_at,
+    mask_faults,
+    mask_group,
+    mask_meetings,
+    mask_place,
+    masks_declared_apart,
+    masks_recorded_apart,
+)
 
 UNKNOWN = "adopted, not witnessed: the mask of the index is unknown"
 
