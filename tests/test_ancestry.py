@@ -15,9 +15,10 @@ from sealkit.finding import ReadError, pointer
 from sealkit.read import json as read_json
 from sealkit.trees.evidence import Evidence
 from sealkit.workspace import foreign, records
-from sealkit.workspace.ancestry import Step, lineage
+from sealkit.workspace.ancestry import lineage
 from sealkit.workspace.asked import resolve
 from sealkit.workspace.impact import impact
+from sealkit.workspace.kin import Step
 from sealkit.workspace.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
 from sealkit.workspace.places import Lines
 from tests.golden.tree import build

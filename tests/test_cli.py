@@ -44,6 +44,7 @@ Usage: toolkit [OPTIONS] COMMAND [ARGS]...
   toolkit fingerprint show docs.faiss       what an index was built with
   toolkit explain model-best-exported       what a check looks for, and the way out
   toolkit spec show metrics                 what an artifact holds
+  toolkit layout draft outputs/study        a layout to begin with, for what another tool wrote
   toolkit config show configs/…yaml         print every value and where it came from
 
   Exit codes: 0 passed, 1 failed, 2 usage, 3 inconclusive, 4 a stage or the toolkit broke.
@@ -64,6 +65,7 @@ Commands:
   fingerprint  What an index was built with, and whether a query side fits.
   explain      What the checks look for, and the way out.
   spec         The contracts: what each artifact is.
+  layout       What other tools write: the layouts of their trees.
   config       Show a config as it is resolved.
   cache        Look at the stage cache of a workspace, and prune it.
 """
@@ -114,7 +116,7 @@ sys.exit(f"loaded: {{found}}" if found else 0)
 def test_an_unknown_verb() -> None:
     done = toolkit("verfy", "x")
     assert done.returncode == 2
-    verbs = "run, check, seal, verify, diff, table, lineage, impact, fingerprint, explain, spec, config, cache"
+    verbs = "run, check, seal, verify, diff, table, lineage, impact, fingerprint, explain, spec, layout, config, cache"
     assert f"No such verb `verfy`. Did you mean `verify`? Verbs: {verbs}." in done.stderr
 
 
@@ -139,8 +141,7 @@ def test_an_unknown_verb() -> None:
         ),
         (
             ("seal", "configs"),
-            "toolkit: configs: is no run directory: it holds no run_metadata.json\n"
-            "  fix: give the folder that `toolkit run` printed last\n",
+            "toolkit: configs: no layout recognises it; looked for\n  native: run_metadata.json\n",
         ),
         (
             ("verify", "configs", "--digest", "3f8b"),

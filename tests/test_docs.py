@@ -6,6 +6,7 @@ import re
 import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from sealkit.matrix_plan import plans
 from sealkit.pack import BUILT_IN
 from sealkit.project import Settings
 from sealkit.read import yaml
+from sealkit.trees.gather import LINE, gather
+from sealkit.trees.recognise import recognise
+from tests.trees import write
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -96,3 +100,64 @@ def test_the_lines_that_guard_an_index_run(page: str, tmp_path: Path, monkeypatc
 def test_every_page_that_is_linked_is_there(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+# Layouts of trees
+
+WORDS = re.findall(
+    r"^\| (\w+) \| (\w+) \| .* \| (.*)\|$", (ROOT / "spec/layouts/README.md").read_text("utf-8"), re.MULTILINE
+)
+
+
+def test_the_words_of_layouts_are_those_that_ours_say() -> None:
+    said: dict[tuple[str, str], set[str]] = {}
+    for layout in BUILT_IN.tree_layouts.values():
+        for says in (says for source in layout.sources for says in source.says):
+            said.setdefault((says.of, says.what), set()).update([says.by] if says.by else [])
+    told = {(of, what): set(re.findall(r"`(\w+)`", by)) for of, what, by in WORDS if of != "of"}
+    assert told == said
+    assert len(WORDS) == len(told) + 1  # the head of the table
+
+
+def test_the_words_of_a_layout_stand_in_the_order_of_its_schema() -> None:
+    sorts = BUILT_IN.contracts["tree_layout/v1"].schema["properties"]["files"]["items"]["properties"]["says"]["items"][
+        "properties"
+    ]["of"]["enum"]
+    assert list(dict.fromkeys(of for of, _, _ in WORDS if of != "of")) == sorts
+
+
+def test_the_layout_shown_is_one_and_reads_such_a_tree(tmp_path: Path) -> None:
+    (shown,) = blocks(ROOT / "docs/layouts.md", "yaml")
+    tree = {
+        "t/study.json": '{"made_by": "us"}',
+        "t/runs/a/metrics.json": '{"test": {"acc": 0.5}}',
+        "t/runs/a/train.log": "loading model my/model\n",
+    }
+    write(tmp_path, {**tree, "study.yaml": shown})
+    found = recognise(tmp_path / "t", BUILT_IN, str(tmp_path / "study.yaml"))
+    assert found
+    statements = gather(found.layout, found.root, found.names).statements
+    assert [(one["what"], one["key"], one["value"]) for one in statements] == [
+        ("metric", "test/acc", 0.5),
+        ("model", None, "my/model"),
+    ]
+
+
+def test_the_page_names_every_media_of_the_schema_that_a_tree_of_ones_own_has() -> None:
+    files = BUILT_IN.contracts["tree_layout/v1"].schema["properties"]["files"]["items"]["properties"]
+    page = (ROOT / "docs/layouts.md").read_text("utf-8")
+    own = [media for media in files["media"]["enum"] if media not in ("rankings", "run")]  # of what sealkit wrote
+    assert [media for media in own if not re.search(rf"\b{media}\b", page)] == []
+    assert (
+        f"{LINE:,} characters" in page
+        and f"{LINE:,} characters" in files["says"]["items"]["properties"]["line"]["description"]
+    )
+
+
+def test_every_field_of_a_layout_is_told() -> None:
+    def undescribed(node: dict[str, Any]) -> list[str]:
+        inner = node.get("items", node)
+        own = [name for name, field in inner.get("properties", {}).items() if "description" not in field]
+        return own + [one for field in inner.get("properties", {}).values() for one in undescribed(field)]
+
+    assert undescribed(dict(BUILT_IN.contracts["tree_layout/v1"].schema)) == []

@@ -70,7 +70,7 @@ def test_every_field_has_its_place() -> None:
     assert source.says == (
         Says("run", "metric", ("{run}",), "summary", at=("$.a",), key={"from": 1, "join": "/"}, number=True, but="b", step=("$.s",)),
     )  # fmt: skip
-    assert (found.name, found.kinds) == ("my-tool", {"metrics", "evidence"})
+    assert (found.name, set(found.kinds)) == ("my-tool", {"metrics", "evidence"})
     assert found.recognised_by == (Mark("runs.json"),)
 
 

@@ -66,6 +66,7 @@ def toolkit() -> None:
     toolkit fingerprint show docs.faiss       what an index was built with
     toolkit explain model-best-exported       what a check looks for, and the way out
     toolkit spec show metrics                 what an artifact holds
+    toolkit layout draft outputs/study        a layout to begin with, for what another tool wrote
     toolkit config show configs/…yaml         print every value and where it came from
 
     \b

@@ -7,8 +7,9 @@ from typing import Any
 
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
-from sealkit.workspace.ancestry import Line, Lineage, Step
+from sealkit.workspace.ancestry import Line, Lineage
 from sealkit.workspace.asked import Asked
+from sealkit.workspace.kin import Step
 from sealkit.workspace.ledger import NAME_ONLY, Ledger, Place
 from sealkit.workspace.places import Lines
 
