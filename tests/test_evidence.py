@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,8 +44,8 @@ def test_names_are_alike_both_ways_and_to_themselves(one: str, other: str) -> No
     assert normal(normal(one)) == normal(one)
 
 
-def model(**given: object) -> Model:
-    fields = {
+def model(**given: Any) -> Model:
+    fields: dict[str, Any] = {
         "path": "m",
         "state": "here",
         "reason": None,
@@ -53,7 +54,7 @@ def model(**given: object) -> Model:
         "tree": None,
         "files": {},
     }
-    return Model(**{**fields, **given})  # type: ignore[arg-type]
+    return Model(**{**fields, **given})
 
 
 @pytest.mark.parametrize("prefix", ["", "sha256:"])

@@ -24,7 +24,7 @@ def refused(files: str, **head: str) -> str:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ("  - {path: a, media: jsno}\n", '6: expected one of "json", "yaml", "jsonl", "csv", "text", "model"; found "jsno"; did you mean `json`?'),
+        ("  - {path: a, media: jsno}\n", '6: expected one of "json", "yaml", "jsonl", "csv", "text", "rankings", "model", "run"; found "jsno"; did you mean `json`?'),
         (ONE + "  - path: a\n    media: text\n    says:\n      - {of: run, what: seed, line: '(?P<value>'}\n",
          "10: `(?P<value>` is no regular expression: missing ), unterminated subpattern at position 0"),
         (ONE + "  - path: a\n    media: text\n    says:\n      - of: run\n        what: seed\n        line: x\n        through: '*'\n",
@@ -70,7 +70,7 @@ def test_every_field_has_its_place() -> None:
     assert source.says == (
         Says("run", "metric", ("{run}",), "summary", at=("$.a",), key={"from": 1, "join": "/"}, number=True, but="b", step=("$.s",)),
     )  # fmt: skip
-    assert (found.name, found.kinds) == ("my-tool", {"metrics", "evidence"})
+    assert (found.name, set(found.kinds)) == ("my-tool", {"metrics", "evidence"})
     assert found.recognised_by == (Mark("runs.json"),)
 
 

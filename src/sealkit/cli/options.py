@@ -91,9 +91,18 @@ def tell_read(tree: Tree) -> None:
 
 def ledger(workspace: str) -> Ledger:
     """What the records of a workspace say, with those of other tools' trees in it."""
+    import gc
+
     from sealkit.workspace import asked, foreign, records
 
-    found = records.read(Path(workspace))
+    collects = gc.isenabled()
+    gc.disable()  # all that is read is kept: to look for garbage in it again and again takes a third of the time
+    try:
+        found = records.read(Path(workspace))
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
     if found.unclaimed:  # only then: to recognise a tree takes the layouts
         from sealkit.finding import UsageError
         from sealkit.trees.evidence import Evidence

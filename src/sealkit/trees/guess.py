@@ -61,7 +61,9 @@ def _of_lines(file: Found) -> Iterator[Guess]:
     wanted = dict(LINE)
     for number, row in file.lines():
         for what in [what for what, pattern in wanted.items() if re.search(pattern, row[:1000])]:
-            more: dict[str, Any] = {"seed": {"number": True}, "model": {"by": "mentioned"}}.get(what, {})
+            more: dict[str, Any] = (
+                {"number": True} if what == "seed" else {"by": "mentioned"} if what == "model" else {}
+            )
             yield Guess(what, number, {"line": wanted.pop(what), **more})
         if not wanted or number == LINES:
             return
