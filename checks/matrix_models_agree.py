@@ -15,8 +15,8 @@ def find(run: View) -> Iterator[Finding]:
     silent = []
     for one in lines.runs:
         if lines.named(one) is not None:
-            yield from names_agree(one, evidence)
-            silent += [] if loaded(one, evidence) else [one]
+            yield from names_agree(one, evidence, lines.loaded(one))
+            silent += [] if lines.loaded(one) else [one]
     yield from digests_hold(evidence, lines)
     if silent:
         where = ", ".join(evidence.looked("run model"))
@@ -24,14 +24,9 @@ def find(run: View) -> Iterator[Finding]:
         raise Blocked(f"{names(silent, evidence)}: nothing tells which model was really loaded; looked in {where}", fix)
 
 
-def loaded(run: str, evidence: Evidence) -> list[Statement]:
-    """The lines of the logs that tell which model was loaded; where none does, those that name one."""
-    return evidence.all("run", run, "model", "loaded") or evidence.all("run", run, "model", "mentioned")
-
-
-def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
+def names_agree(run: str, evidence: Evidence, lines: list[Statement]) -> Iterator[Finding]:
     said = {by: evidence.all("run", run, "model", by) for by in ASKED}
-    label, resolved, lines = called(run, evidence), said["resolved"], loaded(run, evidence)
+    label, resolved = called(run, evidence), said["resolved"]
     asked, where = (said["override"][-1:], "override") if said["override"] else (said["config"], "config")
     meant = [one for one in resolved if any(not disagree(one, other, evidence) for other in asked)]
     if asked and resolved and not meant:

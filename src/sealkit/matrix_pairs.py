@@ -63,6 +63,6 @@ def from_files(root: Path) -> Pairing:
 
 def _of_subset(run: Reported, metric: str, rows: int) -> bool:
     """Whether a file that names the measure alone is of this metric: no other subset has the measure, or none has as many queries."""
-    subset, _, measure = metric.rpartition("/")
+    measure = metric.rpartition("/")[2]
     sharing = [key for key in run.values if key.rpartition("/")[2] == measure]
     return len(sharing) == 1 or [key for key in sharing if run.queries.get(key) in (None, rows)] == [metric]

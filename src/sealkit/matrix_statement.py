@@ -9,7 +9,7 @@ from sealkit import digest, write
 from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
-from sealkit.trees.lineage import PLACES, Lines, disagree
+from sealkit.trees.lineage import Lines, disagree
 
 TYPE = "urn:sealkit:matrix_seal/v1"
 
@@ -111,16 +111,7 @@ def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any
 
 def _run(run: str, lines: Lines) -> dict[str, Any]:
     evidence, model = lines.evidence, lines.model_of(run)
-    said = {
-        by: _said(
-            _first(
-                evidence.all("run", run, "model", by)[-1:]
-                if by == "override"
-                else evidence.all("run", run, "model", by)
-            )
-        )
-        for by in reversed(PLACES)
-    }
+    said = {by: _said(_first(those)) for by, those in _told(run, lines).items()}
     recorded, named = evidence.one("run", run, "model_digest"), lines.named(run)
     fields = ("tag", "status", "mode", "commit", "seed")
     return {
@@ -138,14 +129,19 @@ def _run(run: str, lines: Lines) -> dict[str, Any]:
     }
 
 
+def _told(run: str, lines: Lines) -> dict[str, list[Statement]]:
+    """What each of the four places says of a run's model; of overrides the last, which holds."""
+    said = {by: lines.evidence.all("run", run, "model", by) for by in ("config", "override", "resolved")}
+    return {**said, "override": said["override"][-1:], "loaded": lines.loaded(run)}
+
+
 def _agree(run: str, lines: Lines) -> bool | None:
     """Whether all places that count name one model, and the recorded digest is its; None for a run that loads none."""
-    evidence = lines.evidence
-    named = lines.named(run)
-    if named is None:
+    evidence, told = lines.evidence, _told(run, lines)
+    named = next(iter(told["loaded"]), None) or lines.named(run)
+    if lines.named(run) is None or named is None:
         return None
-    asked = evidence.all("run", run, "model", "override")[-1:] or evidence.all("run", run, "model", "config")
-    meant = [asked, evidence.all("run", run, "model", "resolved"), evidence.all("run", run, "model", "loaded")]
+    meant = [told["override"] or told["config"], told["resolved"], told["loaded"]]
     if any(side and all(disagree(named, one, evidence) for one in side) for side in meant) or not meant[-1]:
         return False
     recorded, model = evidence.one("run", run, "model_digest"), lines.model_of(run)
