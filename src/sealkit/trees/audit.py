@@ -11,7 +11,7 @@ from sealkit.audit import judge, judge_artifact
 from sealkit.check import Check
 from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
 from sealkit.layout import Layout, Rule
-from sealkit.observe import observe
+from sealkit.observe import Found, observe
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.rundir import SEAL, Run, open_run
@@ -41,8 +41,9 @@ class Tree:
 def look_at(place: Recognised, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Tree:
     """Observe a tree, to judge it, and the run directories of ours that it holds."""
     document, gathered = observe_tree(place, policy)
+    models: Found = {}
     runs = {
-        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy)
+        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy, models)
         for path in run_folders(gathered)
         if not (place.root / path / SEAL).exists()
     }
