@@ -13,7 +13,8 @@ from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Statu
 from sealkit.layout import Layout, Rule
 from sealkit.observe import Found, observe
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.policy import NO_POLICY, Policy
+from sealkit.policy import NO_POLICY, Policy, recorded
+from sealkit.read import json
 from sealkit.rundir import SEAL, Run, open_run
 from sealkit.trees import runs as runs_of_tree
 from sealkit.trees.evidence import Evidence
@@ -48,6 +49,16 @@ def look_at(place: Recognised, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN
         if not (place.root / path / SEAL).exists()
     }
     return Tree(place, {**document, "runs": runs}, gathered)
+
+
+def sealed_policy(place: Recognised) -> Policy:
+    """The policy of the seal of a matrix, which it is judged by; none where the seal cannot be read (verify says why)."""
+    path = place.folder / SEAL / EVIDENCE
+    try:
+        document = json.read(path, f"{SEAL}/{EVIDENCE}", follow=False)
+    except ReadError:
+        return NO_POLICY
+    return recorded(document.get("policy")) if isinstance(document, dict) else NO_POLICY
 
 
 def run_folders(gathered: Gathered) -> list[str]:
