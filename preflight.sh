@@ -67,7 +67,7 @@ gate() {
     matrix=$(dirname tree/outputs/*/matrix.json)
     digest=$(bare/bin/toolkit seal "$matrix" --reference pre_ft)
     bare/bin/toolkit verify "$matrix" --digest "$digest"
-    bare/bin/toolkit lineage "$(dirname tree/models/*/*/config.json)" --workspace tree >/dev/null
+    bare/bin/toolkit lineage "$(dirname tree/models/*/*/pytorch_model.bin)" --workspace tree >/dev/null
     bare/bin/python -c 'import importlib.util as u; assert not any(map(u.find_spec, ["torch", "scipy", "faiss", "ir_measures"]))'
   )
   say "all passed"
