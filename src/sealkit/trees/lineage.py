@@ -46,11 +46,6 @@ class Lines:
             (said for by in PLACES if (said := self.evidence.one("run", run, "model", by)) and said.value), None
         )
 
-    def loaded(self, run: str) -> list[Statement]:
-        """The lines of the logs that tell which model a run loaded; where none does, those that name one."""
-        said = self.evidence.all("run", run, "model", "loaded")
-        return said or self.evidence.all("run", run, "model", "mentioned")
-
     def model_of(self, run: str) -> Model | None:
         """The model folder that a run loaded, where it is here."""
         said = self.named(run)
