@@ -55,12 +55,15 @@ def _head(column: Mapping[str, Any]) -> str:
 
 
 def _markdown(column: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    if cell["value"] is None:
-        return NONE
-    if column["type"] in WORDS:
+    if cell["value"] is not None and column["type"] in WORDS:
         return seal.code(cell["value"]) if column["type"] == "key" else seal.cell(cell["value"])
-    shown = _shown(column["type"], cell).replace("-", "−")
+    shown = number(column["type"], cell)
     return f"**{shown}**" if cell.get("best") else shown
+
+
+def number(kind: str, cell: Mapping[str, Any]) -> str:
+    """The value of a cell as a page shows it, to four digits, with a minus sign; a dash where there is none."""
+    return NONE if cell["value"] is None else _shown(kind, cell).replace("-", "−")
 
 
 def _shown(kind: str, cell: Mapping[str, Any]) -> str:
