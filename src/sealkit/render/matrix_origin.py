@@ -61,10 +61,10 @@ def _briefly(said: Mapping[str, Any] | None, folder: str) -> str:
 
 
 def trainings(predicate: Mapping[str, Any]) -> str:
-    return "\n\n".join(map(_training, predicate["trainings"])) or _no_training(predicate)
+    return "\n\n".join(_training(one, predicate["models"]) for one in predicate["trainings"]) or _no_training(predicate)
 
 
-def _training(one: Mapping[str, Any]) -> str:
+def _training(one: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         ["base", named(one["base"])],
         ["commit", named(one["commit"]) or "not recorded"],
@@ -72,12 +72,17 @@ def _training(one: Mapping[str, Any]) -> str:
         ["selected by", named(one["selected_by"]) or "not told"],
         ["best", _best(one["best"])],
         ["last step", named(one["final_step"]) or "not told"],
-        ["exported", ", ".join(filter(None, [named(one["exported"]), *map(code, one["exports"])])) or "nothing"],
+        ["exported", named(one["exported"]) or "not told"],
+        *(["exported to", code(path) + _twins(words.same(path, one, models))] for path in one["exports"]),
         ["checkpoints kept", ", ".join(map(code, words.by_number(one["checkpoints"]))) or "none"],
         *([f"hard negatives: {by}", _switch(said)] for by, said in words.hard_negatives(one)),
         ["loaded by", cell(listed(one["runs"])) or "no run"],
     ]
     return f"### {cell(one['id'])}\n\n" + table(["", ""], rows)
+
+
+def _twins(checkpoints: Sequence[str]) -> str:
+    return f", the weights of {' and '.join(map(code, checkpoints))}" if checkpoints else ""
 
 
 def _best(best: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ def places(finding: Document) -> list[Document]:
 def where(at: Document) -> str:
     """A place as `path:line`, or `path:first-last`."""
     end = f"-{at['x-end']}" if at.get("x-end") else ""
-    return at["path"] + (f":{at['line']}{end}" if at["line"] else "")
+    return f"{at['path']}:{at['line']}{end}" if at["line"] else str(at["path"])
 
 
 def shortened(path: str, folder: str) -> str:
@@ -181,6 +181,14 @@ def copies(models: Sequence[Document]) -> list[tuple[str, list[Document]]]:
         if model["weights"]:
             found.setdefault(model["weights"], []).append(model)
     return list(found.items())
+
+
+def same(path: str, training: Document, models: Sequence[Document]) -> list[str]:
+    """The checkpoints of a training that have the weights of a model."""
+    weights = {model["path"]: model["weights"] for model in models}
+    return [
+        one for one in by_number(training["checkpoints"]) if weights.get(path) and weights.get(one) == weights[path]
+    ]
 
 
 def absent(models: Sequence[Document]) -> list[Document]:
