@@ -10,10 +10,6 @@ from sealkit.render.matrix_words import ROLES
 from sealkit.render.seal import bullets, cell, code, table
 from sealkit.trees.words import listed
 
-LEGEND = (
-    "`=`: names that model. Weights: of the folder that is loaded, as it is now. Digest: what the run was recorded with, be it of the "
-    "weights, of the folder or of one of its files. Both are cut to 12 digits; `seal/seal.json` has them whole."
-)
 DIGITS = 12  # of a digest, where people compare by eye
 
 
@@ -39,7 +35,7 @@ def models(predicate: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             table(heads, agree),
-            LEGEND,
+            words.LEGEND,
             f"Where they say so; `{words.ABOVE}` is {code(folder + '/')}:",
             table(["run", *ROLES, "digest"], places),
         ]

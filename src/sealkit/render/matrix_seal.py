@@ -41,7 +41,7 @@ def _opening(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     rows = [
         ["matrix", code(matrix["folder"])],
         ["layout", code(predicate["layout"]["id"])],
-        *([name, named(matrix[key])] for key, name in MATRIX.items() if matrix[key]),
+        *([name, named(matrix[key])] for key, name in words.MATRIX.items() if matrix[key]),
         ["runs", words.ended(predicate["runs"])],
         ["checks", words.counts(report)],
         ["risks", cell(numbers) or "none"],
@@ -53,19 +53,13 @@ def _opening(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     return table(["", ""], rows)
 
 
-MATRIX = {"created_at": "made", "base_config": "base config", "matrix_config": "matrix config"}
-
-
 def _whose(said: Mapping[str, Any]) -> str:
     return "matrix" if said["of"] == "matrix" else f"training {code(said['id'])}"
 
 
 def _audit(audit: Mapping[str, Any]) -> str:
-    if audit["commit"] is None:
-        return f"none: {cell(audit['reason'] or audit['state'])}"
-    if audit["dirty"]:
-        return f"{code(audit['commit'])} with uncommitted changes"
-    return code(audit["commit"]) + ("" if audit["state"] == "ok" else f": {cell(audit['reason'])}")
+    shown = code(audit["commit"]) if audit["commit"] else "none"
+    return shown + (f": {cell(note)}" if (note := words.audit(audit)) else "")
 
 
 def _risk(number: str, name: str, outcome: Mapping[str, Any]) -> str:
@@ -201,9 +195,8 @@ def _outside(files: Sequence[Mapping[str, Any]]) -> list[str]:
     """The section of the files outside of the folder that the statements above are read from, by digest."""
     if not files:
         return []
-    note = "The seal binds every file of the folder. These lie outside of it; so they were when it was sealed."
     rows = [[code(one["path"]), code(one["digest"])] for one in files]
-    return [f"## Files outside of the matrix folder\n\n{note}\n\n{table(['file', 'digest'], rows)}"]
+    return [f"## Files outside of the matrix folder\n\n{words.OUTSIDE}\n\n{table(['file', 'digest'], rows)}"]
 
 
 def _commands(predicate: Mapping[str, Any]) -> str:

@@ -21,6 +21,12 @@ NO_NOTES = "Nothing that was looked for."
 NO_CONTRASTS = "The layout names none."
 CONTRASTS = {"pre_post": "before and after fine-tuning", "hard_negatives": "with and without hard negatives"}
 ROLES = ("config", "override", "resolved", "loaded")
+MATRIX = {"created_at": "made", "base_config": "base config", "matrix_config": "matrix config"}
+LEGEND = (
+    "`=`: names that model. Weights: of the folder that is loaded, as it is now. Digest: what the run was recorded with, be it of the "
+    "weights, of the folder or of one of its files. Both are cut to 12 digits; `seal/seal.json` has them whole."
+)
+OUTSIDE = "The seal binds every file of the folder. These lie outside of it; so they were when it was sealed."
 AGREE = {True: "yes", False: "no", None: "loads none"}
 ABOVE = "…/"  # stands for the matrix folder, where many of its files are named
 
@@ -60,6 +66,13 @@ def counts(report: Document) -> str:
     """How the checks came out: `6 passed, 6 warned`."""
     counted = Counter(one["status"] for one in report["checks"])
     return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
+
+
+def audit(commit: Document) -> str:
+    """What is to be known of the commit at which a matrix was sealed."""
+    if commit["commit"] is not None and commit["dirty"]:
+        return "with uncommitted changes"
+    return "" if commit["state"] == "ok" else str(commit["reason"] or commit["state"])
 
 
 def ended(runs: Sequence[Document]) -> str:
