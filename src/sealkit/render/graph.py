@@ -8,7 +8,7 @@ from typing import Any
 from sealkit.trees.evidence import normal
 
 MOST = 8  # boxes of a column; the rest stands in the table
-BOX, HIGH, GAP = 300, 104, 16
+BOX, HIGH, GAP = 330, 104, 16
 RIGHT = 480
 WIDTH = RIGHT + BOX + 4
 
@@ -19,18 +19,17 @@ def graph(lines: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, A
         [line for line in lines if line["role"] == "pre-FT"][:MOST],
         [line for line in lines if line["role"] != "pre-FT"][:MOST],
     ]
-    high = max(map(len, columns)) * (HIGH + GAP) - GAP + 4
+    high = _high(max(columns, key=len)) + 4
     boxes: list[list[dict[str, Any]]] = [
-        [
-            {"x": x, "y": 2 + (high - len(column) * (HIGH + GAP)) // 2 + GAP // 2 + i * (HIGH + GAP), "line": line}
-            for i, line in enumerate(column)
-        ]
+        [{"x": x, "y": (high - _high(column)) // 2 + i * (HIGH + GAP), "line": line} for i, line in enumerate(column)]
         for x, column in zip((2, RIGHT), columns, strict=True)
     ]
     bases = {one["id"]: normal(str(one["base"]["value"])) for one in trainings if one["base"]}
     return {
         "width": WIDTH,
         "height": high,
+        "box": BOX,
+        "high": HIGH,
         "boxes": [*boxes[0], *boxes[1]],
         "arrows": [
             {"x1": 2 + BOX, "y1": _middle(base), "x2": RIGHT, "y2": _middle(made), "training": made["line"]["training"]}
@@ -42,6 +41,10 @@ def graph(lines: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, A
         ],
         "more": len(lines) - sum(map(len, columns)),
     }
+
+
+def _high(column: Sequence[object]) -> int:
+    return len(column) * (HIGH + GAP) - GAP
 
 
 def _middle(box: Mapping[str, Any]) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from sealkit.render import html, plot, tabular
 from sealkit.render import matrix_words as words
 from sealkit.render.graph import graph
@@ -36,6 +38,7 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         listed=listed,
         FEW=FEW,
         LONG=LONG,
+        NEWLINE=Markup("\n"),
     )
 
 

@@ -42,7 +42,7 @@ def _opening(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         ["matrix", code(matrix["folder"])],
         ["layout", code(predicate["layout"]["id"])],
         *([name, named(matrix[key])] for key, name in words.MATRIX.items() if matrix[key]),
-        ["runs", words.ended(predicate["runs"])],
+        ["runs", f"{len(predicate['runs'])}, {words.ended(predicate['runs'])}"],
         ["checks", words.counts(report)],
         ["risks", cell(numbers) or "none"],
         ["differences", cell(words.tested(comparison)) if comparison else "nothing is compared"],

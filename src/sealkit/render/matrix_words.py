@@ -76,9 +76,9 @@ def audit(commit: Document) -> str:
 
 
 def ended(runs: Sequence[Document]) -> str:
-    """How many runs there are, and how many of them came to their end."""
+    """How many of the runs came to their end."""
     whole = sum(run["ended"] for run in runs)
-    return f"{whole}, all came to their end" if whole == len(runs) > 1 else f"{whole} of {len(runs)} came to their end"
+    return f"{'all' if whole == len(runs) else whole or 'none'} came to {'its' if whole == 1 else 'their'} end"
 
 
 def tested(comparison: Document) -> str:
