@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from sealkit import Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Evidence, Statement
 from sealkit.trees.lineage import Lines
+from sealkit.trees.pointers import trained_after
 from sealkit.trees.words import few, names
 
 
@@ -54,7 +55,9 @@ def same(*commits: str | None) -> bool:
 
 def digest_to_write(runs: list[str], lines: Lines) -> str:
     """What to write into the record of the runs, where their model is here."""
-    weights = {model.weights if (model := lines.model_of(run)) else None for run in runs}
+    models = [lines.model_of(run) for run in runs]
+    moved = any(model and model.pointer and trained_after(model, lines) for model in models)
+    weights = {model.weights if model and not moved else None for model in models}
     value = weights.pop() if len(weights) == 1 else None
     return (
         f'"model_sha256": "{value}"' if value else "write the digest of the model that each run loaded as model_sha256"

@@ -3,73 +3,49 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
-from sealkit.trees.evidence import Evidence, Model, Statement, same_name
+from sealkit.trees.agreement import ASKED, Agreement
+from sealkit.trees.evidence import Evidence, Model, Statement
 from sealkit.trees.lineage import Lines, disagree
 from sealkit.trees.words import called, few, names
-
-ASKED = ("config", "override", "resolved")  # of which a layout may know none
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
-    silent = []
-    for one in lines.runs:
-        if lines.named(one) is not None:
-            yield from names_agree(one, evidence)
-            silent += [] if loaded(one, evidence) else [one]
+    places = [Agreement(one, evidence) for one in lines.runs if lines.named(one) is not None]
+    for one in places:
+        yield from names_agree(one, evidence)
     yield from digests_hold(evidence, lines)
-    if silent:
+    if silent := [one.run for one in places if not one.loaded]:
         where = ", ".join(evidence.looked("run model"))
         fix = "log the name of the model that is loaded"
         raise Blocked(f"{names(silent, evidence)}: nothing tells which model was really loaded; looked in {where}", fix)
 
 
-def loaded(run: str, evidence: Evidence) -> list[Statement]:
-    """The lines of the logs that tell which model was loaded; where none does, those that name one."""
-    return evidence.all("run", run, "model", "loaded") or evidence.all("run", run, "model", "mentioned")
-
-
-def names_agree(run: str, evidence: Evidence) -> Iterator[Finding]:
-    said = {by: evidence.all("run", run, "model", by) for by in ASKED}
-    label, resolved, lines = called(run, evidence), said["resolved"], loaded(run, evidence)
-    asked, where = (said["override"][-1:], "override") if said["override"] else (said["config"], "config")
-    meant = [one for one in resolved if any(not disagree(one, other, evidence) for other in asked)]
-    if asked and resolved and not meant:
-        old = next((one for one in said["config"] if not disagree(one, resolved[0], evidence)), None)
-        won = f": `{old.key}` of its config won" if old and said["override"] else ""
-        message = f"{label} resolved {resolved[0].value}, and its {where} says {asked[-1].value}{won}"
-        also = (*(one.at for one in asked), *([old.at] if old else []))
-        yield Finding(message, resolved[0].at, also=also, fix=f"run {label} again with {asked[-1].value}")
-    told, place = (meant or resolved, "resolved config") if resolved else (asked, where)
-    others = [line for line in lines if told and all(disagree(line, one, evidence) for one in told)]
-    if len(others) < len(lines):  # beside its own it may load what it is configured to: a reranker
-        configured = [str(one.value) for one in evidence.all("run", run, "setting") if isinstance(one.value, str)]
-        others = [line for line in others if not any(same_name(str(line.value), name) for name in configured)]
-    if others:
-        fix, also = f"run {label} again with {told[0].value}", tuple(one.at for one in (*others[1:], *told))
-        among = len(others) < len(lines)
-        verb = "also loaded" if among else "loaded"
-        message = f"{label} {verb} {others[0].value}, and its {place} says {told[0].value}"
-        yield Finding(message, others[0].at, Severity.WARNING if among else None, also, fix)
-    elif lines and not told and any(one.by in ASKED for one in evidence.all("run", what="model")):
-        message = (
-            f"{label} loaded {lines[0].value}, and neither its configs nor an override name a model: taken on trust"
-        )
-        yield Finding(message, lines[0].at, Severity.WARNING, fix="keep config.resolved.yaml as it was used")
+def names_agree(one: Agreement, evidence: Evidence) -> Iterator[Finding]:
+    label, (asked, where), (meant, place) = called(one.run, evidence), one.asked, one.meant
+    if one.lost:
+        first = one.said("resolved")[0]
+        old = next((said for said in one.said("config") if not disagree(said, first, evidence)), None)
+        won = f": `{old.key}` of its config won" if old and where == "override" else ""
+        message = f"{label} resolved {first.value}, and its {where} says {asked[-1].value}{won}"
+        also = (*(said.at for said in asked), *([old.at] if old else []))
+        yield Finding(message, first.at, also=also, fix=f"run {label} again with {asked[-1].value}")
+    if one.others:
+        fix, also = f"run {label} again with {meant[0].value}", tuple(said.at for said in (*one.others[1:], *meant))
+        verb, severity = ("loaded", None) if one.amiss else ("also loaded", Severity.WARNING)
+        message = f"{label} {verb} {one.others[0].value}, and its {place} says {meant[0].value}"
+        yield Finding(message, one.others[0].at, severity, also, fix)
+    elif one.loaded and not meant and any(said.by in ASKED for said in evidence.all("run", what="model")):
+        message = f"{label} loaded {one.loaded[0].value}, and neither its configs nor an override name a model: taken on trust"
+        yield Finding(message, one.loaded[0].at, Severity.WARNING, fix="keep config.resolved.yaml as it was used")
 
 
 def digests_hold(evidence: Evidence, lines: Lines) -> Iterator[Finding]:
     """Of each model and digest that do not belong together one finding, for all runs that it concerns."""
     broken: dict[tuple[str, str], list[Statement]] = {}
     for run in lines.runs:
-        recorded, model = evidence.one("run", run, "model_digest"), lines.model_of(run)
-        if (
-            recorded
-            and recorded.value
-            and model
-            and model.state == "here"
-            and not model.is_named_by(str(recorded.value))
-        ):
+        recorded, model = Agreement(run, evidence).broken_digest(lines), lines.model_of(run)
+        if recorded and model:
             broken.setdefault((str(recorded.value), model.path), []).append(recorded)
     for (digest, path), rows in broken.items():
         model, who = evidence.models[path], names([one.id for one in rows], evidence)

@@ -1,15 +1,13 @@
 """No run of a matrix loads its model by a name that the next training moves to another one."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.trees.evidence import Evidence, Model, Statement, normal
+from sealkit.trees.evidence import Evidence, Statement, normal
 from sealkit.trees.lineage import Lines
+from sealkit.trees.pointers import POINTERS, all_kept, beside, trained_after
 from sealkit.trees.words import few, names
 
-POINTERS = ("latest", "current", "newest", "last")
-CLOCKS = timedelta(hours=14)  # between the local time in the name of a training and UTC
 TOLD = ("override", "resolved", "loaded", "mentioned")  # a config that an override replaced does not count
 
 
@@ -35,7 +33,7 @@ def loaded_by(path: str, said: list[Statement], evidence: Evidence, lines: Lines
     also, more = few([one.at for one in (*shown, *moved_by)])
     others = [model.path for model in evidence.models.values() if pointer and beside(model, pointer)]
     twins = [model.path for model in lines.twins(pointer)] if pointer else []
-    if pointer and (later := trained_after(pointer, evidence, lines)):
+    if pointer and (later := trained_after(pointer, lines)):
         message = f"{path} has moved: it leads to the model of {later}, trained after the matrix ran; {who}{more}"
         fix = "run them again on the model that is meant, by its own name"
         yield Finding(message, also[0], Severity.ERROR, also[1:], fix)
@@ -49,35 +47,6 @@ def loaded_by(path: str, said: list[Statement], evidence: Evidence, lines: Lines
             twins[0] if twins else "keep a copy under a name of its own, and name that",
         )
         yield Finding(f"{path} is a pointer, and {by_whom}; {who}{more}", also[0], also=also[1:], fix=fix)
-
-
-def all_kept(lines: Lines) -> bool:
-    """Whether every training that is recorded here kept a model, so that a pointer can be to none that is lost."""
-    return all(lines.exports(one) or lines.checkpoints(one) for one in lines.evidence.ids("training"))
-
-
-def beside(model: Model, pointer: Model) -> bool:
-    return not model.pointer and model.path.rpartition("/")[0] == pointer.path.rpartition("/")[0]
-
-
-def trained_after(pointer: Model, evidence: Evidence, lines: Lines) -> str | None:
-    """The training that made what a pointer leads to, where its name says that it began after the matrix did: by the time in the name
-    of that, which is of the same clock, else by the time in its record."""
-    by_name = time_of(evidence.document["matrix"].rpartition("/")[2])
-    recorded = next((time_of(str(one.value)) for one in evidence.all("matrix", what="created_at")), None)
-    made = by_name or (recorded + CLOCKS if recorded else None)
-    began = {maker: time_of(maker) for maker in lines.makers[pointer.path]}
-    later = [maker for maker, time in began.items() if made and time and time > made]
-    return later[0] if later and len(later) == len(began) else None
-
-
-def time_of(text: str) -> datetime | None:
-    """The date and time of day that a text begins with: 2026-02-03T00:57:29Z, 20260203_005729_cd195e."""
-    digits = "".join(character for character in text[:19] if character.isdigit())[:14]
-    try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S") if len(digits) == 14 else None
-    except ValueError:
-        return None
 
 
 CHECK = Check(

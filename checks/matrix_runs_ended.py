@@ -21,7 +21,7 @@ def find(run: View) -> Iterator[Finding]:
             message = f"{one} has a summary, and the matrix does not list it: its numbers stand in no row"
             yield Finding(message, Location(ended.at.path), fix="list it, or move it away")
         elif listed is not None and ended is None:
-            message = f"{who} has no summary, and {word}: it does not count"
+            message = f"{who} {word}, and no summary says that it ended: it does not count"
             yield Finding(message, (status or listed).at, fix="run it again, or take its row out")
         elif status is not None and ended is not None and NOT_ENDED.fullmatch(str(status.value)):
             message = f"{who} {word}, and has a summary: its numbers may be of another attempt, or of a part"

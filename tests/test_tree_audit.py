@@ -133,7 +133,7 @@ def toolkit(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_sound_tree_passes_and_says_which_layout_it_is_of(matrix: Path, tmp_path: Path) -> None:
     done = toolkit("check", MATRIX, "--strict", cwd=tmp_path)
-    assert done.stderr == "layout: seal-matrix/v1 (matrix.json:7 holds $.experiments)\n"
+    assert done.stderr.splitlines()[0] == "layout: seal-matrix/v1 (matrix.json:7 holds $.experiments)"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "verdict: PASS")
     (matrix / "matrix.json").write_text("{}", "utf-8")
     assert toolkit("check", MATRIX, cwd=tmp_path).returncode == 2
@@ -202,7 +202,7 @@ def test_a_project_hardens_and_softens_what_is_told_of_a_tree(matrix: Path, tmp_
 
 def test_explain_tells_under_which_code_a_seal_lists_a_risk(tmp_path: Path) -> None:
     told = toolkit("explain", "matrix-best-exported", cwd=tmp_path).stdout
-    assert "\nseverity  warning\nrisk      R2\nreads     evidence/v1\n" in told
+    assert "\nseverity  warning\nrisk      R2 " in told
     assert "\nrisk " not in toolkit("explain", "run-finished", cwd=tmp_path).stdout
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit.pack import BUILT_IN
-from sealkit.trees.observe import observe_tree
+from sealkit.trees.audit import look_at
 from sealkit.trees.recognise import recognise
 from tests.trees import write
 
@@ -27,7 +27,7 @@ def observed(root: Path, *names: str) -> dict[str, Any]:
     write(root, {"t/runs.json": str({"models": list(names)}).replace("'", '"'), "my.yaml": MINE})
     tree = recognise(root / "t", BUILT_IN, str(root / "my.yaml"))
     assert tree
-    document, _ = observe_tree(tree)
+    document = dict(look_at(tree, pack=BUILT_IN).document)
     assert BUILT_IN.contracts["evidence/v1"].violations(document) == []
     return document
 

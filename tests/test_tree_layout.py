@@ -24,7 +24,7 @@ def refused(files: str, **head: str) -> str:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ("  - {path: a, media: jsno}\n", '6: expected one of "json", "yaml", "jsonl", "csv", "text", "model"; found "jsno"; did you mean `json`?'),
+        ("  - {path: a, media: jsno}\n", '6: expected one of "json", "yaml", "jsonl", "csv", "text", "rankings", "model", "run"; found "jsno"; did you mean `json`?'),
         (ONE + "  - path: a\n    media: text\n    says:\n      - {of: run, what: seed, line: '(?P<value>'}\n",
          "10: `(?P<value>` is no regular expression: missing ), unterminated subpattern at position 0"),
         (ONE + "  - path: a\n    media: text\n    says:\n      - of: run\n        what: seed\n        line: x\n        through: '*'\n",

@@ -10,6 +10,7 @@ from sealkit.finding import Location
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, same_name
 from sealkit.trees.lineage import Lines, differ
+from sealkit.trees.pointers import trained_after
 from sealkit.trees.switches import changed, settings
 from sealkit.trees.words import SHOWN, called, few, lower_is_better, measure, names, step_of, switched
 from tests.sound_tree import evidence, model, said
@@ -236,3 +237,25 @@ def test_a_folder_that_is_named_after_the_run_is_no_difference() -> None:
     one, other = set_to(index__place="outputs/m/index"), set_to(run="n2", index__place="outputs/n2/index")
     assert difference(one, other, "n2") == []
     assert settings("m", set_to({"a": "1"})) == {}, "overrides alone are not what was set"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "training", "moved"),
+    [
+        ("sweep", "20260110_100000_aa", False),  # an hour later, or in another time zone
+        ("sweep", "20260112_100000_aa", True),
+        ("sweep", "ft-mnr-3", False),
+        ("20260110_090000_ef34ab", "20260110_100000_aa", True),  # by the same clock
+        ("20260110_090000_ef34ab", "20260110_080000_aa", False),
+        ("20261340_090000_ef34ab", "20260112_100000_aa", True),  # which is no date
+    ],
+)
+def test_a_pointer_has_moved_where_no_clock_explains_it(matrix: str, training: str, moved: bool) -> None:
+    tree = evidence(
+        said("matrix", matrix, "created_at", "2026-01-10T09:00:00+00:00"),
+        said("training", training, "run_id", training),
+        models=(model(f"models/ft/{training}", "1"), model("models/ft/latest", "1", pointer=True)),
+        matrix=f"outputs/{matrix}",
+    )
+    later = trained_after(tree.models["models/ft/latest"], Lines(tree))
+    assert later == (training if moved else None)

@@ -75,12 +75,22 @@ def matches(path: Path, name: str, expected: str) -> bool:
 
 
 def files(root: Path, names: Iterable[str], *, follow: bool = False) -> dict[str, str]:
-    """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it."""
+    """The digest of each named file below a folder. Large files are hashed in two threads; small ones are not worth it. One that
+    goes by several names (a hard link) is hashed once."""
     with ThreadPoolExecutor(2) as pool:
         found = {name: _small(os.path.join(root, name), name, follow) for name in names}
-        large = [name for name, value in found.items() if value is None]
-        hashed = dict(zip(large, pool.map(lambda name: file(root / name, name, follow=follow), large), strict=True))
-    return {name: value or hashed[name] for name, value in found.items()}
+        large = {name: _identity(root / name) for name, value in found.items() if value is None}
+        first = {identity: name for name, identity in reversed(large.items())}
+        hashed = dict(
+            zip(first, pool.map(lambda name: file(root / name, name, follow=follow), first.values()), strict=True)
+        )
+    return {name: value or hashed[large[name]] for name, value in found.items()}
+
+
+def _identity(path: Path) -> tuple[object, ...]:
+    """What two names of one file have in common. A link is no other name of what it leads to: it is refused where it is not followed."""
+    status = path.lstat()
+    return (status.st_dev, status.st_ino) if status.st_ino else (path,)
 
 
 def _small(path: str, name: str, follow: bool) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sealkit import matrix_delta, matrix_pairs, matrix_runs, matrix_table
+from sealkit import matrix_delta, matrix_pairs, matrix_record, matrix_runs, matrix_table
 from sealkit.delta import RESAMPLES
 from sealkit.figure_document import figure
 from sealkit.matrix_pairs import Pairing
@@ -22,17 +22,20 @@ def of_matrix(
     folder: Path,
     reference: str | None,
     pack: Pack,
-    declared: Mapping[str, Any] = NOTHING,
+    declared: Mapping[str, Any] | None = None,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """The numbers of a matrix folder of ours: {"comparison", "tables", "figures"}.
 
-    `declared` holds `tables` ([{"name", "metrics", "labels"?}]) and `figures` (with a `kind`: bars or deltas). Where neither is
-    there, a table `metrics` has the headline metrics of all rows, and two figures show the first that every row has. Raises
+    `declared` holds `tables` ([{"name", "metrics", "labels"?}]) and `figures` (with a `kind`: bars or deltas); None: those that
+    matrix.json has of its document. Where neither is there, a table `metrics` has the headline metrics of all rows, and two figures show the first that every row has. Raises
     UsageError where there is no matrix or no such reference row, and where a mean over repeats needs scipy.
     """
     runs = matrix_runs.from_matrix(folder, pack)
     headline = matrix_table.headline(runs)
+    if declared is None:
+        record = matrix_record.read(folder, pack)
+        declared = {kind: record.get(kind, []) for kind in ("tables", "figures")}
     return _numbers(
         folder.resolve().name,
         runs,

@@ -42,8 +42,13 @@ def check(path: Path, reference: Path | None = None, policy: Policy = NO_POLICY,
     return audit(run, pack.checks_of(run.layout), sealed=(path / SEAL).exists())
 
 
-def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
-    """What lies outside the run, as an `observed/v1` document, with the policy to judge by. Nothing is fetched."""
+Found = dict[tuple[str, Path], "named.Model | None"]
+
+
+def observe(run: Run, policy: Policy = NO_POLICY, found: Found | None = None) -> dict[str, Any]:
+    """What lies outside the run, as an `observed/v1` document, with the policy to judge by. Nothing is fetched. `found` holds the
+    models that were observed a moment ago, for another run of the same matrix."""
+    found = {} if found is None else found
     metadata = run.document("run_metadata") or {"git": {"commit": None}, "models": [], "run_id": "unknown"}
     commit = metadata["git"]["commit"]
     place, repository = world.find_repository([workspace(run.root), Path.cwd()], commit)
@@ -63,9 +68,14 @@ def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
         "run": related(commit),
         "training": [{"run_id": run_id, **related(other)} for run_id, other in sorted(trainings.items())],
         "models": [
-            *(_observed_model(model["name"], "named", model["weights"], Path.cwd()) for model in metadata["models"]),
             *(
-                _observed_model(m.document["exported_to"], "exported", m.document["weights"], workspace(run.root))
+                _observed_model(model["name"], "named", model["weights"], Path.cwd(), found)
+                for model in metadata["models"]
+            ),
+            *(
+                _observed_model(
+                    m.document["exported_to"], "exported", m.document["weights"], workspace(run.root), found
+                )
                 for m in lineage.exported(run)
             ),
         ],
@@ -73,17 +83,21 @@ def observe(run: Run, policy: Policy = NO_POLICY) -> dict[str, Any]:
     }
 
 
-def _observed_model(name: str, role: str, recorded: str, base: Path) -> dict[str, Any]:
-    try:
-        found = named.model(name, base, fetch=False)
-    except SealkitError:
+def _observed_model(name: str, role: str, recorded: str, base: Path, found: Found) -> dict[str, Any]:
+    if (name, base) not in found:
+        try:
+            found[name, base] = named.model(name, base, fetch=False)
+        except SealkitError:
+            found[name, base] = None
+    model = found[name, base]
+    if model is None:
         return {"name": name, "role": role, "recorded": recorded, "state": "missing", "weights": None, "tree": None}
-    state = "same" if found.weights.digest == recorded else "changed"
+    state = "same" if model.weights.digest == recorded else "changed"
     return {
         "name": name,
         "role": role,
         "recorded": recorded,
         "state": state,
-        "weights": found.weights.digest,
-        "tree": found.tree,
+        "weights": model.weights.digest,
+        "tree": model.tree,
     }

@@ -30,7 +30,7 @@ def command(
     from sealkit.policy import NO_POLICY
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
-    from sealkit.trees.audit import audit_tree, look_at
+    from sealkit.trees.audit import audit_tree, look_at, sealed_policy
     from sealkit.trees.recognise import recognise
 
     sealed = (Path(run_dir) / SEAL).exists()
@@ -40,11 +40,17 @@ def command(
     policy = NO_POLICY if sealed else options.policy(settings, waivers, Path(run_dir))
     tree = recognise(Path(run_dir), settings.pack, layout)
     if tree:
-        options.tell_layout(tree)
-        seen = look_at(tree, policy, settings.pack)
+        if reference is not None:
+            raise UsageError(
+                f"{run_dir}: a matrix is compared when it is sealed", "toolkit seal MATRIX_DIR --reference LABEL"
+            )
+        options.tell_layout(tree.layout.id, tree.why)
+        seen = look_at(tree, sealed_policy(tree) if sealed else policy, settings.pack)
         options.tell_read(seen)
         report = audit_tree(seen, settings.pack)
     else:
+        native = settings.pack.layout()
+        options.tell_layout(native.id, [native.recognised_by])
         report = observe.check(Path(run_dir), Path(reference) if reference else None, policy, settings.pack)
     form = {"text": text, "json": json, "markdown": markdown}[output_format]
     click.echo(form.render(report), nl=False)

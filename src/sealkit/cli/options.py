@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sealkit.policy import Policy
     from sealkit.project import Settings
     from sealkit.trees.audit import Tree
-    from sealkit.trees.recognise import Recognised
     from sealkit.workspace.ledger import Ledger
 
 run_directory = click.argument("run_dir", type=click.Path())
@@ -74,9 +73,9 @@ def pack(run: Path | None = None) -> Pack:
     return project.load(Path.cwd(), run).pack
 
 
-def tell_layout(tree: Recognised) -> None:
+def tell_layout(layout: str, why: Iterable[str]) -> None:
     """Say on stderr which layout was recognised, and why."""
-    click.echo(f"layout: {tree.layout.id} ({'; '.join(tree.why)})", err=True)
+    click.echo(f"layout: {layout} ({'; '.join(why)})", err=True)
 
 
 def tell_read(tree: Tree) -> None:
@@ -91,9 +90,18 @@ def tell_read(tree: Tree) -> None:
 
 def ledger(workspace: str) -> Ledger:
     """What the records of a workspace say, with those of other tools' trees in it."""
+    import gc
+
     from sealkit.workspace import asked, foreign, records
 
-    found = records.read(Path(workspace))
+    collects = gc.isenabled()
+    gc.disable()  # all that is read is kept: to look for garbage in it again and again takes a third of the time
+    try:
+        found = records.read(Path(workspace))
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
     if found.unclaimed:  # only then: to recognise a tree takes the layouts
         from sealkit.finding import UsageError
         from sealkit.trees.evidence import Evidence

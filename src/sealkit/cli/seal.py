@@ -57,7 +57,7 @@ def command(
     policy, target = options.policy(settings, waivers, Path(run_dir)), Path(out) if out else None
     tree = recognise(Path(run_dir), settings.pack, layout)
     if tree:
-        options.tell_layout(tree)
+        options.tell_layout(tree.layout.id, tree.why)
         sealed = seal_matrix(tree, reference, policy, settings.pack, out=target)
     else:
         compared = Path(reference) if reference else None

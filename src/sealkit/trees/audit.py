@@ -11,9 +11,10 @@ from sealkit.audit import judge, judge_artifact
 from sealkit.check import Check
 from sealkit.finding import Finding, Outcome, ReadError, Report, Severity, Status
 from sealkit.layout import Layout, Rule
-from sealkit.observe import observe
+from sealkit.observe import Found, observe
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.policy import NO_POLICY, Policy
+from sealkit.policy import NO_POLICY, Policy, recorded
+from sealkit.read import json
 from sealkit.rundir import SEAL, Run, open_run
 from sealkit.trees import runs as runs_of_tree
 from sealkit.trees.evidence import Evidence
@@ -41,12 +42,23 @@ class Tree:
 def look_at(place: Recognised, policy: Policy = NO_POLICY, pack: Pack = BUILT_IN) -> Tree:
     """Observe a tree, to judge it, and the run directories of ours that it holds."""
     document, gathered = observe_tree(place, policy)
+    models: Found = {}
     runs = {
-        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy)
+        path: observe(open_run(place.root / path, pack.layout(), pack.contracts, pack.metric_keys), policy, models)
         for path in run_folders(gathered)
         if not (place.root / path / SEAL).exists()
     }
     return Tree(place, {**document, "runs": runs}, gathered)
+
+
+def sealed_policy(place: Recognised) -> Policy:
+    """The policy of the seal of a matrix, which it is judged by; none where the seal cannot be read (verify says why)."""
+    path = place.folder / SEAL / EVIDENCE
+    try:
+        document = json.read(path, f"{SEAL}/{EVIDENCE}", follow=False)
+    except ReadError:
+        return NO_POLICY
+    return recorded(document.get("policy")) if isinstance(document, dict) else NO_POLICY
 
 
 def run_folders(gathered: Gathered) -> list[str]:

@@ -66,11 +66,12 @@ def _some(statements: Iterator[dict[str, Any]], path: str) -> list[dict[str, Any
 
 
 def _statements(source: Source, file: Found, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """What one file says. A file that says nothing is read too: what cannot be read is no evidence that it is there. Raises ReadError."""
-    if source.media == "model":
+    """What one file says. A file that says nothing is read too: what cannot be read is no evidence that it is there (rankings are
+    read when they are compared). Raises ReadError."""
+    if source.media in ("model", "rankings"):
         for says in source.says:
             yield _entry(says, _id(says, names, None), _filled(says.value, names), Location(file.path), {})
-    elif source.media in ("text", "rankings"):
+    elif source.media == "text":
         yield from _text(source.says, file, names)
     else:
         for part in file.parts(source.media):

@@ -231,7 +231,7 @@ def _through(graph: _Graph, reached: dict[str, _Reached], link: Link, name: str)
     while (before := reached.get(node)) is not None and before.link is not None:
         if node.startswith(CONTENT):
             if made := graph.made[node]:
-                return made[0].exported or made[0].folder
+                return next((one.exported for one in made if one.exported), made[0].folder)
             node = before.link.on
         else:
             owner = graph.owner(node)
