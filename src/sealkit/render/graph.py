@@ -37,7 +37,7 @@ def graph(lines: Sequence[Mapping[str, Any]], trainings: Sequence[Mapping[str, A
             for made in boxes[1]
             if made["line"]["found"]
             and base["line"]["found"]
-            and bases.get(made["line"]["training"]) == base["line"]["name"]
+            and bases.get(made["line"]["training"]) == normal(str(base["line"]["name"]))
         ],
         "more": len(lines) - sum(map(len, columns)),
     }

@@ -48,7 +48,7 @@ def _opening(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         ["differences", cell(words.tested(comparison)) if comparison else "nothing is compared"],
         *([f"{_whose(one)} commit", named(one)] for one in predicate["commits"]["said"]),
         ["audit commit", _audit(predicate["commits"]["audit"])],
-        ["sealed", f"{predicate['sealed_at']} by sealkit {cell(predicate['sealkit'])}"],
+        ["sealed", f"{cell(predicate['sealed_at'])} by sealkit {cell(predicate['sealkit'])}"],
     ]
     return table(["", ""], rows)
 

@@ -116,9 +116,10 @@ def items(one: Document) -> str:
 
 
 def results(predicate: Document) -> list[Document]:
-    """The sealed tables of values, without a column of the number of runs where each row is one run."""
-    tables = [one for one in predicate["numbers"]["tables"] if one["name"] != "differences" or statistics(predicate)]
-    return [_plain(one) for one in tables]
+    """The sealed tables, the differences first, and only where they say more than is said above. A column of the number of runs is
+    left out where each row is one run."""
+    tables = sorted(predicate["numbers"]["tables"], key=lambda one: one["name"] != "differences")
+    return [_plain(one) for one in tables if one["name"] != "differences" or statistics(predicate)]
 
 
 def statistics(predicate: Document) -> bool:
@@ -210,10 +211,7 @@ def absent(models: Sequence[Document]) -> list[Document]:
 
 def by_number(paths: Sequence[str]) -> list[str]:
     """Paths in the order of the numbers in them: step_50 before step_100."""
-    return sorted(
-        paths,
-        key=lambda path: [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"([0-9]+)", path)],
-    )
+    return sorted(paths, key=lambda path: re.sub("[0-9]+", lambda number: number[0].zfill(20), path))
 
 
 def switch(said: Document | None) -> str:

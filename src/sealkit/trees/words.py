@@ -43,7 +43,7 @@ def listed(labels: Iterable[str], most: int | None = None) -> str:
 
 def _follows(one: str, other: str) -> bool:
     """Whether two labels are the same but for a number at the end, and the numbers follow each other."""
-    left, right = (re.fullmatch(r"(.*?)([0-9]+)", label) for label in (one, other))
+    left, right = (re.fullmatch(r"(.*?)([0-9]{1,18})", label) for label in (one, other))
     return bool(left and right and left[1] == right[1] and int(right[2]) == int(left[2]) + 1)
 
 
