@@ -73,7 +73,7 @@ def _numbers_read(predicate: Mapping[str, Any], outcomes: Sequence[Mapping[str, 
     told = [
         "\n\n".join(
             [
-                f"### {MARKS[one['status']]} {cell(one['title'])}",
+                f"### {MARKS[one['status']]} {cell(words.heading(one))}",
                 *_found(one, cell),
                 f"{one['status']} by {code(one['id'])}",
             ]

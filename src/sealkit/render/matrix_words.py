@@ -46,6 +46,12 @@ def beside(predicate: Document, report: Document) -> list[Document]:
     return [one for one in _told(report) if one["id"] not in predicate["risks"]]
 
 
+def heading(outcome: Document) -> str:
+    """What a check holds, and how it stands with that."""
+    word = {"warned": "In doubt", "failed": "Does not hold"}.get(outcome["status"], "Not judged")
+    return f"{word}: {outcome['title'][:1].lower()}{outcome['title'][1:]}"
+
+
 def _told(report: Document) -> list[Document]:
     return [one for one in report["checks"] if one["status"] not in ("passed", "skipped")]
 
