@@ -4,85 +4,93 @@ from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Evidence, Model, Statement
-from sealkit.trees.lineage import Best, Lines, differ
-from sealkit.trees.words import measure, step_of
+from sealkit.trees.lineage import Best, Lines, differ, is_final
+from sealkit.trees.words import step_of
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence, lines = run.evidence, Lines(run.evidence)
+    lines = Lines(run.evidence)
     untold: list[str] = []
-    for training in lines.behind:
+    for training in lines.trainings:
         best = lines.best(training)
-        yield from best_is_best(training, best, evidence, lines)
+        yield from best_is_best(training, best, lines)
         chosen, left = lines.best_checkpoint(training), lines.left(training)
         apart = [(model, differ(model, chosen)) for model in left if chosen]
-        final = final_by_record(training, best, evidence, lines)
-        if chosen and (wrong := [model for model, other in apart if other]):
-            yield from not_best(training, best, wrong[0], chosen, evidence, lines)
-        elif apart and all(other is False for _, other in apart):
+        wrong = [model for model, other in apart if other and not as_good(model, training, best, lines)]
+        if chosen and wrong:
+            yield not_best(training, best, wrong[0], chosen, lines)
+        elif apart and all(other is not None for _, other in apart):
             continue
-        elif final:
+        elif final := final_by_record(training, best, lines):
             by = f" by {best.metric}" if best.metric else ""
-            message = f"{training} says that it exported its final model, and that its best{by} was step {best.step}"
+            message = f"{lines.title(training)} says that it exported its final model, and that its best{by} was step {best.step}"
             yield Finding(message, final.at, also=places(best), fix=f"keep and export step {best.step}")
         elif chosen and apart:
             untold += [f"{model.path} with {chosen.path}" for model, other in apart if other is None]
         else:
-            yield on_trust(training, best, left, evidence)
+            yield on_trust(training, best, left, lines)
     if untold:
         fix = "keep both, in one format that can be read without running it (safetensors)"
         raise Blocked(f"the weights cannot be compared: {', '.join(untold)}", fix)
+    if why := lines.unrecorded("exported"):
+        raise Blocked(why, "put the folder of the training back")
 
 
-def best_is_best(training: str, best: Best, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
+def best_is_best(training: str, best: Best, lines: Lines) -> Iterator[Finding]:
     """What a training calls its best checkpoint is the best of its history."""
     said = next(iter(lines.best_steps(training)), None)
+    severity = Severity.ERROR if lines.behind.get(training) else None
     if said and best.value is not None and said.value != best.step:
-        message = f"{training} says that step {said.value} was best; by {best.metric} it was step {best.step} with {best.value}"
-        yield Finding(
-            message, said.at, Severity.ERROR, places(best)[:1] + places(best)[-1:], f"export step {best.step}"
-        )
+        message = f"{lines.title(training)} says that step {said.value} was best; by {best.metric} it was step {best.step} with {best.value}"
+        yield Finding(message, said.at, severity, places(best)[:1] + places(best)[-1:], f"export step {best.step}")
     kept = lines.checkpoints(training)
     named = next((model for name, model in kept.items() if name.lower().startswith("best")), None)
     step = next((model for name, model in kept.items() if best.step is not None and step_of(name) == best.step), None)
-    if named and step and differ(named, step):
+    if named and step and differ(named, step) and not as_good(named, training, best, lines):
         message = f"{named.path} does not have the weights of step {best.step}, the best by {best.metric}"
-        yield Finding(message, Location(named.path), Severity.ERROR, places(best), f"export {step.path}")
+        yield Finding(message, Location(named.path), severity, places(best), f"export {step.path}")
 
 
-def not_best(
-    training: str, best: Best, wrong: Model, chosen: Model, evidence: Evidence, lines: Lines
-) -> Iterator[Finding]:
-    """The weights that left a training are not those of its best checkpoint."""
-    steps = [step_of(name) for name, model in lines.checkpoints(training).items() if differ(model, wrong) is False]
-    step = max((one for one in steps if one is not None), default=None)
+def as_good(model: Model, training: str, best: Best, lines: Lines) -> bool:
+    """Whether a model is another checkpoint with the value of the best: one of several that are equal."""
+    value = lines.value_at(lines.step_of_weights(model, training), training)
+    return best.value is not None and value == best.value
+
+
+def not_best(training: str, best: Best, wrong: Model, chosen: Model, lines: Lines) -> Finding:
+    """The weights that left a training are not those of its best checkpoint. What says that they are is no evidence of it."""
+    step = lines.step_of_weights(wrong, training)
+    final = step is not None and step == lines.last_step(training)
     which = "weights of no checkpoint that it kept" if step is None else f"step {step}"
-    which = f"its final model (step {step})" if step is not None and step == lines.last_step(training) else which
-    value = value_at(step, training, best, evidence)
+    which = f"its final model (step {step})" if final else which
+    value = lines.value_at(step, training)
     values = f": {value} in place of {best.value}" if value is not None and best.value is not None else ""
     by = f" by {best.metric}" if best.metric else ""
     name = f"step {best.step}" if best.step is not None else chosen.path
-    at = [one.at for one in exported(training, evidence)]
-    also = (*at[1:], *places(best), *(one.at for one in evidence.all("training", training, "final_step")[:1]))
-    message = f"{training} exported {which}, and not its best{by}, {name}{values}"
-    yield Finding(message, at[0] if at else Location(wrong.path), also=also, fix=chosen.path)
+    said = [one.at for one in exported(training, lines.evidence) if not final or is_final(one)]
+    at = said or [Location(wrong.path)]
+    also = (*at[1:], *places(best), *(one.at for one in lines.evidence.all("training", training, "final_step")[:1]))
+    message = f"{lines.title(training)} exported {which}, and not its best{by}, {name}{values}"
+    return Finding(message, at[0], also=also, fix=f"export {chosen.path}")
 
 
-def final_by_record(training: str, best: Best, evidence: Evidence, lines: Lines) -> Statement | None:
+def final_by_record(training: str, best: Best, lines: Lines) -> Statement | None:
     """What says that the final model was exported, of a training whose best was another."""
-    said = next((one for one in exported(training, evidence) if is_final(one)), None)
-    return said if best.step not in (None, lines.last_step(training)) else None
+    said = next((one for one in exported(training, lines.evidence) if is_final(one)), None)
+    last = lines.last_step(training)
+    tied = best.value is not None and lines.value_at(last, training) == best.value
+    return said if best.step not in (None, last) and not tied else None
 
 
-def on_trust(training: str, best: Best, left: list[Model], evidence: Evidence) -> Finding:
+def on_trust(training: str, best: Best, left: list[Model], lines: Lines) -> Finding:
     """Where neither weights nor a record tell."""
-    said = exported(training, evidence)
-    place = said[0].at if said else Location(left[0].path if left else evidence.all("training", training)[0].at.path)
+    said = exported(training, lines.evidence)
+    told = lines.evidence.all("training", training)[0].at.path
+    place = said[0].at if said else Location(left[0].path if left else told)
     what = "kept no checkpoint of its best" if left else "left no model that is here"
-    message = f"{training} {what}: that its best was exported is taken on trust"
-    return Finding(
-        message, place, also=places(best), fix="keep the checkpoint of every evaluated step, and what is exported"
-    )
+    message = f"{lines.title(training)} {what}: that its best was exported is taken on trust"
+    fix = "keep the checkpoint of every evaluated step, and what is exported"
+    return Finding(message, place, also=places(best), fix=fix)
 
 
 def exported(training: str, evidence: Evidence) -> list[Statement]:
@@ -90,22 +98,8 @@ def exported(training: str, evidence: Evidence) -> list[Statement]:
     return sorted(evidence.all("training", training, "exported"), key=lambda one: not is_final(one))
 
 
-def is_final(said: Statement) -> bool:
-    return any(word in str(said.value).lower() for word in ("final", "last"))
-
-
 def places(best: Best) -> tuple[Location, ...]:
     return tuple(one.at for one in best.at)
-
-
-def value_at(step: int | None, training: str, best: Best, evidence: Evidence) -> object:
-    """The value of the selection's measure at a step; None where nobody says it."""
-    history = evidence.all("training", training, "metric")
-    key = best.at[-1].key if best.at else None
-    at_step = [
-        one for one in history if step is not None and one.step == step and measure(one.key or "") == best.metric
-    ]
-    return next((one.value for one in at_step if one.key == key), at_step[0].value if at_step else None)
 
 
 CHECK = Check(

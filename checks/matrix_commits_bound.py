@@ -1,40 +1,53 @@
 """Training, matrix and audit stand at one commit, or a model digest in the matrix binds them; all runs of it at one commit."""
 
-import re
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Evidence, Statement
 from sealkit.trees.lineage import Lines
-from sealkit.trees.pointers import trained_after
-from sealkit.trees.words import few, names
+from sealkit.trees.pointers import moved
+from sealkit.trees.words import commit_of, few, names, same_commit
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
     matrix = next((one for one in evidence.all("matrix", what="commit") if one.value), None)
     yield from apart(matrix, evidence, lines)
-    audit = evidence.document["repository"]["commit"]
-    for training, runs in lines.behind.items():
-        unbound = [one for one in runs if not evidence.text("run", one, "model_digest")]
+    for training, linked in lines.trainings.items():
+        unbound = [one for one in linked or lines.adrift if not evidence.text("run", one, "model_digest")]
         trained = next((one for one in evidence.all("training", training, "commit") if one.value), None)
-        commits = {"training": said(trained), "matrix": said(matrix), "audit": audit}
-        if unbound and not same(*commits.values()):
+        commits = {
+            "training": said(trained),
+            "matrix": said(matrix),
+            "audit": evidence.document["repository"]["commit"],
+        }
+        if unbound and (differ := misfit(commits)):
             told = ", ".join(f"{who} {commit or 'not recorded'}" for who, commit in commits.items())
             rows = [one.at for run_ in unbound for one in evidence.all("run", run_, "run_id")[:1]]
             also, more = few(
                 [*(one.at for one in (matrix, trained) if one), *rows] or [Location(evidence.document["matrix"])]
             )
-            who = names(unbound, evidence)
-            message = f"commits differ ({told}), and no model digest in the matrix binds {who} to {training}{more}"
+            who, to = names(unbound, evidence), lines.title(training)
+            message = f"{differ} ({told}), and no model digest in the matrix binds {who} to {to}{more}"
             yield Finding(message, also[0], also=also[1:], fix=digest_to_write(unbound, lines))
+    if why := lines.unrecorded("commit"):
+        raise Blocked(why, "put the folder of the training back")
+
+
+def misfit(commits: dict[str, str | None]) -> str | None:
+    """What is wrong with the commits of training, matrix and audit; None where they are one, or the audit's alone is not known."""
+    known = {who: commit for who, commit in commits.items() if commit_of(commit)}
+    if len(known) > 1 and not same_commit(*known.values()):
+        return "commits differ"
+    lost = [who for who in ("training", "matrix") if who not in known]
+    return f"the commit of {' and '.join(lost)} is not told" if lost else None
 
 
 def apart(matrix: Statement | None, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
     """Runs that were made at another commit than the matrix; than the first of them where that records none."""
     made = [one for one in evidence.all("run", what="commit") if one.value and one.id in lines.runs]
     meant = matrix or next(iter(made), None)
-    others = [one for one in made if meant and not same(said(one), said(meant))]
+    others = [one for one in made if meant and not same_commit(one.value, meant.value)]
     if meant and others:
         whose = "the matrix" if matrix else names([meant.id], evidence)
         values = ", ".join(dict.fromkeys(str(one.value) for one in others))
@@ -47,17 +60,11 @@ def said(one: Statement | None) -> str | None:
     return str(one.value).strip().lower() if one else None
 
 
-def same(*commits: str | None) -> bool:
-    """Whether commits are one, and all known; a shortened one is the beginning of the other, one with changes is none."""
-    longest = max((commit or "" for commit in commits), key=len)
-    return all(commit and re.fullmatch("[0-9a-f]{7,64}", commit) and longest.startswith(commit) for commit in commits)
-
-
 def digest_to_write(runs: list[str], lines: Lines) -> str:
     """What to write into the record of the runs, where their model is here."""
     models = [lines.model_of(run) for run in runs]
-    moved = any(model and model.pointer and trained_after(model, lines) for model in models)
-    weights = {model.weights if model and not moved else None for model in models}
+    elsewhere = any(model and model.pointer and moved(model, runs, lines) for model in models)
+    weights = {model.weights if model and not elsewhere else None for model in models}
     value = weights.pop() if len(weights) == 1 else None
     return (
         f'"model_sha256": "{value}"' if value else "write the digest of the model that each run loaded as model_sha256"

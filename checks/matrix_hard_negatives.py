@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Statement
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import few, switched
@@ -11,10 +11,11 @@ PLACES = ("log", "record", "config")  # the last word of each is the one that he
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence = run.evidence
+    evidence, lines = run.evidence, Lines(run.evidence)
     places = evidence.looked("training hard_negatives")
     looked = ", ".join(places)
-    for training in Lines(evidence).behind:
+    for training, runs in lines.trainings.items():
+        title = lines.title(training)
         told = {
             by: [
                 one
@@ -23,29 +24,32 @@ def find(run: View) -> Iterator[Finding]:
             ]
             for by in PLACES
         }
-        said = {by: lines for by, lines in told.items() if lines}
-        last = {by: switched(lines[-1].value) for by, lines in said.items()}
-        several = [by for by, lines in said.items() if len({switched(one.value) for one in lines}) > 1]
-        also, more = few([one.at for lines in said.values() for one in [lines[-1], *lines[:-1]]])
+        said = {by: those for by, those in told.items() if those}
+        last = {by: switched(those[-1].value) for by, those in said.items()}
+        several = [by for by, those in said.items() if len({switched(one.value) for one in those}) > 1]
+        also, more = few([one.at for those in said.values() for one in [those[-1], *those[:-1]]])
         if len(set(last.values())) > 1:
-            words = ", ".join(f"{by} {word(lines[-1])}" for by, lines in reversed(said.items()))
-            message = f"{training}: whether it had hard negatives is told in several ways: {words}{more}"
-            yield Finding(message, also[0], also=also[1:], fix=way_out(last))
+            words = ", ".join(f"{by} {word(those[-1])}" for by, those in reversed(said.items()))
+            message = f"{title}: whether it had hard negatives is told in several ways: {words}{more}"
+            severity = None if runs else Severity.WARNING
+            yield Finding(message, also[0], severity, also[1:], way_out(last))
         elif several:
-            message = f"{training}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
+            message = f"{title}: both on and off is said of hard negatives, by its {' and its '.join(several)}{more}"
             yield Finding(message, also[0], Severity.WARNING, also[1:], "say it once: what was used")
         elif len(said) == 1 < len(places):
             by = next(iter(said))
             message = (
-                f"{training}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"
+                f"{title}: that hard negatives were {word(said[by][-1])} is told by its {by} alone: taken on trust"
             )
             yield Finding(message, also[0], Severity.WARNING, fix=f"keep the others too; looked in {looked}")
         elif not said:
             place = Location(evidence.all("training", training)[0].at.path)
-            message = f"{training}: nothing tells whether it had hard negatives; looked in {looked}"
+            message = f"{title}: nothing tells whether it had hard negatives; looked in {looked}"
             yield Finding(
                 message, place, Severity.WARNING, fix="write hard_negatives.enabled to its config, and log what is used"
             )
+    if why := lines.unrecorded("hard_negatives"):
+        raise Blocked(why, "put the folder of the training back")
 
 
 def word(said: Statement) -> str:

@@ -3,26 +3,31 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.trees.evidence import Evidence, Statement
-from sealkit.trees.words import few
+from sealkit.trees.evidence import Statement
+from sealkit.trees.lineage import Lines
+from sealkit.trees.old_keys import OldKeys
+from sealkit.trees.words import called, few
 
 
 def find(run: View) -> Iterator[Finding]:
-    evidence = run.evidence
-    if old := evidence.all("config", what="old_key"):
-        applied = [one.at for one in evidence.all("code", what="old_keys_last")]
-        also, more = few([old[0].at, *applied, *(one.at for one in old[1:])])
-        by_config: dict[str, list[str]] = {}
-        for one in old:
-            by_config.setdefault(one.id, []).append(str(one.key))
-        holds = "; ".join(f"{config}: {', '.join(keys)}" for config, keys in by_config.items())
-        how = (
-            "are applied after the overrides of the command line, and win over them"
-            if applied
-            else "can win over overrides"
-        )
-        fixes = dict.fromkeys(f"{one.key} → {today(one, evidence)}" for one in old)
-        yield Finding(f"old keys {how}: {holds}{more}", also[0], also=also[1:], fix=f"rename {', '.join(fixes)}")
+    evidence, keys = run.evidence, OldKeys(run.evidence)
+    if old := keys.of("config"):
+        holds = "; ".join(f"{config}: {', '.join(held)}" for config, held in by_id(old).items())
+        also, more = few([old[0].at, *(one.at for one in keys.last), *(one.at for one in old[1:])])
+        yield Finding(f"old keys {how(keys)}: {holds}{more}", also[0], also=also[1:], fix=renamed(old, keys))
+    own = [one for one in keys.of("run") if one.id in Lines(evidence).runs]
+    for one in own:
+        if won := keys.won(one):
+            who = called(one.id, evidence)
+            message = (
+                f"{who} resolved {one.key} {one.value} of its config, an old key that won over {won.key} {won.value}"
+            )
+            severity = Severity.ERROR if won.what == "override" else None
+            yield Finding(message, one.at, severity, (won.at,), f"run {who} again, with {keys.today(one)} alone")
+    if own:
+        also, more = few([one.at for one in own])
+        who = "; ".join(f"{called(run, evidence)}: {', '.join(held)}" for run, held in by_id(own).items())
+        yield Finding(f"old keys in the configs of runs: {who}{more}", also[0], also=also[1:], fix=renamed(own, keys))
     here = evidence.ids("config")
     for said in evidence.all("matrix"):
         if said.what in ("base_config", "matrix_config") and said.value and not is_here(str(said.value), here):
@@ -34,19 +39,29 @@ def find(run: View) -> Iterator[Finding]:
             )
 
 
+def how(keys: OldKeys) -> str:
+    if keys.last:
+        return "are applied after the overrides of the command line, and win over them"
+    if keys.first:
+        return "are applied before the overrides of the command line, and win over the keys of today in configs"
+    return "can win over overrides"
+
+
+def by_id(old: list[Statement]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in old:
+        found.setdefault(one.id, []).append(str(one.key))
+    return found
+
+
+def renamed(old: list[Statement], keys: OldKeys) -> str:
+    fixes = dict.fromkeys(f"{one.key} → {keys.today(one) or 'the key of today'}" for one in old)
+    return f"rename {', '.join(fixes)}"
+
+
 def is_here(name: str, here: list[str]) -> bool:
     plain = name.replace("\\", "/").removeprefix("./")
     return any(plain == one or plain.endswith(f"/{one}") for one in here)
-
-
-def today(one: Statement, evidence: Evidence) -> str:
-    """The key of today: as the code says, else the only setting of the runs that ends so, else the layout's word."""
-    said = {str(line.value) for line in evidence.all("code", what="key_of_today") if line.key == one.key}
-    last = str(one.key).rpartition(".")[2]
-    settings = {line.key for line in evidence.all("run", what="setting") if line.key != one.key}
-    ending = {key for key in settings if key and "." in key and key.rpartition(".")[2] == last}
-    known = next((found for found in (said, ending) if len(found) == 1), {str(one.instead)})
-    return known.pop()
 
 
 CHECK = Check(

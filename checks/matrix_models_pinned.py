@@ -3,50 +3,44 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.trees.evidence import Evidence, Statement, normal
+from sealkit.trees.evidence import POINTERS, Evidence, Statement, normal
 from sealkit.trees.lineage import Lines
-from sealkit.trees.pointers import POINTERS, all_kept, beside, trained_after
+from sealkit.trees.pointers import beside, moved
 from sealkit.trees.words import few, names
 
+KEEP = "keep a copy under a name of its own, and name that"
 TOLD = ("override", "resolved", "loaded", "mentioned")  # a config that an override replaced does not count
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
-    by_path: dict[str, list[Statement]] = {}
-    for one in evidence.all("run", what="model"):
-        model, name = evidence.model(str(one.value)), normal(str(one.value))
-        moves = model.pointer if model else "/" in name and name.rpartition("/")[2] in POINTERS
-        if moves and one.by in TOLD and one.id in lines.runs and lines.named(one.id) is not None:
-            by_path.setdefault(model.path if model else name, []).append(one)
-    for path, said in by_path.items():
-        yield from loaded_by(path, said, evidence, lines)
+    by_path: dict[str, dict[str, list[Statement]]] = {}
+    for one in lines.runs:
+        for by in TOLD if lines.named(one) else ():
+            for said in evidence.named_models(one, by):
+                model, name = evidence.model(str(said.value)), normal(str(said.value))
+                if model.pointer if model else "/" in name and name.rpartition("/")[2] in POINTERS:
+                    by_path.setdefault(model.path if model else name, {}).setdefault(by, []).append(said)
+    for path, places in by_path.items():
+        yield loaded_by(path, places, evidence, lines)
 
 
-def loaded_by(path: str, said: list[Statement], evidence: Evidence, lines: Lines) -> Iterator[Finding]:
-    pointer, runs = evidence.models.get(path), dict.fromkeys(one.id for one in said)
+def loaded_by(path: str, said: dict[str, list[Statement]], evidence: Evidence, lines: Lines) -> Finding:
+    pointer, runs = evidence.models.get(path), list(dict.fromkeys(one.id for by in TOLD for one in said.get(by, ())))
     who = f"{names(runs, evidence)} {'loads' if len(runs) == 1 else 'load'} it"
     moved_by = evidence.all("code", what="moves_pointer")
-    firsts = [next((one for one in said if one.by == by), None) for by in TOLD]
-    shown = [one for one in firsts if one]
-    shown = shown[:-1] if len(shown) > 1 and shown[-1].by == "mentioned" else shown
-    also, more = few([one.at for one in (*shown, *moved_by)])
-    others = [model.path for model in evidence.models.values() if pointer and beside(model, pointer)]
+    shown = [said[by][0] for by in TOLD if by in said]
+    shown = shown[:-1] if len(shown) > 1 and "mentioned" in said else shown
+    move = moved(pointer, runs, lines) if pointer else None
+    also, more = few([one.at for one in (*shown, *(move.at if move else ()), *moved_by)])
+    if move:
+        severity = Severity.ERROR if move.sure else None
+        return Finding(f"{path} {move.how}; {who}{more}", also[0], severity, also[1:], move.fix)
     twins = [model.path for model in lines.twins(pointer)] if pointer else []
-    if pointer and (later := trained_after(pointer, lines)):
-        message = f"{path} has moved: it leads to the model of {later}, trained after the matrix ran; {who}{more}"
-        fix = "run them again on the model that is meant, by its own name"
-        yield Finding(message, also[0], Severity.ERROR, also[1:], fix)
-    elif pointer and pointer.weights and others and not twins and all_kept(lines):
-        message = f"{path} has the weights of no model that is kept here, so it has moved; {who}{more}"
-        yield Finding(message, also[0], Severity.ERROR, also[1:], f"name the model that is meant: {others[-1]}")
-    else:
-        by_whom = "training again moves it" if moved_by else "it can be moved to another model"
-        fix = next(
-            (twin for twin in twins if twin in others),
-            twins[0] if twins else "keep a copy under a name of its own, and name that",
-        )
-        yield Finding(f"{path} is a pointer, and {by_whom}; {who}{more}", also[0], also=also[1:], fix=fix)
+    by_whom = "training again moves it" if moved_by else "it can be moved to another model"
+    own = [model.path for model in evidence.models.values() if pointer and beside(model, pointer)]
+    fix = next((twin for twin in twins if twin in own), twins[0] if twins else KEEP)
+    return Finding(f"{path} is a pointer, and {by_whom}; {who}{more}", also[0], also=also[1:], fix=fix)
 
 
 CHECK = Check(

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Location, Severity, View
-from sealkit.trees.evidence import Evidence, Statement, normal
+from sealkit.trees.evidence import Model, Statement
 from sealkit.trees.lineage import Lines
-from sealkit.trees.words import few, names
+from sealkit.trees.words import LISTED, few, names
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
     loaded: dict[str, list[Statement]] = {}
     for one in lines.runs:
-        if (said := lines.named(one)) and (name := in_tree(str(said.value), evidence)):
+        if (said := lines.named(one)) and (name := lines.below(str(said.value))):
             loaded.setdefault(name, []).append(said)
     for name, statements in loaded.items():
         runs = [one.id for one in statements]
@@ -22,25 +22,23 @@ def find(run: View) -> Iterator[Finding]:
             why = f": {model.reason}" if model and model.reason else ""
             message = f"{name}, which {who} loaded, is not here{why}: nothing tells what it was{more}"
             yield Finding(message, also[0], also=also[1:], fix="put it back, or run again on a model that is kept")
-        elif training is None:
-            where = ", ".join(evidence.looked("training run_id"))
-            message = f"no training that is recorded here made {name}, which {who} loaded; looked in {where}{more}"
+        elif training is None and not lines.is_base(name):
+            message = f"{unmade(name, model, lines)}, which {who} loaded{more}"
             yield Finding(message, also[0], also=also[1:], fix="put the folder of its training back")
-        elif not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
+        elif training and not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
             place = Location(evidence.all("training", training)[0].at.path)
             message = f"{training}, which made {name}, recorded neither its id nor its commit{more}"
             yield Finding(message, place, also=also, fix="put its train_config.yaml back")
 
 
-def in_tree(name: str, evidence: Evidence) -> str | None:
-    """The path below the root of a model that is in the tree, or should be; None for one from elsewhere."""
-    if model := evidence.model(name):
-        return model.path
-    tops = {path.partition("/")[0] for path in evidence.models if "/" in path} | {"models"}
-    parts = normal(name).split("/")
-    first = next((i for i, part in enumerate(parts) if part in tops), None)
-    absolute = normal(name).startswith("/")
-    return "/".join(parts[first:]) if first == 0 or (first and absolute) else None
+def unmade(name: str, model: Model, lines: Lines) -> str:
+    """That no training is known to be the maker of a model, and why not."""
+    looked = ", ".join(lines.evidence.looked("training run_id"))
+    if not lines.trainings:
+        return f"no training that is recorded here (looked in {looked}) made {name}"
+    why = "it holds no weights" if model.weights is None else "none of them left these weights"
+    found = ", ".join(list(lines.trainings)[:LISTED])
+    return f"nothing links {name} to a training that is recorded here ({found}: {why})"
 
 
 CHECK = Check(

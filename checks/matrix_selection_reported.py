@@ -3,25 +3,27 @@
 import re
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Severity, View
+from sealkit import Blocked, Check, Finding, Severity, View
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import measure, names
 
 
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
-    for training, runs in lines.behind.items():
-        best = lines.best(training)
+    for training, linked in lines.trainings.items():
+        best, title, runs = lines.best(training), lines.title(training), linked or lines.adrift
         reported = [one for run_ in runs for one in evidence.all("run", run_, "metric", "summary")]
         measures = {measure(str(one.key)): one for one in reversed(reported)}
         history = evidence.all("training", training, "metric")
-        if best.metric is None and history:
+        if best.metric is None and (linked or history):
             looked = ", ".join(evidence.looked("training selected_by"))
-            message = f"{training}: nothing says by which measure its checkpoint was selected; looked in {looked}"
-            yield Finding(message, history[0].at, fix="write it to the training's record")
+            message = f"{title}: nothing says by which measure its checkpoint was selected; looked in {looked}"
+            place = [*history, *evidence.all("training", training)][0].at
+            yield Finding(message, place, fix="write it to the training's record")
         if best.metric is None or not measures:
             continue
-        head = headline(best.metric, list(measures))
+        evaluated = {measure(one.key or "") for one in history if one.step is not None}
+        head = headline(best.metric, list(reversed(measures)), evaluated)
         tops = lines.tops(training, head)
         if head == best.metric or any(one.step == best.step for one in tops):
             continue
@@ -29,16 +31,21 @@ def find(run: View) -> Iterator[Finding]:
         untold = ", and no evaluation tells which step that would have chosen"
         instead = f", by which step {other.step} would have been chosen" if other else untold
         report = "reports" if len(runs) == 1 else "report"
-        message = f"{training}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} {report} {head}{instead}"
+        message = (
+            f"{title}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} {report} {head}{instead}"
+        )
         also = (measures[head].at, *([other.at] if other else []))
         yield Finding(message, best.at[0].at, also=also, fix=f"select by {head}")
+    if why := lines.unrecorded("selected_by"):
+        raise Blocked(why, "put the folder of the training back")
 
 
-def headline(selected: str, measures: list[str]) -> str:
-    """What a reader takes for the result: of the measures of the selection's own kind the one with the largest cutoff."""
-    kind = selected.partition("@")[0]
-    alike = [one for one in measures if one.partition("@")[0] == kind] or measures
-    return max(alike, key=lambda one: int(re.sub(r"\D", "", one.partition("@")[2]) or 0))
+def headline(selected: str, measures: list[str], evaluated: set[str]) -> str:
+    """What a reader takes for the result: of the measures of the selection's own kind the one with the largest cutoff. Where runs
+    report none of that kind, of those that the training was evaluated by, the first with the largest cutoff."""
+    alike = [one for one in measures if one.partition("@")[0] == selected.partition("@")[0]]
+    among = alike or [one for one in measures if one in evaluated] or measures
+    return max(among, key=lambda one: int(re.sub(r"\D", "", one.partition("@")[2]) or 0))
 
 
 CHECK = Check(

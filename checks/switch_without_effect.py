@@ -49,7 +49,7 @@ def without_effect(
     also, more = few([*of_switches, *of_numbers])
     who, shown = names([first, *apart], evidence), results[first].shown(key)
     keys = "; ".join(f"{called(one, evidence)}: {', '.join(switched[one].values())}" for one in apart)
-    from_first = f"from {called(first, evidence)} differ {keys}{more}"
+    from_first = f"from {called(first, evidence)} differ {keys}{expected([one for one in others if one not in apart], switched, evidence)}{more}"
     if results[first].empty:
         message = (
             f"{who} found nothing: every number that they report is 0, which tells nothing of a switch; {from_first}"
@@ -63,6 +63,12 @@ def without_effect(
             "" if ranked else "; keep the rankings of each run"
         )
         yield Finding(f"{who} {equal}; {from_first}", also[0], also=also[1:], fix=fix)
+
+
+def expected(steady: list[str], switched: Mapping[str, Mapping[str, str]], evidence: Evidence) -> str:
+    """Words for the runs beside them whose keys are not to change what is found."""
+    keys = [f"{called(one, evidence)}: {', '.join(switched[one].values())}" for one in steady if switched[one]]
+    return f"; expected to have no effect: {'; '.join(keys)}" if keys else ""
 
 
 def places(

@@ -19,7 +19,7 @@ class Agreement:
     evidence: Evidence
 
     def said(self, by: str) -> list[Statement]:
-        return self.evidence.all("run", self.run, "model", by)
+        return self.evidence.named_models(self.run, by)
 
     @property
     def asked(self) -> tuple[list[Statement], str]:
@@ -68,8 +68,30 @@ class Agreement:
             return None
         return None if model.is_named_by(str(recorded.value)) else recorded
 
+    @cached_property
+    def several(self) -> list[Statement]:
+        """The models that the run was asked for by their values alone, where these are several: nothing tells which of them it meant."""
+        meant = [] if self.evidence.all("run", self.run, "model", "resolved") else self.meant[0]
+        return [
+            one for one in meant if one.what != "model" and any(disagree(one, other, self.evidence) for other in meant)
+        ]
+
+    @property
+    def told(self) -> bool:
+        """Whether it is told both which model the run meant, where places ask for one, and which it loaded."""
+        return bool(self.loaded) and not self.several and bool(self.meant[0] or self.unasked)
+
+    @property
+    def unasked(self) -> bool:
+        """Whether no place of the layout asks for models: it knows neither overrides nor settings, or every load is recorded."""
+        asks = any(self.evidence.looked(f"run {what}") for what in ("override", "setting"))
+        return self.evidence.ours or not asks
+
     def holds(self, lines: Lines) -> bool | None:
-        """Whether all places name one model, it is told what was loaded, and the recorded digest is its; None for a run without one."""
-        if lines.named(self.run) is None:
+        """Whether all places name one model and the recorded digest is its; None for a run without a model, and where it is not told
+        which was meant or loaded."""
+        if not lines.loads(self.run):
             return None
-        return bool(self.loaded) and not self.lost and not self.others and self.broken_digest(lines) is None
+        if self.lost or self.others or self.broken_digest(lines):
+            return False
+        return True if self.told else None

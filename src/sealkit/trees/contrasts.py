@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sealkit.trees.evidence import Evidence, normal, same_name
+from sealkit.trees.evidence import normal
 from sealkit.trees.lineage import Lines
 
 
@@ -28,9 +27,8 @@ def contrasts(lines: Lines) -> dict[str, Contrast]:
     """The comparisons that the layout of a tree speaks of, by name: pre_post, hard_negatives."""
     evidence = lines.evidence
     made = {run: training for training, runs in lines.behind.items() for run in runs}
-    bases = [str(one.value) for one in evidence.all("training", what="base") if one.value]
     untrained = {run: str(said.value) for run in lines.runs if run not in made and (said := lines.named(run))}
-    before = [run for run, name in untrained.items() if _is_base(name, bases, evidence)]
+    before = [run for run, name in untrained.items() if _is_base(name, lines)]
     plain = [run for run, training in made.items() if not lines.hard(training)]
     hard = [run for run, training in made.items() if lines.hard(training)]
     sides = {"pre_post": (before, [*plain, *hard]), "hard_negatives": (plain, hard)}
@@ -52,10 +50,10 @@ def contrasts(lines: Lines) -> dict[str, Contrast]:
     return found
 
 
-def _is_base(name: str, bases: Sequence[str], evidence: Evidence) -> bool:
+def _is_base(name: str, lines: Lines) -> bool:
     """Whether a name is that of a model that was there before: one that a training says it began with; where none says so, any that
     does not lie in the tree."""
-    return any(same_name(name, base) for base in bases) if bases else evidence.model(name) is None and not _below(name)
+    return lines.is_base(name) if lines.bases else lines.evidence.model(name) is None and not _below(name)
 
 
 def _below(name: str) -> bool:

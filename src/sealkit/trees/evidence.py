@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from sealkit.finding import Location
 
 Value = str | int | float | bool | None
+
+POINTERS = ("latest", "current", "newest", "last")  # names that are made to be moved
+RERANKER = re.compile(r"(?i)re-?rank|cross-?encoder")  # in the name of a model that a run has beside its own
+# Parts of keys under which a model stands that a run has beside the one that it searches with.
+BESIDE = re.compile(
+    r"(?i)(?:^|[._-])(?:re_?rank\w*|cross_?encoder\w*|tokeni[sz]er\w*|llm\w*|reader|generator|judge|teacher|train\w*|fine_?tun\w*|"
+    r"sav\w+|output\w*|export\w*|cache\w*)(?:[._-]|$)"
+)
+BY_VALUE = {
+    "config": "setting",
+    "override": "override",
+    "resolved": "setting",
+}  # place of a run → the field that holds its keys
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,11 @@ class Evidence:
         """The model folders that were looked at, by path below the root of the tree."""
         return {entry["path"]: Model(**entry) for entry in self.document["models"]}
 
+    @property
+    def ours(self) -> bool:
+        """Whether the runs are run directories of ours, which record each model that they load."""
+        return bool(self.document.get("runs"))
+
     @cached_property
     def _by_subject(self) -> dict[tuple[str, str], list[Statement]]:
         found: dict[tuple[str, str], list[Statement]] = {}
@@ -78,19 +97,35 @@ class Evidence:
             found.setdefault((one.of, one.id), []).append(one)
         return found
 
+    @cached_property
+    def _told(self) -> dict[tuple[str, str | None, str | None], list[Statement]]:
+        """(of, id, what) → what is said, of one thing or (None) of all of a sort, of one field or (None) of all."""
+        found: dict[tuple[str, str | None, str | None], list[Statement]] = {}
+        for (of, id), said in self._by_subject.items():
+            for one in said:
+                for key in ((of, None, None), (of, None, one.what), (of, id, None), (of, id, one.what)):
+                    found.setdefault(key, []).append(one)
+        return found
+
+    @cached_property
+    def _order(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for of, id in self._by_subject:
+            of_sort = found.setdefault(of, {})
+            of_sort[id] = len(of_sort)
+        return found
+
     def ids(self, of: str) -> list[str]:
         """The things of a sort, in the order in which the tree first speaks of them."""
-        return [id for kind, id in self._by_subject if kind == of]
+        return list(self._order.get(of, ()))
+
+    def place(self, run: str) -> int:
+        """Where a run stands among the others, by the order in which the tree first speaks of them."""
+        return self._order["run"][run]
 
     def all(self, of: str, id: str | None = None, what: str | None = None, by: str | None = None) -> list[Statement]:
         """Everything that is said of a sort of things, or of one of them, or of one field of it."""
-        subjects = [id] if id is not None else self.ids(of)
-        return [
-            one
-            for subject in subjects
-            for one in self._by_subject.get((of, subject), ())
-            if what in (None, one.what) and by in (None, one.by)
-        ]
+        return [one for one in self._told.get((of, id, what), ()) if by in (None, one.by)]
 
     def one(self, of: str, id: str, what: str, by: str | None = None) -> Statement | None:
         """The first thing that is said of a field."""
@@ -103,26 +138,70 @@ class Evidence:
 
     def model(self, name: str) -> Model | None:
         """The model folder of the tree that a name leads to: the path itself, or one that ends with it."""
-        plain = normal(name)
-        if plain in self.models:
-            return self.models[plain]
-        return next((model for path, model in self.models.items() if plain.endswith(f"/{path}")), None)
+        parts = normal(name).split("/")
+        ends = ("/".join(parts[i:]) for i in range(len(parts)))
+        return next((self.models[end] for end in ends if end in self.models), None)
+
+    @cached_property
+    def _names_of_models(self) -> set[str]:
+        """The names of the models that the tree knows: its folders, what its trainings began with, and what its runs name."""
+        said = [*self.all("training", what="base"), *self.all("run", what="model")]
+        return {*self.models, *(str(one.value) for one in said if one.value)}
+
+    @cached_property
+    def _are_models(self) -> dict[str, bool]:
+        return {}
+
+    def names_model(self, said: Statement) -> bool:
+        """Whether a value, whatever key it stands under, is the name of a model that the tree knows; what stands under the key of a
+        reranker or a tokenizer is none that a run searches with."""
+        value = said.value
+        if not isinstance(value, str) or not value or BESIDE.search(f"{said.key}"):
+            return False
+        if value not in self._are_models:
+            known = any(same_name(value, name) for name in self._names_of_models)
+            self._are_models[value] = known or self.model(value) is not None
+        return self._are_models[value]
+
+    def named_models(self, run: str, by: str) -> list[Statement]:
+        """The models that a place of a run names: under the keys that the layout knows, else, of what was asked for, by their values."""
+        said = [one for one in self.all("run", run, "model", by) if one.value]
+        if by not in BY_VALUE:
+            return [one for one in said if not RERANKER.search(str(one.value)) or self._asks_for(run, str(one.value))]
+        if said or self.ours:
+            return said
+        settings = [one for one in self.all("run", run, BY_VALUE[by]) if (one.by == "config") == (by == "config")]
+        return [one for one in settings if self.names_model(one)]
+
+    def _asks_for(self, run: str, name: str) -> bool:
+        """Whether a run is asked for a model under a key of its own model."""
+        return any(
+            one.by in BY_VALUE and one.value and same_name(str(one.value), name)
+            for one in self.all("run", run, "model")
+        )
 
     def label(self, run: str) -> str:
         """What a run is called in tables."""
         return self.text("run", run, "label") or run
+
+    @cached_property
+    def labels(self) -> Counter[str]:
+        """How many runs have each label."""
+        return Counter(self.label(run) for run in self.ids("run"))
 
     def looked(self, what: str) -> list[str]:
         """Where something was looked for."""
         return [place for entry in self.document["looked"] if entry["for"] == what for place in entry["in"]]
 
 
+@cache
 def normal(name: str) -> str:
     """A path as it is compared: `./models/x/`, `models\\x` and the file of weights in it are models/x."""
     path = re.sub(r"^(?:\./)+", "", re.sub(r"/+", "/", name.replace("\\", "/"))).rstrip("/")
     return path.removesuffix("/model.safetensors").removesuffix("/pytorch_model.bin")
 
 
+@cache
 def same_name(one: str, other: str) -> bool:
     """Whether two names are one model's: the same path, one of them with the folders before it, or the same model of the Hub: by its
     page, by its folder in the cache, with and without the organisation that is the default of sentence-transformers."""

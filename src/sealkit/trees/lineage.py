@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sealkit.trees.evidence import Evidence, Model, Statement, normal, same_name
-from sealkit.trees.words import lower_is_better, measure, step_of, switched
+from sealkit.trees.evidence import POINTERS, Evidence, Model, Statement, Value, normal, same_name
+from sealkit.trees.words import lower_is_better, measure, names, step_of, switched
 
 PLACES = ("loaded", "resolved", "override", "config")  # of a model's name, the most telling first
 WITHOUT_MODEL = ("bm25", "sparse", "lexical", "tfidf")  # modes that load none
+RECORDED = (
+    "run_id",
+    "commit",
+    "seed",
+    "base",
+    "checkpoint",
+    "export",
+    "exported",
+)  # what a training says, and no other folder
 
 
 @dataclass(frozen=True)
@@ -38,13 +47,24 @@ class Lines:
             return found
         return [run for run in found if self.evidence.one("run", run, "ended")]
 
+    def lexical(self, run: str) -> bool:
+        """Whether a run searches by words alone and loads no model: by its mode, else by an override that is such a word, of a run of
+        which nothing names a model that was loaded or asked for."""
+        if mode := self.evidence.text("run", run, "mode"):
+            return mode.lower() in WITHOUT_MODEL
+        if any(self.evidence.named_models(run, by) for by in ("loaded", "mentioned", "override")):
+            return False
+        return any(str(one.value).lower() in WITHOUT_MODEL for one in self.evidence.all("run", run, "override"))
+
+    def loads(self, run: str) -> bool:
+        """Whether a run loads a model, be it named or not. Runs of ours record every model that they load."""
+        return not self.lexical(run) and bool(self.named(run) or not self.evidence.ours)
+
     def named(self, run: str) -> Statement | None:
-        """What tells best which model a run loaded; None for one that loads none."""
-        if (self.evidence.text("run", run, "mode") or "").lower() in WITHOUT_MODEL:
+        """What tells best which model a run loaded; None for one that loads none, and where nothing tells."""
+        if self.lexical(run):
             return None
-        return next(
-            (said for by in PLACES if (said := self.evidence.one("run", run, "model", by)) and said.value), None
-        )
+        return next((said[0] for by in PLACES if (said := self.evidence.named_models(run, by))), None)
 
     def model_of(self, run: str) -> Model | None:
         """The model folder that a run loaded, where it is here."""
@@ -60,14 +80,20 @@ class Lines:
 
     def exports(self, training: str) -> list[Model]:
         """What a training put outside of itself: the folders that bear its name, or that it says it wrote."""
-        names = {training, self.evidence.text("training", training, "run_id")}
-        said = {normal(str(one.value)) for one in self.evidence.all("training", training, "export")}
+        called, said = self.names_of(training), self._said_exports(training)
         inside = {model.path for model in self.checkpoints(training).values()}
         return [
             model
             for path, model in self.evidence.models.items()
-            if path not in inside and not model.pointer and (path.rpartition("/")[2] in names or path in said)
+            if path not in inside and not model.pointer and (path.rpartition("/")[2] in called or path in said)
         ]
+
+    def names_of(self, training: str) -> set[str]:
+        """What a training is called: its folder's name, and the id that it recorded."""
+        return {training, self.evidence.text("training", training, "run_id") or training}
+
+    def _said_exports(self, training: str) -> set[str]:
+        return {normal(str(one.value)) for one in self.evidence.all("training", training, "export")}
 
     def left(self, training: str) -> list[Model]:
         """The models that left a training: its exports, and what its runs loaded that is no checkpoint of it."""
@@ -93,12 +119,34 @@ class Lines:
         }
 
     def maker(self, run: str) -> str | None:
-        """The training that made the model which a run loaded; by its name in the path where the model is not here."""
-        said, model = self.named(run), self.model_of(run)
-        parts = normal(str(said.value)).split("/") if said else []
-        named = [one for one in self.evidence.ids("training") if one in parts]
-        made = self.makers[model.path] if model is not None else []
-        return next(iter([one for one in made if one in named] or made or named), None)
+        """The training that made the model which a run loaded: by its weights; where these are not here by its name in the path, or
+        as the only one whose export lies beside the pointer that was loaded."""
+        said = self.named(run)
+        return self._maker(str(said.value)) if said else None
+
+    def _maker(self, name: str) -> str | None:
+        if name not in self._makers_of_names:
+            model, path = self.evidence.model(name), normal(name)
+            named = [one for one in self.evidence.ids("training") if self.names_of(one) & set(path.split("/"))]
+            made = self.makers[model.path] if model is not None else []
+            beside = [] if made or named or (model and model.weights) else self._beside(path)
+            one_of = [one for one in made if one in named] or made or named or (beside if len(beside) == 1 else [])
+            self._makers_of_names[name] = next(iter(one_of), None)
+        return self._makers_of_names[name]
+
+    @cached_property
+    def _makers_of_names(self) -> dict[str, str | None]:
+        return {}
+
+    def _beside(self, path: str) -> list[str]:
+        """The trainings that left an export beside a pointer, or that say it is theirs."""
+        folder, _, last = path.rpartition("/")
+        return [
+            training
+            for training in self.evidence.ids("training")
+            if path in self._said_exports(training)
+            or (last in POINTERS and any(one.path.rpartition("/")[0] == folder for one in self.exports(training)))
+        ]
 
     @cached_property
     def behind(self) -> dict[str, list[str]]:
@@ -109,17 +157,69 @@ class Lines:
                 found.setdefault(training, []).append(run)
         return found
 
+    @cached_property
+    def trainings(self) -> dict[str, list[str]]:
+        """Each recorded training → the runs that stand on it. Those that no run is linked to come last; copies of a training that one
+        is linked to are none of them."""
+        models = (self.model_of(run) for run in self.runs)
+        copies = {training for model in models if model for training in self.makers[model.path]}
+        others = [one for one in self.evidence.ids("training") if one not in {*self.behind, *copies}]
+        recorded = [one for one in others if any(self.evidence.one("training", one, what) for what in RECORDED)]
+        return {**self.behind, **{one: [] for one in recorded}}
+
+    def title(self, training: str) -> str:
+        """A training as one speaks of it: with a word where no run is linked to it."""
+        return training if self.behind.get(training) else f"{training} (no run is linked to it)"
+
+    @cached_property
+    def adrift(self) -> list[str]:
+        """The runs that load a model of this tree, or one that nothing names, of which no training is known to be the maker."""
+        return [run for run in self.runs if self.loads(run) and not self.maker(run) and self._of_tree(run)]
+
+    def _of_tree(self, run: str) -> bool:
+        said = self.named(run)
+        return said is None or (self.below(str(said.value)) is not None and not self.is_base(str(said.value)))
+
+    def below(self, name: str) -> str | None:
+        """The path below the root of a model that is in the tree, or should be; None for one from elsewhere."""
+        if model := self.evidence.model(name):
+            return model.path
+        tops = {path.partition("/")[0] for path in self.evidence.models if "/" in path} | {"models"}
+        parts = normal(name).split("/")
+        first = next((i for i, part in enumerate(parts) if part in tops), None)
+        return "/".join(parts[first:]) if first == 0 or (first and normal(name).startswith("/")) else None
+
+    @cached_property
+    def bases(self) -> list[str]:
+        """The models that the trainings began with, by their names."""
+        return [str(one.value) for one in self.evidence.all("training", what="base") if one.value]
+
+    def is_base(self, name: str) -> bool:
+        """Whether a name is that of a model that a training says it began with."""
+        return any(same_name(name, base) for base in self.bases)
+
+    def unrecorded(self, what: str) -> str | None:
+        """Why nothing can be judged of the trainings, where runs need one and none is recorded: `what` is what they would say."""
+        if not self.adrift or self.trainings:
+            return None
+        looked = ", ".join(self.evidence.looked(f"training {what}"))
+        return (
+            f"no training is recorded here that {names(self.adrift, self.evidence)} could stand on; looked in {looked}"
+        )
+
     def twins(self, model: Model) -> list[Model]:
         """The models under names of their own that have the weights of this one; exports before checkpoints."""
-        same = [
-            other
-            for other in self.evidence.models.values()
-            if other.path != model.path and not other.pointer and other.weights and other.weights == model.weights
-        ]
-        checkpoints = {
-            one.path for training in self.evidence.ids("training") for one in self.checkpoints(training).values()
-        }
-        return sorted(same, key=lambda other: (other.path in checkpoints, other.path))
+        others = (other for other in self.evidence.models.values() if other.path != model.path and not other.pointer)
+        return sorted((one for one in others if one.weights and one.weights == model.weights), key=self._rank)
+
+    def recorded(self, digest: str) -> Model | None:
+        """The model that a recorded digest is of: under a name of its own before a pointer, an export before a checkpoint."""
+        found = [model for model in self.evidence.models.values() if model.is_named_by(digest)]
+        return min(found, key=lambda model: (model.pointer, *self._rank(model)), default=None)
+
+    def _rank(self, model: Model) -> tuple[bool, str]:
+        trainings = self.evidence.ids("training")
+        return any(model.path == one.path for name in trainings for one in self.checkpoints(name).values()), model.path
 
     def best(self, training: str) -> Best:
         """The best checkpoint of a training: the best value of its history, else what its record says. Of equal values, and of
@@ -151,6 +251,22 @@ class Lines:
             for one in sorted(values, key=lambda one: one.step or 0)
             if one.value == best(float(other.value or 0) for other in values)
         ]
+
+    def value_at(self, step: int | None, training: str) -> Value:
+        """The value of the selection's measure at a step: of the subset that tells of the best, else of the first that has one; None
+        where nobody says it."""
+        best = self.best(training)
+        history = self.evidence.all("training", training, "metric")
+        at_step = [
+            one for one in history if step is not None and one.step == step and measure(one.key or "") == best.metric
+        ]
+        key = best.at[-1].key if best.at else None
+        return next((one.value for one in (*(one for one in at_step if one.key == key), *at_step)), None)
+
+    def step_of_weights(self, model: Model, training: str) -> int | None:
+        """The step of the checkpoint of a training that has the weights of a model, the last of several; None for none."""
+        steps = (step_of(name) for name, one in self.checkpoints(training).items() if differ(one, model) is False)
+        return max((step for step in steps if step is not None), default=None)
 
     def last_step(self, training: str) -> int | None:
         """The step at which a training ended: by its record, else the last that was evaluated or kept."""
@@ -189,6 +305,11 @@ def differ(one: Model, other: Model) -> bool | None:
     if one.weights is None or other.weights is None:
         return None
     return False if one.weights == other.weights else True if _format(one) == _format(other) else None
+
+
+def is_final(said: Statement) -> bool:
+    """Whether what says which checkpoint was exported speaks of the last one."""
+    return any(word in str(said.value).lower() for word in ("final", "last"))
 
 
 def _format(model: Model) -> str:

@@ -69,7 +69,7 @@ def result(run: str, evidence: Evidence) -> Result | None:
 def settings(run: str, evidence: Evidence) -> dict[str, Statement]:
     """Key → what a run was set to, of the keys that decide something: its resolved config, and the overrides of which that does
     not know. Empty where the config says nothing."""
-    told = {str(one.key): one for one in evidence.all("run", run, "setting")}
+    told = {str(one.key): one for one in evidence.all("run", run, "setting") if one.by != "config"}
     overrides = {str(one.key).lstrip("+~"): one for one in evidence.all("run", run, "override")} if told else {}
     lost = {key: one for key, one in overrides.items() if key not in told or plain(told[key]) != plain(one)}
     return {key: one for key, one in {**told, **lost}.items() if not NAMES.fullmatch(key)}
@@ -78,7 +78,7 @@ def settings(run: str, evidence: Evidence) -> dict[str, Statement]:
 def changed(one: Mapping[str, Statement], other: Mapping[str, Statement]) -> dict[str, str]:
     """Key → `key value → value` of each key in which two runs are set to other values."""
     return {
-        key: f"{key} {_word(one.get(key))} → {_word(other.get(key))}"
+        key: f"{key} {_shown(one.get(key))} → {_shown(other.get(key))}"
         for key in dict.fromkeys((*one, *other))
         if plain(one.get(key)) != plain(other.get(key))
     }
@@ -93,6 +93,11 @@ def plain(said: Statement | None) -> str | None:
         return repr(float(text))
     except ValueError:
         return re.sub(rf"(?<![A-Za-z0-9]){re.escape(said.id)}(?![A-Za-z0-9])", "{run}", text)
+
+
+def _shown(said: Statement | None) -> str:
+    """A value as it is written: an empty text in quotes."""
+    return "''" if said is not None and said.value == "" else _word(said)
 
 
 def _word(said: Statement | None) -> str:

@@ -17,14 +17,12 @@ LOWER = re.compile(r"(?:^|[_-])(?:loss|error|err|perplexity|ppl|wer|cer|nll|mse|
 def called(run: str, evidence: Evidence) -> str:
     """The label of a run, with its id where another run has the same label."""
     label = evidence.label(run)
-    alike = [one for one in evidence.ids("run") if evidence.label(one) == label]
-    return label if len(alike) == 1 or label == run else f"{label} ({run})"
+    return label if evidence.labels[label] == 1 or label == run else f"{label} ({run})"
 
 
 def names(runs: Iterable[str], evidence: Evidence) -> str:
     """Runs by their labels, in the order of the matrix: `m02 and m05–m10` where numbers follow each other. Many are counted."""
-    order = evidence.ids("run")
-    return listed((called(run, evidence) for run in sorted(set(runs), key=order.index)), LISTED)
+    return listed((called(run, evidence) for run in sorted(set(runs), key=evidence.place)), LISTED)
 
 
 def listed(labels: Iterable[str], most: int | None = None) -> str:
@@ -76,3 +74,16 @@ def switched(value: object) -> bool | None:
     words = {"true": True, "on": True, "yes": True, "1": True, "enabled": True}
     words |= {"false": False, "off": False, "no": False, "0": False, "disabled": False, "none": False}
     return words.get(str(value).strip().lower())
+
+
+def commit_of(value: object) -> str | None:
+    """A commit, or the beginning of one, as git writes it; None for what is none: `unknown`, one with changes."""
+    text = str(value).strip().lower()
+    return text if re.fullmatch("[0-9a-f]{7,64}", text) else None
+
+
+def same_commit(*values: object) -> bool:
+    """Whether commits are one, and all known; a shortened one is the beginning of the other."""
+    commits = [commit_of(value) or "" for value in values]
+    longest = max(commits, key=len, default="")
+    return all(commit and longest.startswith(commit) for commit in commits)
