@@ -1,12 +1,13 @@
 """Training, matrix and audit stand at one commit, or a model digest in the matrix binds them; all runs of it at one commit."""
 
+import re
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Evidence, Statement
 from sealkit.trees.lineage import Lines
 from sealkit.trees.pointers import moved
-from sealkit.trees.words import commit_of, few, names, same_commit
+from sealkit.trees.words import few, names, same_commit
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -36,11 +37,11 @@ def find(run: View) -> Iterator[Finding]:
 
 def misfit(commits: dict[str, str | None]) -> str | None:
     """What is wrong with the commits of training, matrix and audit; None where they are one, or the audit's alone is not known."""
-    known = {who: commit for who, commit in commits.items() if commit_of(commit)}
+    known = {who: commit for who, commit in commits.items() if commit and re.match("[0-9a-f]{7}", commit)}
     if len(known) > 1 and not same_commit(*known.values()):
         return "commits differ"
     lost = [who for who in ("training", "matrix") if who not in known]
-    return f"the commit of {' and '.join(lost)} is not told" if lost else None
+    return f"the commit of the {' and the '.join(lost)} is not told" if lost else None
 
 
 def apart(matrix: Statement | None, evidence: Evidence, lines: Lines) -> Iterator[Finding]:
@@ -62,9 +63,10 @@ def said(one: Statement | None) -> str | None:
 
 def digest_to_write(runs: list[str], lines: Lines) -> str:
     """What to write into the record of the runs, where their model is here."""
-    models = [lines.model_of(run) for run in runs]
-    elsewhere = any(model and model.pointer and moved(model, runs, lines) for model in models)
-    weights = {model.weights if model and not elsewhere else None for model in models}
+    models = {model.path: model for run in runs if (model := lines.model_of(run))}.values()
+    elsewhere = any(model.pointer and moved(model, runs, lines) for model in models)
+    whole = not elsewhere and all(lines.model_of(run) for run in runs)
+    weights = {model.weights if whole else None for model in models}
     value = weights.pop() if len(weights) == 1 else None
     return (
         f'"model_sha256": "{value}"' if value else "write the digest of the model that each run loaded as model_sha256"

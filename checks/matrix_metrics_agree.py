@@ -1,11 +1,13 @@
-"""The numbers in a run's summary are those in its metrics file."""
+"""The numbers in a run's summary are those in its metrics file, and the means of its rows where it keeps them."""
 
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
-from sealkit.trees.evidence import Statement
+from sealkit.trees.evidence import Evidence, Statement
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import called, few, names
+
+ROUNDED = 5e-4  # a mean, and the values of its rows, may have been rounded, to three digits at the least
 
 
 def find(run: View) -> Iterator[Finding]:
@@ -20,6 +22,7 @@ def find(run: View) -> Iterator[Finding]:
             elif not any(agree(said, other) for other in others):
                 message = f"{called(one, evidence)}: {said.key} is {said.value} in the summary, and {others[0].value} in the metrics"
                 yield Finding(message, said.at, also=(others[0].at,), fix=f"{said.key}: {others[0].value}")
+            yield from means(said, evidence)
     if alone:
         also, more = few([said.at for said in alone])
         who, keys = (
@@ -28,6 +31,18 @@ def find(run: View) -> Iterator[Finding]:
         )
         message = f"{who}: {keys} of the summary stand in no metrics file: taken on trust{more}"
         yield Finding(message, also[0], Severity.WARNING, also[1:], "write every number of the summary to metrics.json")
+
+
+def means(said: Statement, evidence: Evidence) -> Iterator[Finding]:
+    """A number of the summary is the mean of its rows, where the run keeps them."""
+    for mean in evidence.all("run", said.id, "metric", "per_query"):
+        apart = min(abs(scale * float(mean.value or 0) - float(said.value or 0)) / scale for scale in (1, 100))
+        if mean.key == said.key and apart > ROUNDED:
+            message = (
+                f"{called(said.id, evidence)}: {said.key} is {said.value} in the summary, and the mean of the rows "
+                f"of {mean.at.path} is {float(mean.value or 0):.6g}"
+            )
+            yield Finding(message, said.at, also=(mean.at,), fix="find out which is right, and evaluate again")
 
 
 def counterparts(said: Statement, files: list[Statement]) -> list[Statement]:

@@ -25,6 +25,11 @@ def find(run: View) -> Iterator[Finding]:
         elif training is None and not lines.is_base(name):
             message = f"{unmade(name, model, lines)}, which {who} loaded{more}"
             yield Finding(message, also[0], also=also[1:], fix="put the folder of its training back")
+        elif training and model.weights is None:
+            message = (
+                f"{name}, which {who} loaded, holds no weights: that {training} made it is told by its name alone{more}"
+            )
+            yield Finding(message, also[0], also=also[1:], fix="put its weights back")
         elif training and not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
             place = Location(evidence.all("training", training)[0].at.path)
             message = f"{training}, which made {name}, recorded neither its id nor its commit{more}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from sealkit import Blocked, Check, Finding, Location, Severity, View
 from sealkit.trees.evidence import Evidence, Statement
 from sealkit.trees.lineage import Lines
-from sealkit.trees.switches import STEADY, Result, changed, headline, result, settings
+from sealkit.trees.switches import STEADY, Result, changed, headline, result, settings, signature
 from sealkit.trees.words import called, few, names
 
 INDISTINGUISHABLE = "are indistinguishable: every reported number is equal in all digits ({})"
@@ -18,7 +18,10 @@ def find(run: View) -> Iterator[Finding]:
     known = [one for one in results if told[one]]
     for alike in groups(known, lambda one, other: results[one].like(results[other])):
         yield from without_effect(alike, told, results, evidence)
-    for alike in groups(known, lambda one, other: not changed(told[one], told[other])):
+    same: dict[object, list[str]] = {}
+    for one in known:
+        same.setdefault(signature(told[one]), []).append(one)
+    for alike in same.values():
         yield from without_cause(alike, results, evidence)
     if untold := [one for one in results if not told[one]]:
         where = ", ".join(evidence.looked("run setting"))

@@ -81,8 +81,9 @@ class View:
 
     @property
     def evidence(self) -> Evidence:
-        """What the files of a tree say, and its models."""
-        return Evidence(self.one("evidence").document)
+        """What the files of a tree say, and its models: the same for all checks, so that it is sorted once."""
+        self._allow("evidence")
+        return self.run.evidence
 
     @property
     def files(self) -> tuple[str, ...]:

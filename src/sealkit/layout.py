@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 MANY = "[]"  # behind the contract of an output: a folder of them
@@ -49,8 +50,22 @@ class Layout:
         return {rule.kind for rule in self.rules}.issuperset(kinds)
 
     def rule(self, name: str) -> Rule | None:
-        """The rule that a file falls under."""
-        return next((rule for rule in self.rules if rule.matches(name)), None)
+        """The rule that a file falls under: the first that matches."""
+        before, exact = self._literal.get(name, (len(self.rules), None))
+        return next((rule for place, rule in self._globs if place < before and rule.matches(name)), exact)
+
+    @cached_property
+    def _literal(self) -> dict[str, tuple[int, Rule | None]]:
+        """Path → place and rule of the rules that stand for one path: a tree has hundreds."""
+        found: dict[str, tuple[int, Rule | None]] = {}
+        for place, rule in enumerate(self.rules):
+            if not set("*?[") & set(rule.path):
+                found.setdefault(rule.path, (place, rule))
+        return found
+
+    @cached_property
+    def _globs(self) -> list[tuple[int, Rule]]:
+        return [(place, rule) for place, rule in enumerate(self.rules) if set("*?[") & set(rule.path)]
 
     def place(self, contract: str, stage: str, output: str) -> tuple[str, bool]:
         """Where a stage's output lies, and whether it is a folder (that holds its manifests somewhere below). A contract with

@@ -23,6 +23,7 @@ from sealkit.read.pickle import Pickle
 from sealkit.read.source import open_bytes, read_text, refuse_lfs_pointer
 from sealkit.read.vcf import Vcf
 from sealkit.redact import mask
+from sealkit.trees.evidence import Evidence
 from sealkit.vector_file import Facts
 from sealkit.write import dumps
 
@@ -123,6 +124,14 @@ class Run:
         """The document of the one artifact of a kind if it keeps its contract, else None."""
         artifact = self.one(kind)
         return artifact.document if artifact and not artifact.problems else None
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the files of a tree say, by its document. Raises LookupError where it holds none."""
+        artifact = self.one("evidence")
+        if artifact is None:
+            raise LookupError("the run holds no evidence")
+        return Evidence(artifact.document)
 
     def with_documents(self, documents: Mapping[str, Any]) -> Run:
         """The same run with documents that are not on disk, by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sealkit import policy
@@ -34,7 +35,7 @@ class Tree:
     document: Mapping[str, Any]
     gathered: Gathered
 
-    @property
+    @cached_property
     def evidence(self) -> Evidence:
         return Evidence(self.document)
 

@@ -11,6 +11,7 @@ from sealkit.finding import ReadError
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.read.source import open_bytes, refuse_lfs_pointer
 from sealkit.rundir import SEAL
+from sealkit.trees import means
 from sealkit.trees.evidence import Evidence, normal
 from sealkit.trees.gather import Gathered, gather, place
 from sealkit.trees.layout import NAME, TreeLayout, fill
@@ -35,6 +36,7 @@ def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str
         "policy": policy.document(),
     }
     _compare_rankings(tree.root, document["statements"], gathered)
+    document["statements"] += means.statements(tree.root, gathered.statements)
     named = Evidence({**document, "models": []})
     document["models"] = list(_models(tree.root, gathered.models, named))
     document["unread"] = [{"at": place(error.at), "reason": error.message} for error in gathered.unread]

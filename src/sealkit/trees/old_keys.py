@@ -26,10 +26,10 @@ class OldKeys:
         return found
 
     def of(self, sort: str) -> list[Statement]:
-        """The old keys in the configs (`config`), or in those of the runs (`run`). A key that the runs themselves resolve, and that
-        nothing else stands for, is one of today."""
+        """The old keys in the configs (`config`), or in those of the runs (`run`). A key that runs resolve, and that nothing else stands
+        for, is no old one of theirs."""
         said = self.evidence.all(sort, what="old_key")
-        return [one for one in said if self.today(one) or one.key not in self.settings]
+        return [one for one in said if sort == "config" or self.today(one) or one.key not in self.settings]
 
     def today(self, one: Statement) -> str | None:
         """The key of today: as the code says, else the layout's where the runs have that, else the only one of the runs' keys that ends

@@ -84,6 +84,11 @@ def changed(one: Mapping[str, Statement], other: Mapping[str, Statement]) -> dic
     }
 
 
+def signature(told: Mapping[str, Statement]) -> frozenset[tuple[str, str | None]]:
+    """What two runs of the same settings have in common: no key in which they are `changed`."""
+    return frozenset((key, plain(one)) for key, one in told.items())
+
+
 def plain(said: Statement | None) -> str | None:
     """A value as it is compared: as a config and a command line both write it, without the name of the run itself."""
     if said is None:
