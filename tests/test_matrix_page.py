@@ -287,6 +287,23 @@ def test_what_is_not_there_is_said(stated: Documents) -> None:
             assert words in text, words
 
 
+def test_repeats_are_told_apart_and_what_is_said_to_be_nothing_is_none(stated: Documents) -> None:
+    predicate, report = copy.deepcopy(stated)
+    predicate["runs"][1]["label"] = "m01"
+    predicate["commits"]["said"][0]["value"] = None
+    text = matrix_seal.render(predicate, report)
+    assert "| m01 \\(m02\\) | dense |" in text and "| matrix commit | none (`outputs/" in text
+    assert "m01 (m02)dense" in words_of(matrix_html.render(predicate, report))
+
+
+def test_runs_that_load_nothing_say_so(stated: Documents) -> None:
+    predicate, report = copy.deepcopy(stated)
+    for run in predicate["runs"]:
+        run["model"] |= dict.fromkeys(matrix_words.ROLES) | {"weights": None, "agree": None}
+    for text in (words_of(matrix_html.render(predicate, report)), matrix_seal.render(predicate, report)):
+        assert matrix_words.NO_MODELS in text
+
+
 def test_two_hundred_runs_are_folded_and_scroll(stated: Documents) -> None:
     predicate, report = many(*stated)
     page = matrix_html.render(predicate, report)
@@ -344,6 +361,8 @@ def test_the_pages_are_the_same_each_time(rich: Documents) -> None:
         (["m1", "m2", "m3", "m5"], "m1–m3 and m5"),
         (["m09", "m10", "m11"], "m09–m11"),
         (["b", "m2", "m4", "a"], "b, m2, m4 and a"),
+        (["few", "few"], "few"),
+        (["m" + "9" * 5000, "m1"], f"m{'9' * 5000} and m1"),
     ],
 )  # fmt: skip
 def test_labels_are_told_by_their_ends(labels: list[str], told: str) -> None:

@@ -16,20 +16,23 @@ DIGITS = 12  # of a digest, where people compare by eye
 def models(predicate: Mapping[str, Any]) -> str:
     folder = predicate["matrix"]["folder"]
     runs = predicate["runs"]
+    if not words.with_models(runs):
+        return words.NO_MODELS
     agree = [
         [
-            cell(run["label"]),
-            cell(run["mode"]["value"]) if run["mode"] else "",
+            cell(words.called(run, runs)),
+            cell(words.value(run["mode"])),
             code(model["value"]) if (model := words.loaded(run)) else "",
             *(_same(run["model"][role], model) for role in ROLES),
             _short(run["model"]["weights"]),
-            _short(words.recorded(run)),
+            _short(words.value(run["model"]["recorded"])),
             f"**{words.AGREE[False]}**" if run["model"]["agree"] is False else words.AGREE[run["model"]["agree"]],
         ]
         for run in runs
     ]
     places = [
-        [cell(run["label"]), *(_briefly(run["model"][role], folder) for role in (*ROLES, "recorded"))] for run in runs
+        [cell(words.called(run, runs)), *(_briefly(run["model"][role], folder) for role in (*ROLES, "recorded"))]
+        for run in runs
     ]
     heads = ["run", "mode", "model", *ROLES, "weights now", "digest", "agree"]
     return "\n\n".join(
@@ -138,7 +141,7 @@ def place(at: Mapping[str, Any]) -> str:
 
 
 def named(said: Mapping[str, Any] | None) -> str:
-    return f"{code(said['value'])} ({place(said['at'])})" if said else ""
+    return f"{code(words.value(said)) or 'none'} ({place(said['at'])})" if said else ""
 
 
 def looked(where: Iterable[str]) -> str:

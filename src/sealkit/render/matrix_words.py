@@ -18,6 +18,7 @@ Document = Mapping[str, Any]
 NOT_COMPARED = "No reference row was named (`toolkit seal MATRIX_DIR --reference LABEL`), so nothing is compared."
 NO_RISKS = "None: what the runs stand on is named, kept and bound."
 NO_NOTES = "Nothing that was looked for."
+NO_MODELS = "No run says that it loads one."
 NO_CONTRASTS = "The layout names none."
 CONTRASTS = {"pre_post": "before and after fine-tuning", "hard_negatives": "with and without hard negatives"}
 ROLES = ("config", "override", "resolved", "loaded")
@@ -68,9 +69,9 @@ def risk(predicate: Document, outcome: Document) -> str:
     return f"no {number}" if number and outcome["status"] == "passed" else number
 
 
-def counts(report: Document) -> str:
-    """How the checks came out: `6 passed, 6 warned`."""
-    counted = Counter(one["status"] for one in report["checks"])
+def counts(outcomes: Sequence[Document]) -> str:
+    """How files or checks came out: `6 passed, 6 warned`."""
+    counted = Counter(one["status"] for one in outcomes)
     return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
 
 
@@ -100,7 +101,7 @@ def untested(comparison: Document) -> list[tuple[str, str]]:
     for row in comparison["rows"]:
         if not row["tested"]:
             reasons.setdefault(row["why"], []).append(row["label"])
-    return [(listed(dict.fromkeys(labels)), why) for why, labels in reasons.items()]
+    return [(listed(labels), why) for why, labels in reasons.items()]
 
 
 def differences(comparison: Document) -> list[tuple[str, list[Document]]]:
@@ -170,6 +171,22 @@ def shortened(path: str, folder: str) -> str:
     return ABOVE + path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else path
 
 
+def called(run: Document, runs: Sequence[Document]) -> str:
+    """The label of a run, with its id where another run has the same label."""
+    alike = [one for one in runs if one["label"] == run["label"]]
+    return str(run["label"]) if len(alike) == 1 else f"{run['label']} ({run['id']})"
+
+
+def value(said: Document | None) -> str:
+    """What is said, or nothing where it is not, or said to be nothing."""
+    return "" if said is None or said["value"] is None else str(said["value"])
+
+
+def with_models(runs: Sequence[Document]) -> bool:
+    """Whether any of the runs says something of a model."""
+    return any(run["model"][role] for run in runs for role in ROLES)
+
+
 def loaded(run: Document) -> Document | None:
     """What a run says of its model, at the place that counts most: the log, else what it resolved to."""
     model = run["model"]
@@ -178,15 +195,9 @@ def loaded(run: Document) -> Document | None:
     )
 
 
-def recorded(run: Document) -> str | None:
-    """The digest of its model that a run was recorded with."""
-    said = run["model"]["recorded"]
-    return str(said["value"]) if said and said["value"] is not None else None
-
-
 def loaders(models: Sequence[Document]) -> str:
     """The runs that loaded one of some models, each once."""
-    return listed(dict.fromkeys(run for model in models for run in model["loaded_by"]))
+    return listed(run for model in models for run in model["loaded_by"])
 
 
 def hard_negatives(training: Document) -> list[tuple[str, Document | None]]:
