@@ -63,6 +63,11 @@ gate() {
     bare/bin/toolkit check copy
     bare/bin/toolkit verify copy --digest "$digest"
     bare/bin/toolkit fingerprint compare copy/stages/index/index copy/stages/search/search_manifest.json >/dev/null
+    cp -R "$home/tests/checks/_base/tree" tree # of another tool: a matrix of runs, and the training behind it
+    matrix=$(dirname tree/outputs/*/matrix.json)
+    digest=$(bare/bin/toolkit seal "$matrix" --reference pre_ft)
+    bare/bin/toolkit verify "$matrix" --digest "$digest"
+    bare/bin/toolkit lineage "$(dirname tree/models/*/*/pytorch_model.bin)" --workspace tree >/dev/null
     bare/bin/python -c 'import importlib.util as u; assert not any(map(u.find_spec, ["torch", "scipy", "faiss", "ir_measures"]))'
   )
   say "all passed"

@@ -12,8 +12,8 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.audit import audit
+from sealkit.check import Check
 from sealkit.finding import Finding, Location, Severity, pointer
-from sealkit.layout import Layout
 from sealkit.observe import OBSERVED, sealed_reference
 from sealkit.pack import Pack
 from sealkit.render import html
@@ -33,11 +33,13 @@ def same_packs(stated: Mapping[str, Any], pack: Pack) -> bool:
     return all(here.get(record["name"]) == record["digest"] for record in stated.get("packs", [])[1:])
 
 
-def _left_out(stated: Mapping[str, Any], pack: Pack, layout: Layout) -> Iterator[Finding]:
-    """Checks that the sealing version had and the seal does not name: leaving one out may not turn a no into a yes."""
-    checks = pack.checks_of(layout)
+def left_out(
+    stated: Mapping[str, Any], pack: Pack, checks: Mapping[str, Check], first: tuple[int, ...] = FIRST
+) -> Iterator[Finding]:
+    """Checks that the sealing version had and the seal does not name: leaving one out may not turn a no into a yes. `checks` are all
+    that judge what was sealed, `first` the release that could make such a seal before all others, whatever this one may say."""
     for check in (check for check in checks.values() if check.id in pack.check_ids):
-        if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), FIRST):
+        if check.id not in stated["checks"] and _release(check.since) <= max(_release(stated["sealkit"]), first):
             message = f"leaves out the check {check.id}, which sealkit {stated['sealkit']} has"
             yield problem(f"{SEAL}/{STATEMENT}", message)
     named = {record["name"] for record in stated.get("packs", [])}
@@ -60,7 +62,7 @@ def problem(path: str, message: str) -> Finding:
 def differences(run: Run, statement: Mapping[str, Any], pack: Pack) -> Iterator[Finding]:
     """Everything that the seal states, derived again; where it comes out otherwise is said by its place."""
     stated, run = statement["predicate"], replace(run, reference=sealed_reference(run))
-    yield from _left_out(stated, pack, run.layout)
+    yield from left_out(stated, pack, pack.checks_of(run.layout))
     observed = run.document("observed")
     stored = run.contracts["report/v1"]
     broken, _ = stored.problems(run.place(f"{SEAL}/{REPORT}"), f"{SEAL}/{REPORT}")

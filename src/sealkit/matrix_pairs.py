@@ -45,14 +45,12 @@ def from_files(root: Path) -> Pairing:
 
     def side(run: Reported, metric: str) -> Values:
         subset, _, measure = metric.rpartition("/")
-        sharing = [key for key in run.values if key.rpartition("/")[2] == measure]
         for path, of in run.files:
-            named = [metric] if of in (None, subset, metric) else []
-            # A file that names the measure alone says what it is of only where one subset has that measure, or its place does.
-            named += [measure] if of in (subset, metric) or (of is None and len(sharing) == 1) else []
-            for name in named:
-                if name in rows(path):
-                    return rows(path)[name]
+            if of in (None, subset, metric) and metric in rows(path):
+                return rows(path)[metric]
+            found = rows(path).get(measure, {})
+            if found and (of in (subset, metric) or (of is None and _of_subset(run, metric, len(found)))):
+                return found
         raise ValueError(f"{run.name}: no per-query data of {metric}")
 
     def values(run: Reported, base: Reported, metric: str) -> tuple[Values, Values]:
@@ -61,3 +59,10 @@ def from_files(root: Path) -> Pairing:
         return side(base, metric), side(run, metric)
 
     return values
+
+
+def _of_subset(run: Reported, metric: str, rows: int) -> bool:
+    """Whether a file that names the measure alone is of this metric: no other subset has the measure, or none has as many queries."""
+    measure = metric.rpartition("/")[2]
+    sharing = [key for key in run.values if key.rpartition("/")[2] == measure]
+    return len(sharing) == 1 or [key for key in sharing if run.queries.get(key) in (None, rows)] == [metric]

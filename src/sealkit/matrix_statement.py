@@ -7,9 +7,10 @@ from typing import Any
 
 from sealkit import digest, write
 from sealkit.finding import Location
+from sealkit.trees.agreement import ASKED, Agreement
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
-from sealkit.trees.lineage import PLACES, Lines, disagree
+from sealkit.trees.lineage import Lines
 
 TYPE = "urn:sealkit:matrix_seal/v1"
 
@@ -110,17 +111,9 @@ def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any
 
 
 def _run(run: str, lines: Lines) -> dict[str, Any]:
-    evidence, model = lines.evidence, lines.model_of(run)
-    said = {
-        by: _said(
-            _first(
-                evidence.all("run", run, "model", by)[-1:]
-                if by == "override"
-                else evidence.all("run", run, "model", by)
-            )
-        )
-        for by in reversed(PLACES)
-    }
+    evidence, model, places = lines.evidence, lines.model_of(run), Agreement(run, lines.evidence)
+    told = {by: places.said(by) for by in ASKED}
+    told |= {"override": told["override"][-1:], "loaded": places.loaded}  # of overrides the last one holds
     recorded, named = evidence.one("run", run, "model_digest"), lines.named(run)
     fields = ("tag", "status", "mode", "commit", "seed")
     return {
@@ -129,27 +122,13 @@ def _run(run: str, lines: Lines) -> dict[str, Any]:
         "ended": evidence.one("run", run, "ended") is not None,
         **{what: _said(evidence.one("run", run, what)) for what in fields},
         "model": {
-            **said,
+            **{by: _said(_first(those)) for by, those in told.items()},
             "recorded": _said(recorded),
             "weights": model.weights if model and named else None,
-            "agree": _agree(run, lines),
+            "agree": places.holds(lines),
             "training": lines.maker(run),
         },
     }
-
-
-def _agree(run: str, lines: Lines) -> bool | None:
-    """Whether all places that count name one model, and the recorded digest is its; None for a run that loads none."""
-    evidence = lines.evidence
-    named = lines.named(run)
-    if named is None:
-        return None
-    asked = evidence.all("run", run, "model", "override")[-1:] or evidence.all("run", run, "model", "config")
-    meant = [asked, evidence.all("run", run, "model", "resolved"), evidence.all("run", run, "model", "loaded")]
-    if any(side and all(disagree(named, one, evidence) for one in side) for side in meant) or not meant[-1]:
-        return False
-    recorded, model = evidence.one("run", run, "model_digest"), lines.model_of(run)
-    return not (recorded and recorded.value and model and not model.is_named_by(str(recorded.value)))
 
 
 def _model(model: Model, lines: Lines) -> dict[str, Any]:

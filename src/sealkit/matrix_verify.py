@@ -10,7 +10,7 @@ from typing import Any
 
 from sealkit import digest
 from sealkit.check import Check
-from sealkit.derived import problem, report_differences, same_packs, short, unequal
+from sealkit.derived import left_out, problem, report_differences, same_packs, short, unequal
 from sealkit.drift import Drift
 from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, UsageError, Verdict
 from sealkit.matrix_seal import state, texts
@@ -24,6 +24,7 @@ from sealkit.verify import Verification, bytes_differ, elsewhere, missing_packs,
 from sealkit.write import canonical
 
 CONTRACT = "matrix_seal/v1"
+FIRST = (0, 2, 0)  # nothing older has made the seal of a matrix
 
 
 def is_matrix_seal(folder: Path) -> bool:
@@ -88,10 +89,7 @@ def _differences(run: Run, statement: Mapping[str, Any], now: Tree, pack: Pack) 
         return
     yield from _said_otherwise(document, now.document)
     same = stated["sealkit"] == importlib.metadata.version("sealkit") and same_packs(stated, pack)
-    known = applicable(pack.checks, now.place.layout)
-    for check in known if same else ():
-        if check not in stated["checks"]:
-            yield problem(f"{SEAL}/{STATEMENT}", f"leaves out the check {check}, which sealkit {stated['sealkit']} has")
+    yield from left_out(stated, pack, applicable(pack.checks, now.place.layout), FIRST)
     tree = replace(now, document=document)
     again = _judged_again(tree, report, {name: pack.checks[name] for name in stated["checks"]}, pack)
     yield from report_differences(report, again, same)
@@ -118,9 +116,15 @@ def _reference(stated: Mapping[str, Any]) -> str | None:
 
 
 def _said_otherwise(document: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the files of the matrix folder say is what the evidence has of them."""
+    """What a file says is what the evidence has of it: every file of the matrix folder, and those outside that are as they were."""
+    digests = [{one["at"]["path"]: one["at"]["digest"] for one in each["statements"]} for each in (document, now)]
+    kept = {path for path in digests[0] if digests[0][path] and digests[0][path] == digests[1].get(path)}
     sealed, here = (
-        {canonical(one): one for one in each["statements"] if inside(document, one["at"]["path"])}
+        {
+            canonical(one): one
+            for one in each["statements"]
+            if one["at"]["path"] in kept or inside(document, one["at"]["path"])
+        }
         for each in (document, now)
     )
     gone = [(sealed[text], "is not said") for text in sealed if text not in here]

@@ -118,8 +118,9 @@ class Evidence:
 
 
 def normal(name: str) -> str:
-    """A path as it is compared: `./models/x/` and `models\\x` are models/x."""
-    return re.sub(r"^(?:\./)+", "", re.sub(r"/+", "/", name.replace("\\", "/"))).rstrip("/")
+    """A path as it is compared: `./models/x/`, `models\\x` and the file of weights in it are models/x."""
+    path = re.sub(r"^(?:\./)+", "", re.sub(r"/+", "/", name.replace("\\", "/"))).rstrip("/")
+    return path.removesuffix("/model.safetensors").removesuffix("/pytorch_model.bin")
 
 
 def same_name(one: str, other: str) -> bool:
