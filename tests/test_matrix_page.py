@@ -20,7 +20,7 @@ from sealkit import digest, write
 from sealkit.matrix_seal import seal_matrix
 from sealkit.matrix_verify import verify_matrix
 from sealkit.pack import BUILT_IN
-from sealkit.render import graph, matrix_html, matrix_seal, matrix_words, plot
+from sealkit.render import graph, matrix_html, matrix_models, matrix_seal, matrix_words, plot
 from sealkit.render.text import clean
 from sealkit.trees.recognise import recognise
 from sealkit.trees.words import listed
@@ -299,9 +299,9 @@ def test_repeats_are_told_apart_and_what_is_said_to_be_nothing_is_none(stated: D
 def test_runs_that_load_nothing_say_so(stated: Documents) -> None:
     predicate, report = copy.deepcopy(stated)
     for run in predicate["runs"]:
-        run["model"] |= dict.fromkeys(matrix_words.ROLES) | {"weights": None, "agree": None}
+        run["model"] |= dict.fromkeys(matrix_models.ROLES) | {"weights": None, "agree": None}
     for text in (words_of(matrix_html.render(predicate, report)), matrix_seal.render(predicate, report)):
-        assert matrix_words.NO_MODELS in text
+        assert matrix_models.NO_MODELS in text
 
 
 def test_two_hundred_runs_are_folded_and_scroll(stated: Documents) -> None:
@@ -376,8 +376,8 @@ def test_more_labels_than_one_reads_are_counted_where_that_is_asked_for() -> Non
 
 @given(st.lists(st.text()))
 def test_paths_are_ordered_by_their_numbers_whatever_they_are(paths: list[str]) -> None:
-    assert sorted(matrix_words.by_number(paths)) == sorted(paths)
-    assert matrix_words.by_number(["b/step_100", "b/step_50", "a"]) == ["a", "b/step_50", "b/step_100"]
+    assert sorted(matrix_models.by_number(paths)) == sorted(paths)
+    assert matrix_models.by_number(["b/step_100", "b/step_50", "a"]) == ["a", "b/step_50", "b/step_100"]
 
 
 def test_a_place_is_told_once_and_with_what_stands_there() -> None:
