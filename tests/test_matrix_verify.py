@@ -24,7 +24,7 @@ Change = Callable[[Any], object]
 @pytest.fixture(scope="module")
 def sealed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sealed")
-    sealed(build(folder, runs.per_query, lambda at: runs.loaded(at, "m02", tree.BASE_MODEL)))
+    sealed(build(folder, runs.per_query, lambda at: runs.loaded(at, "m02", tree.BASE_MODEL), experiments=tree.TEN[:3]))
     return folder
 
 
@@ -152,7 +152,7 @@ def test_without_a_seal_there_is_nothing_to_verify(tmp_path: Path) -> None:
     "name",
     [
         "matrix.json", "experiments_resolved.yaml", "runs/m03/summary.json", "runs/m03/config.resolved.yaml", "runs/m03/metrics.json",
-        "runs/m02_retrieval_full/logs.txt", "runs/m09/git_commit.txt", "runs/m01/per_query_metrics.jsonl", "seal/evidence.json",
+        "runs/m02_retrieval_full/logs.txt", "runs/m03/git_commit.txt", "runs/m01/per_query_metrics.jsonl", "seal/evidence.json",
         "seal/report.json", "seal/SEAL.md", "seal/tables/metrics.csv", "seal/tables/differences.tex",
     ],
 )  # fmt: skip
@@ -311,7 +311,7 @@ def test_a_page_that_says_something_else_is_told(matrix: Path, name: str) -> Non
 def test_a_forger_who_rewrites_everything_is_told_by_the_files_of_the_matrix(matrix: Path) -> None:
     """Evidence, report, statement and pages agree with each other, and with nothing that lies in the folder."""
     other = matrix.parent.parent.parent / "other"
-    clean = build(other, runs.per_query)
+    clean = build(other, runs.per_query, experiments=tree.TEN[:3])
     sealed(clean)
     shutil.rmtree(matrix / "seal")
     shutil.copytree(clean / "seal", matrix / "seal")
@@ -370,7 +370,7 @@ def test_a_folder_that_is_no_matrix_any_more_is_told(matrix: Path) -> None:
 
 @pytest.fixture
 def passed(tmp_path: Path) -> Path:
-    matrix = build(tmp_path / "tree")
+    matrix = build(tmp_path / "tree", experiments=tree.TEN[:3])
     sealed(matrix)
     return matrix
 
