@@ -16,10 +16,10 @@ from sealkit.matrix_statement import TYPE, predicate
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.render import json as report_json
+from sealkit.render import matrix_html, tabular
 from sealkit.render import matrix_seal as page
-from sealkit.render import tabular
 from sealkit.rundir import SEAL
-from sealkit.seal import PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
+from sealkit.seal import HTML, PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
 from sealkit.statement import statement
 from sealkit.trees.audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
 from sealkit.trees.recognise import Recognised
@@ -111,5 +111,6 @@ def texts(evidence: Mapping[str, Any], report: Mapping[str, Any], stated: Mappin
         EVIDENCE: write.dumps(evidence),
         REPORT: write.dumps(report),
         PAGE: page.render(stated, report),
+        HTML: matrix_html.render(stated, report),
         **tables,
     }

@@ -251,7 +251,10 @@ class Run:
         return digest.file(self.place(name), name, follow=False)
 
     def concrete(self, location: Location) -> Location:
-        """A location with its line, the text that stands there without its secrets, and the digest of the file."""
+        """A location with its line, the text that stands there without its secrets, and the digest of the file. One that has a
+        digest is whole: evidence is not looked up again."""
+        if location.digest is not None:
+            return location
         if location.path not in self.virtual and location.path not in self.files:
             return location
         line, quote = location.line, location.quote

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from sealkit import digest
@@ -30,7 +30,7 @@ MEANINGS = {
 
 def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     """The page of a seal. Every text in it is escaped, and shown without characters that could reorder or hide others."""
-    template, style, policy = _page()
+    template, style, policy = page("seal.html.jinja", "seal.css")
     outcomes = [*report["artifacts"], *report["checks"]]
     deltas = predicate["deltas"]
     return template.render(
@@ -52,15 +52,23 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
 
 
 @cache
-def _page() -> tuple[Template, Markup, str]:
-    """The template, the style sheet, and the policy that lets a browser apply this style sheet and nothing else."""
-    folder = resources.files("sealkit.render")
-    style = folder.joinpath("seal.css").read_text("utf-8")
+def page(name: str, *styles: str) -> tuple[Template, Markup, str]:
+    """A template, its style sheets as one, and the policy that lets a browser apply them and nothing else."""
+    style = "".join(map(_text, styles))
     hashed = base64.b64encode(bytes.fromhex(digest.of_bytes(style.encode()).removeprefix(digest.PREFIX))).decode()
     policy = f"default-src 'none'; style-src 'sha256-{hashed}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return _environment().get_template(name), Markup(style), policy
+
+
+def _text(name: str) -> str:
+    return resources.files("sealkit.render").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {"short": _short, "cut": _cut, "number": words.number, "prose": _prose}
     environment.globals |= {
@@ -68,7 +76,7 @@ def _page() -> tuple[Template, Markup, str]:
         "NOT_COMPARED": words.NOT_COMPARED, "NOTHING_PROMISED": words.NOTHING_PROMISED,
         "NOTHING_STANDS_OUT": words.NOTHING_STANDS_OUT, "plot": plot,
     }  # fmt: skip
-    return environment.from_string(folder.joinpath("seal.html.jinja").read_text("utf-8")), Markup(style), policy
+    return environment
 
 
 def _shown(value: Any) -> Any:

@@ -29,14 +29,15 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def intervals(deltas: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Points and 95 % intervals of differences on one axis that shows zero, in percent of its width."""
-    bounds = scale([0.0, *(d[end] for d in deltas for end in ("low", "high", "difference"))]) if deltas else None
+    """Points and 95 % intervals of differences on one axis that shows zero, in percent of its width; `low` and `high` may be None."""
+    ends = [d[end] for d in deltas for end in ("low", "high", "difference") if d[end] is not None]
+    bounds = scale([0.0, *ends]) if deltas else None
     if bounds is None:
         return None
     low, high = bounds
 
-    def at(value: float) -> str:
-        return f"{100 * (value - low) / (high - low):.2f}%"
+    def at(value: float | None) -> str | None:
+        return None if value is None else f"{100 * (value - low) / (high - low):.2f}%"
 
     return {
         "zero": at(0),

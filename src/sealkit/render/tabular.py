@@ -30,18 +30,27 @@ _TEX = str.maketrans(
 def markdown(table: Mapping[str, Any]) -> str:
     """A row a label, numbers to four digits; below it the caption, what has no value, and the notes. Columns that have no value in any
     row are left out."""
-    held = [i for i, _ in enumerate(table["columns"]) if any(row[i]["value"] is not None for row in table["rows"])]
-    columns = [table["columns"][i] for i in held]
+    columns, rows = held(table)
     lines = [
         _line(_head(column) for column in columns),
         _line("---" if column["type"] in WORDS else "---:" for column in columns),
-        *(_line(map(_markdown, columns, [row[i] for i in held])) for row in table["rows"]),
+        *(_line(map(_markdown, columns, row)) for row in rows),
     ]
     if table["caption"]:
         lines += ["", seal.cell(table["caption"])]
-    notes = [*(seal.cell(note) for note in _missing(table)), *(seal.cell(note) for note in table["notes"])]
-    lines += ["", *(f"- {note}" for note in notes)] if notes else []
-    return "\n".join(lines) + "\n"
+    said = [f"- {seal.cell(note)}" for note in notes(table)]
+    return "\n".join([*lines, *([""] if said else []), *said]) + "\n"
+
+
+def held(table: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[list[Mapping[str, Any]]]]:
+    """The columns that have a value in any row, and the rows of their cells."""
+    kept = [i for i, _ in enumerate(table["columns"]) if any(row[i]["value"] is not None for row in table["rows"])]
+    return [table["columns"][i] for i in kept], [[row[i] for i in kept] for row in table["rows"]]
+
+
+def notes(table: Mapping[str, Any]) -> list[str]:
+    """What has no value and why, and what else is said below a table."""
+    return [*_missing(table), *table["notes"]]
 
 
 def _line(parts: Iterator[str] | map[str]) -> str:
@@ -55,12 +64,15 @@ def _head(column: Mapping[str, Any]) -> str:
 
 
 def _markdown(column: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    if cell["value"] is None:
-        return NONE
-    if column["type"] in WORDS:
+    if cell["value"] is not None and column["type"] in WORDS:
         return seal.code(cell["value"]) if column["type"] == "key" else seal.cell(cell["value"])
-    shown = _shown(column["type"], cell).replace("-", "−")
+    shown = number(column["type"], cell)
     return f"**{shown}**" if cell.get("best") else shown
+
+
+def number(kind: str, cell: Mapping[str, Any]) -> str:
+    """The value of a cell as a page shows it, to four digits, with a minus sign; a dash where there is none."""
+    return NONE if cell["value"] is None else _shown(kind, cell).replace("-", "−")
 
 
 def _shown(kind: str, cell: Mapping[str, Any]) -> str:
@@ -125,7 +137,6 @@ def _values(cell: Mapping[str, Any], parts: Sequence[str]) -> list[Any]:
 def latex(table: Mapping[str, Any]) -> str:
     r"""A `table` with the rules of booktabs (`\usepackage{booktabs}`), numbers to four digits; to be read with `\input`."""
     columns = table["columns"]
-    notes = [*_missing(table), *table["notes"]]
     rows = [" & ".join(map(_latex, columns, row)) + r" \\" for row in table["rows"]]
     return "\n".join(
         [
@@ -141,7 +152,7 @@ def latex(table: Mapping[str, Any]) -> str:
             *(f"    {row}" for row in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
-            *(rf"  \par\footnotesize {tex(note)}" for note in notes),
+            *(rf"  \par\footnotesize {tex(note)}" for note in notes(table)),
             r"\end{table}",
         ]
     ) + "\n"  # fmt: skip

@@ -24,21 +24,26 @@ def called(run: str, evidence: Evidence) -> str:
 def names(runs: Iterable[str], evidence: Evidence) -> str:
     """Runs by their labels, in the order of the matrix: `m02 and m05–m10` where numbers follow each other. Many are counted."""
     order = evidence.ids("run")
+    return listed((called(run, evidence) for run in sorted(set(runs), key=order.index)), LISTED)
+
+
+def listed(labels: Iterable[str], most: int | None = None) -> str:
+    """Labels as one says them, rows of numbers by their ends: `m02 and m05–m10`. At most `most` of them, the rest is counted."""
     rows: list[list[str]] = []
-    for label in (called(run, evidence) for run in sorted(set(runs), key=order.index)):
+    for label in labels:
         if rows and _follows(rows[-1][-1], label):
             rows[-1].append(label)
         else:
             rows.append([label])
     pieces = [piece for row in rows for piece in ([f"{row[0]}–{row[-1]}"] if len(row) > 2 else row)]
-    if len(pieces) > LISTED:
-        pieces[LISTED - 1 :] = [f"{len(pieces) - LISTED + 1} more"]
-    return ", ".join(pieces[:-1]) + (" and " if pieces[1:] else "") + pieces[-1]
+    if most is not None and len(pieces) > most:
+        pieces[most - 1 :] = [f"{len(pieces) - most + 1} more"]
+    return ", ".join(pieces[:-1]) + (" and " if pieces[1:] else "") + "".join(pieces[-1:])
 
 
 def _follows(one: str, other: str) -> bool:
     """Whether two labels are the same but for a number at the end, and the numbers follow each other."""
-    left, right = (re.fullmatch(r"(.*?)([0-9]+)", label) for label in (one, other))
+    left, right = (re.fullmatch(r"(.*?)([0-9]{1,18})", label) for label in (one, other))
     return bool(left and right and left[1] == right[1] and int(right[2]) == int(left[2]) + 1)
 
 
