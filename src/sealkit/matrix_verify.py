@@ -57,7 +57,8 @@ def verify_matrix(
     except ReadError as error:
         return Verification(found, (problem(error.at.path, f"unexpected: it {error.message}"),), (), verdict, ())
     except UsageError as error:
-        return Verification(found, (), (f"the layout {stated['layout']['id']}: {error.message}",), verdict, ())
+        why = error.message.partition("\n")[0].removesuffix("; looked for")
+        return Verification(found, (), (f"{_named(stated['layout'])}: {why}; give it with --layout",), verdict, ())
     unknown = (
         *missing_packs(stated, pack),
         *(check for check in stated["checks"] if check not in pack.checks),
@@ -75,7 +76,11 @@ def _other_layout(stated: Mapping[str, str], tree: Recognised | None) -> Iterato
     """The layout of the seal, where it is not the one that recognises the folder now."""
     here = {"id": tree.layout.id, "digest": tree.layout.digest} if tree else None
     if here != stated:
-        yield f"the layout {stated['id']} of the seal ({stated['digest']}): give it with --layout"
+        yield f"{_named(stated)}: give it with --layout"
+
+
+def _named(layout: Mapping[str, str]) -> str:
+    return f"the layout {layout['id']} of the seal ({layout['digest']})"
 
 
 def _differences(run: Run, statement: Mapping[str, Any], now: Tree, pack: Pack) -> Iterator[Finding]:
@@ -163,6 +168,10 @@ def _drift(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Drift]:
     for path in sorted(name for name, value in files[0].items() if value):
         state = "not here" if path not in files[1] else "same" if files[1][path] == files[0][path] else "moved since"
         yield Drift(f"file {path}", state, files[0][path])
+    if new := sorted(files[1].keys() - files[0].keys()):
+        yield Drift(
+            "other files", "moved since", f"{len(new)} that said nothing when it was sealed, {new[0]} the first"
+        )
     models = {one["path"]: one["weights"] for one in now["models"]}
     for model in then["models"]:
         if model["weights"] is not None:
