@@ -12,7 +12,8 @@ import pytest
 
 from sealkit import digest, write
 from sealkit.finding import UsageError
-from sealkit.matrix_seal import TYPE, texts
+from sealkit.matrix_seal import texts
+from sealkit.matrix_statement import TYPE
 from sealkit.seal import STATEMENT, SUMS
 from sealkit.statement import statement
 from tests.golden import edits, provenance, repairs, runs, tree
