@@ -85,8 +85,7 @@ def final_by_record(training: str, best: Best, lines: Lines) -> Statement | None
 def on_trust(training: str, best: Best, left: list[Model], lines: Lines) -> Finding:
     """Where neither weights nor a record tell."""
     said = exported(training, lines.evidence)
-    told = lines.evidence.all("training", training)[0].at.path
-    place = said[0].at if said else Location(left[0].path if left else told)
+    place = said[0].at if said else Location(left[0].path) if left else lines.evidence.all("training", training)[0].file
     what = "kept no checkpoint of its best" if left else "left no model that is here"
     message = f"{lines.title(training)} {what}: that its best was exported is taken on trust"
     fix = "keep the checkpoint of every evaluated step, and what is exported"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Check, Finding, Severity, View
 from sealkit.trees.evidence import Model, Statement
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import LISTED, few, names
@@ -31,7 +31,7 @@ def find(run: View) -> Iterator[Finding]:
             )
             yield Finding(message, also[0], also=also[1:], fix="put its weights back")
         elif training and not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
-            place = Location(evidence.all("training", training)[0].at.path)
+            place = evidence.all("training", training)[0].file
             message = f"{training}, which made {name}, recorded neither its id nor its commit{more}"
             yield Finding(message, place, also=also, fix="put its train_config.yaml back")
 
