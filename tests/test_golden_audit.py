@@ -102,7 +102,7 @@ def test_each_risk_has_several_places_and_a_value_to_paste(audited: Path) -> Non
     fixes = {risk: found[check]["findings"][0]["fix"] for risk, check in RISKS.items()}
     assert fixes["R1"] == dated.relative_to(built).as_posix()
     best = edits.document(edits.trainings(audited)[0] / "metrics.json")["best_step"]
-    assert fixes["R2"] == f"outputs/{edits.trainings(audited)[0].name}/checkpoints/step_{best}"
+    assert fixes["R2"] == f"export outputs/{edits.trainings(audited)[0].name}/checkpoints/step_{best}"
     assert "retriever.model_name → retriever.dense.model_name_or_path" in fixes["R3"]
     weights = {model["path"]: model["weights"] for model in stated(audited / "seal")["models"]}
     assert fixes["R4"] == f'"model_sha256": "{weights[fixes["R1"]]}"'
