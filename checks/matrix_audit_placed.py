@@ -12,8 +12,10 @@ def find(run: View) -> Iterator[Finding]:
     repository = evidence.document["repository"]
     made = next((one for one in evidence.all("matrix", what="commit") if one.value), None)
     trained = [one.value for training in lines.trainings for one in evidence.all("training", training, "commit")[:1]]
+    standing = [*lines.adrift, *(one for runs in lines.behind.values() for one in runs)]
+    unbound = [one for one in standing if not evidence.text("run", one, "model_digest")]
     # Where training and matrix differ, matrix-commits-bound says what is known of all three.
-    if repository["commit"] is None and made and same_commit(made.value, *trained):
+    if unbound and repository["commit"] is None and made and same_commit(made.value, *trained):
         why = repository["reason"] or "it stands in no repository"
         message = f"the matrix was made at {made.value}, and at which commit it is audited is not known ({why}): that configs and scripts are those that ran is taken on trust"
         yield Finding(message, made.at, fix="audit it in its repository")

@@ -119,34 +119,29 @@ class Lines:
         }
 
     def maker(self, run: str) -> str | None:
-        """The training that made the model which a run loaded: by its weights; where these are not here by its name in the path, or
-        as the only one whose export lies beside the pointer that was loaded."""
+        """The training that made the model which a run loaded: by its weights, else by its name in the path, or as the one that says
+        that it exported to there. Where a pointer leads nobody can tell once it is gone."""
         said = self.named(run)
         return self._maker(str(said.value)) if said else None
 
     def _maker(self, name: str) -> str | None:
         if name not in self._makers_of_names:
             model, path = self.evidence.model(name), normal(name)
-            named = [one for one in self.evidence.ids("training") if self.names_of(one) & set(path.split("/"))]
+            named = [one for one in self.evidence.ids("training") if self._is_named(one, path)]
             made = self.makers[model.path] if model is not None else []
-            beside = [] if made or named or (model and model.weights) else self._beside(path)
-            one_of = [one for one in made if one in named] or made or named or (beside if len(beside) == 1 else [])
+            one_of = [one for one in made if one in named] or made or named
             self._makers_of_names[name] = next(iter(one_of), None)
         return self._makers_of_names[name]
+
+    def _is_named(self, training: str, path: str) -> bool:
+        parts = path.split("/")
+        return bool(self.names_of(training) & set(parts)) or (
+            parts[-1] not in POINTERS and path in self._said_exports(training)
+        )
 
     @cached_property
     def _makers_of_names(self) -> dict[str, str | None]:
         return {}
-
-    def _beside(self, path: str) -> list[str]:
-        """The trainings that left an export beside a pointer, or that say it is theirs."""
-        folder, _, last = path.rpartition("/")
-        return [
-            training
-            for training in self.evidence.ids("training")
-            if path in self._said_exports(training)
-            or (last in POINTERS and any(one.path.rpartition("/")[0] == folder for one in self.exports(training)))
-        ]
 
     @cached_property
     def behind(self) -> dict[str, list[str]]:
