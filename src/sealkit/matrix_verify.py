@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sealkit.check import Check
 from sealkit.derived import left_out, problem, report_differences, same_packs, short, unequal
 from sealkit.drift import Drift
 from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, UsageError, Verdict
-from sealkit.matrix_seal import state, texts
+from sealkit.matrix_seal import numbers_of, state, texts
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.render import json as report_json
 from sealkit.rundir import SEAL, Run
@@ -96,9 +97,13 @@ def _differences(run: Run, statement: Mapping[str, Any], now: Tree, pack: Pack) 
     same = stated["sealkit"] == importlib.metadata.version("sealkit") and same_packs(stated, pack)
     yield from left_out(stated, pack, applicable(pack.checks, now.place.layout), FIRST)
     tree = replace(now, document=document)
-    again = _judged_again(tree, report, {name: pack.checks[name] for name in stated["checks"]}, pack)
+    with ThreadPoolExecutor(1) as aside:
+        checks = {name: pack.checks[name] for name in stated["checks"]}
+        judged = aside.submit(_judged_again, tree, report, checks, pack)
+        numbers = numbers_of(tree, _reference(stated), pack)
+        again = judged.result()
     yield from report_differences(report, again, same)
-    derived = state(tree, report, _reference(stated), pack, stated["sealed_at"], stated["sealkit"], stated["packs"])
+    derived = state(tree, report, numbers, pack, stated["sealed_at"], stated["sealkit"], stated["packs"])
     for where, said, got in unequal(stated, derived, "/predicate"):
         message = f"{where}: the seal says {short(said)}, derived again it is {short(got)}"
         yield Finding(message, Location(f"{SEAL}/{STATEMENT}", pointer=where), Severity.ERROR)
