@@ -300,7 +300,9 @@ def test_a_forgery_is_told_by_its_place(matrix: Path, name: str) -> None:
     assert [line for line in said if fnmatchcase(line, told.replace("[", "[[]"))], said
 
 
-@pytest.mark.parametrize("name", ["seal/SEAL.md", "seal/SEAL.html", "seal/tables/metrics.md", "seal/tables/differences.csv"])
+@pytest.mark.parametrize(
+    "name", ["seal/SEAL.md", "seal/SEAL.html", "seal/tables/metrics.md", "seal/tables/differences.csv"]
+)
 def test_a_page_that_says_something_else_is_told(matrix: Path, name: str) -> None:
     path = matrix / name
     path.write_bytes(path.read_bytes().replace(b"0.3", b"0.4", 1))
