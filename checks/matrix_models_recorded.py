@@ -23,7 +23,7 @@ def find(run: View) -> Iterator[Finding]:
             message = f"{name}, which {who} loaded, is not here{why}: nothing tells what it was{more}"
             yield Finding(message, also[0], also=also[1:], fix="put it back, or run again on a model that is kept")
         elif training is None and not lines.is_base(name):
-            message = f"{unmade(name, model, lines)}, which {who} loaded{more}"
+            message = f"{unmade(name, who, model, lines)}{more}"
             yield Finding(message, also[0], also=also[1:], fix="put the folder of its training back")
         elif training and model.weights is None:
             message = (
@@ -36,14 +36,14 @@ def find(run: View) -> Iterator[Finding]:
             yield Finding(message, place, also=also, fix="put its train_config.yaml back")
 
 
-def unmade(name: str, model: Model, lines: Lines) -> str:
+def unmade(name: str, who: str, model: Model, lines: Lines) -> str:
     """That no training is known to be the maker of a model, and why not."""
-    looked = ", ".join(lines.evidence.looked("training run_id"))
     if not lines.trainings:
-        return f"no training that is recorded here (looked in {looked}) made {name}"
+        looked = ", ".join(lines.evidence.looked("training run_id"))
+        return f"no training that is recorded here made {name}, which {who} loaded; looked in {looked}"
     why = "it holds no weights" if model.weights is None else "none of them left these weights"
     found = ", ".join(list(lines.trainings)[:LISTED])
-    return f"nothing links {name} to a training that is recorded here ({found}: {why})"
+    return f"nothing links {name}, which {who} loaded, to a training that is recorded here ({found}: {why})"
 
 
 CHECK = Check(

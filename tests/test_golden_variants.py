@@ -30,7 +30,8 @@ PINNED, BEST, KEYS, BOUND = (
 AGREE, RECORDED, CONTRASTS = "matrix-models-agree", "matrix-models-recorded", "matrix-contrasts"
 PLAIN = dict.fromkeys((PINNED, BEST, KEYS, BOUND, SELECTED, REAL), "warned")
 GONE = ""  # passes, or has nothing to say, where the plain tree is warned
-NO_TRAINING = {BEST: GONE, BOUND: GONE, SELECTED: GONE, CONTRASTS: "blocked", RECORDED: "warned"}
+UNLINKED = {CONTRASTS: "blocked", RECORDED: "warned"}  # the training is here, and no run is linked to it
+NO_TRAINING = UNLINKED | dict.fromkeys((BEST, BOUND, SELECTED, "matrix-hard-negatives"), "blocked")
 TRAINING, MODEL = "outputs/20260203_005729_cd195e", "models/retriever_ft/latest"
 
 
@@ -61,8 +62,8 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "no resolved experiments": (without("outputs/*/experiments_resolved.yaml"), "INCONCLUSIVE", {}),
     "no base run": (without("outputs/*/runs/m01*"), "INCONCLUSIVE", {CONTRASTS: "blocked", "matrix-runs-ended": "warned"}),
     "no training": (without(TRAINING), "INCONCLUSIVE", NO_TRAINING),
-    "no models": (without("models"), "INCONCLUSIVE", NO_TRAINING),
-    "no latest": (without("models/*/latest"), "INCONCLUSIVE", NO_TRAINING),
+    "no models": (without("models"), "INCONCLUSIVE", UNLINKED),
+    "no latest": (without("models/*/latest"), "INCONCLUSIVE", UNLINKED),
     "no model but latest": (without("models/*/2*"), WARNINGS, {}),
     "no evaluations": (without("outputs/*/eval_*"), WARNINGS, {}),
     "no checkpoints": (without("outputs/*/checkpoints"), WARNINGS, {}),
@@ -101,7 +102,7 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "a reranker was loaded": (lambda at: runs.reranker_loaded(at, "m05"), WARNINGS, {}),
     "the log repeats the config": (lambda at: runs.configured_model_logged(at, "m03"), WARNINGS, {}),
     "the old key won": (
-        runs.legacy_key_won, "FAIL", {AGREE: "failed", CONTRASTS: "blocked", BEST: GONE, BOUND: GONE, SELECTED: GONE},
+        runs.legacy_key_won, "FAIL", {AGREE: "failed", CONTRASTS: "blocked", BOUND: GONE, SELECTED: GONE},
     ),
     "other metrics than the summary": (lambda at: runs.disagreeing(at, "m02", 217), "FAIL", {"matrix-metrics-agree": "failed"}),
     "a failed run": (lambda at: runs.failed(at, "m07"), WARNINGS, {"matrix-runs-ended": "warned"}),
@@ -118,14 +119,14 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "one commit": (provenance.same_commit, WARNINGS, {BOUND: GONE}),
     "a repository of three commits": (provenance.history, WARNINGS, {}),
     "latest is a link": (provenance.linked, WARNINGS, {}),
-    "latest has moved": (provenance.retrained, "FAIL", {PINNED: "failed", BEST: GONE, SELECTED: GONE}),
+    "latest has moved": (provenance.retrained, "FAIL", {PINNED: "failed", SELECTED: GONE}),
     "latest has moved, with digests": (
         both(provenance.digests, provenance.retrained),
         "FAIL",
-        {PINNED: "failed", AGREE: "failed", BOUND: GONE, BEST: GONE, SELECTED: GONE},
+        {PINNED: "failed", AGREE: "failed", BOUND: GONE, SELECTED: GONE},
     ),
-    "latest is another model": (provenance.replaced, "FAIL", NO_TRAINING | {PINNED: "failed"}),
-    "weights in storage": (provenance.left_in_storage, "INCONCLUSIVE", NO_TRAINING),
+    "latest is another model": (provenance.replaced, "FAIL", UNLINKED | {PINNED: "failed"}),
+    "weights in storage": (provenance.left_in_storage, "INCONCLUSIVE", UNLINKED),
     "weights in the older format": (provenance.pickled, WARNINGS, {}),
     "trained with hard negatives": (provenance.hard_negatives_trained, WARNINGS, {}),
     "hard negatives are claimed": (provenance.hard_negatives_claimed, "FAIL", {"matrix-hard-negatives": "failed"}),
