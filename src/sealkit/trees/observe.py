@@ -63,11 +63,10 @@ def _looked(layout: TreeLayout, names: Mapping[str, str]) -> list[dict[str, Any]
     """The patterns of the files that say each field of each sort of things."""
     found: dict[str, list[str]] = {}
     for source in layout.sources:
-        shown = NAME.sub("*", fill(source.path, names))
+        shown = dict.fromkeys(NAME.sub("*", fill(path, names)) for path in source.paths)
         for says in source.says:
             where = found.setdefault(f"{says.of} {says.what}", [])
-            if shown not in where:
-                where.append(shown)
+            where += [one for one in shown if one not in where]
     return [{"for": what, "in": where} for what, where in found.items()]
 
 
