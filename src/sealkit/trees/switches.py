@@ -69,7 +69,7 @@ def result(run: str, evidence: Evidence) -> Result | None:
 def settings(run: str, evidence: Evidence) -> dict[str, Statement]:
     """Key → what a run was set to, of the keys that decide something: its resolved config, and the overrides of which that does
     not know. Empty where the config says nothing."""
-    told = {str(one.key): one for one in evidence.all("run", run, "setting")}
+    told = {str(one.key): one for one in evidence.all("run", run, "setting") if one.by != "config"}
     overrides = {str(one.key).lstrip("+~"): one for one in evidence.all("run", run, "override")} if told else {}
     lost = {key: one for key, one in overrides.items() if key not in told or plain(told[key]) != plain(one)}
     return {key: one for key, one in {**told, **lost}.items() if not NAMES.fullmatch(key)}
