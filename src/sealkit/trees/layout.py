@@ -86,7 +86,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """`root` leads from the recognised folder to the root of the tree. `names` says what a captured name may be, as a regular
+    """`root` leads from the recognised folder to the root of the tree, where no folder above tells it. `names` says what a captured name may be, as a regular
     expression; `contrasts` which comparisons a seal requires, and which are optional; `ended` by which words a record says that a run
     came to its end (a run of which it says nothing did)."""
 
@@ -114,6 +114,12 @@ class TreeLayout:
     def fields(self) -> frozenset[str]:
         """What the files of such a tree can say: `run model`, …"""
         return frozenset(f"{says.of} {says.what}" for source in self.sources for says in source.says)
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """The folders that the root of such a tree holds, by the paths of its sources: `models`, `configs`, …"""
+        firsts = (path.split("/")[0] for source in self.sources for path in source.paths if "/" in path)
+        return frozenset(first for first in firsts if "*" not in first and "{" not in first)
 
     def pattern(self, path: str, known: Mapping[str, str]) -> list[re.Pattern[str] | None]:
         """One expression for each part of a source's path; None for `**`, any number of folders. What a known name holds is a name,
