@@ -17,7 +17,9 @@ from sealkit.read.source import DOCUMENT_LIMIT, decode, read_bytes
 
 FOUND = 20_000  # files of one pattern that are looked at
 DEPTH = 12  # folders that `**` goes down
-ESCAPED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")  # ECMA-48: CSI, OSC, one letter
+ESCAPED = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
+)  # ECMA-48: CSI, OSC, one letter
 SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
 
 

@@ -86,9 +86,9 @@ class Source:
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """`root` leads from the recognised folder to the root of the tree, where no folder above tells it. `names` says what a captured name may be, as a regular
-    expression; `contrasts` which comparisons a seal requires, and which are optional; `ended` by which words a record says that a run
-    came to its end (a run of which it says nothing did)."""
+    """`root` leads from the recognised folder to the root of the tree, where no folder above tells it. `names` says what a captured name
+    may be, as a regular expression; `contrasts` which comparisons a seal requires, and which are optional; `ended` by which words a
+    record says that a run came to its end (a run of which it says nothing did)."""
 
     id: str
     title: str
@@ -205,9 +205,7 @@ def _expressions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     for mark, where in _marks(data):
         found += [(mark["matches"], f"{where}/matches")] if "matches" in mark else []
     for says, where in _all_says(data):
-        found += [
-            (one, f"{where}/{name}") for name in EXPRESSIONS for one in _many(says.get(name))
-        ]
+        found += [(one, f"{where}/{name}") for name in EXPRESSIONS for one in _many(says.get(name))]
     return found
 
 
