@@ -106,27 +106,28 @@ def _size(file: Found) -> int:
 
 
 def _mark(files: dict[str, Found], sources: Sequence[Drafted]) -> Mark:
-    """The most telling of what the tree holds: the document at its top with the most unusual key, else the folder of its runs (a name
-    that other trees may have too), else a document below."""
-    documents = (one for one in sources if one.path in files and one.media in ("json", "yaml"))
-    for one in sorted(documents, key=lambda one: one.path.count("/")):
-        part = next(iter(replace(files[one.path]).parts(one.media)))
-        if "/" not in one.path and isinstance(part.data, dict) and part.data:
-            return Mark(one.path, jsonpath(max(part.data, key=len)))
+    """The most telling of what the tree holds: the document at its top with the most unusual key; else the folder of its runs, a name
+    that other trees may have too; else a document below, or any file."""
+    documents = sorted((one for one in sources if _is_document(one)), key=lambda one: one.path.count("/"))
+    marks = [mark for one in documents if (mark := _key(files[one.files[0]], one.media))]
+    at_top = [mark for mark in marks if "/" not in mark.file]
     captured = [one for one in sources if "{" in one.path.rpartition("/")[0] and not one.path.startswith("{")]
-    if captured:
-        most = max(captured, key=lambda one: len(one.files))
-        above = re.split(r"/[^/]*\{", most.path)[0].split("/")
-        lasting = list(itertools.takewhile(lambda part: not re.search(r"\d{3}", part), above))
-        return Mark("/".join(lasting or above))
-    for one in sorted(
-        (one for one in sources if one.path.endswith((".json", ".yaml", ".yml")) and one.media in ("json", "yaml")),
-        key=lambda one: one.path.count("/"),
-    ):
-        part = next(iter(replace(files[one.files[0]]).parts(one.media)))
-        if isinstance(part.data, dict) and part.data:
-            return Mark(one.files[0], jsonpath(max(part.data, key=len)))
-    return Mark(sources[0].files[0])
+    if at_top or not captured:
+        return next(iter([*at_top, *marks]), Mark(sources[0].files[0]))
+    most = max(captured, key=lambda one: len(one.files))
+    above = re.split(r"/[^/]*\{", most.path)[0].split("/")
+    lasting = list(itertools.takewhile(lambda part: not re.search(r"\d{3}", part), above))
+    return Mark("/".join(lasting or above))
+
+
+def _is_document(one: Drafted) -> bool:
+    return one.path.endswith((".json", ".yaml", ".yml")) and one.media in ("json", "yaml")
+
+
+def _key(file: Found, media: str) -> Mark | None:
+    """The most unusual key of a document, as a mark; None for one that has no keys."""
+    part = next(iter(replace(file).parts(media)))
+    return Mark(file.path, jsonpath(max(part.data, key=len))) if isinstance(part.data, dict) and part.data else None
 
 
 def _patterns(paths: dict[str, str]) -> Iterator[tuple[str, list[str]]]:

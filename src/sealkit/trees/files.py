@@ -20,7 +20,7 @@ DEPTH = 12  # folders that `**` goes down
 ESCAPED = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )  # ECMA-48: CSI, OSC, one letter
-SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
+SKIPPED = frozenset({".git", ".ipynb_checkpoints", ".venv", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True)
