@@ -225,7 +225,8 @@ def test_layouts_are_listed_and_shown() -> None:
     )
     assert "{matrix}/matrix.json  (json, seal_matrix/v1, promised)\n  matrix id\n    at $.matrix_id\n" in shown
     assert "  run label\n    at $.experiments[*] → $.label\n" in shown
-    assert "configs/**/*.yaml or configs/**/*.yml  (yaml)\n  config here\n    by being there\n" in shown
+    assert "configs/**/*.y*ml  (yaml)\n  config here\n    by being there\n" in shown
+    assert "{outputs}/{training}/train_config.yaml or outputs/{training}/train_config.yaml  (" in shown
     read = shown.partition("{matrix}/runs/{run}/config.yaml  (")[2].partition("setting")[0]
     assert (
         read.startswith("yaml, promised of each run)\n  run model by config\n    at $..*\n    key (?i)^")
