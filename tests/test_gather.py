@@ -159,6 +159,69 @@ def test_a_place_goes_on_through_other_lines_and_is_told_once(tmp_path: Path) ->
     ]
 
 
+def test_a_place_may_have_to_go_on(tmp_path: Path) -> None:
+    """To a line that holds what the first one calls by a name."""
+    files = source(
+        "text",
+        "of: code, what: moves_pointer, line: '(?P<name>\\w+) = .*latest', then: 'unlink\\({name}\\)', value: true",
+    )
+    tree = {
+        "a": "link = x/latest\nunlink(other)\nunlink(link)\nb = y/latest\nunlink(link)\n" + "\n" * 30 + "unlink(b)\n"
+    }
+    assert [(one["at"]["line"], one["at"]["end"]) for one in said(tmp_path, files, tree)] == [(1, 5)]
+
+
+def test_a_name_in_a_line_is_no_pattern(tmp_path: Path) -> None:
+    files = source("text", "of: code, what: moves_pointer, line: '(?P<name>\\S+) =', then: 'rm {name}$', value: true")
+    assert said(tmp_path, files, {"a": "a.*( =\nrm abc(\n"}) == []
+    assert len(said(tmp_path, files, {"a": "a.*( =\nrm a.*(\n"})) == 1
+
+
+def test_lines_that_are_left_out(tmp_path: Path) -> None:
+    files = source(
+        "text", "of: run, id: r, what: model, line: ['load (?P<value>\\S+)', 'use (?P<value>\\S+)'], but: '(?i)rerank'"
+    )
+    tree = {"a": "load x\nReranker: load y\rload z\nload rerank/a\nuse b\n"}
+    assert [one[2] for one in brief(said(tmp_path, files, tree))] == ["x", "z", "b"]
+
+
+def test_values_of_a_dotted_key_of_a_pattern(tmp_path: Path) -> None:
+    files = source(
+        "yaml", "of: run, id: r, what: model, at: '$..*', key: {join: .}, named: '(?:(?!rerank).*\\.)?model'"
+    )
+    tree = {"a": "model: 1\nrerank:\n  model: 2\nmodels: 3\ndeep:\n  er:\n  - model: 4\n"}
+    assert [one[1:3] for one in brief(said(tmp_path, files, tree))] == [("model", 1), ("deep.er.0.model", 4)]
+
+
+def test_a_file_that_two_paths_find_is_read_once(tmp_path: Path) -> None:
+    files = "  - path: ['{outputs}/{name}.txt', 'b.txt', 'sub/*.txt']\n    media: text\n    says: [{of: run, id: r, what: seed, line: '.*'}]\n"
+    found = said(tmp_path, files, {"a.txt": "1", "b.txt": "1", "sub/c.txt": "1"})
+    assert [one["at"]["path"] for one in found] == ["a.txt", "b.txt", "sub/c.txt"]
+
+
+def test_a_line_is_read_as_a_terminal_shows_it(tmp_path: Path) -> None:
+    """Without colours, titles and single codes; bytes that are not UTF-8 are marked. The numbers of lines stay."""
+    files = source("text", "of: run, id: r, what: model, line: '^load (?P<value>.*)$'")
+    (tmp_path / "a").write_bytes(
+        b"\xff gr\xf6\xdfer\n\x1b[1;32mload \x1b]0;title\x07\x1b[0mmy/model\x1b[0m\nload gr\xf6\xdfer\nload \x1b[31"
+    )
+    assert [one[2:] for one in brief(said(tmp_path, files, {}))] == [
+        ("my/model", None, 2, "load my/model"),
+        ("gr\ufffd\ufffder", None, 3, "load gr\ufffd\ufffder"),
+        ("\x1b[31", None, 4, "load \x1b[31"),
+    ]
+
+
+@pytest.mark.parametrize("piece", [b"\x1b[", b"\x1b]", b"\x1b[0;", b"\x1b", b"\xff"])
+def test_codes_that_do_not_end_keep_nothing_busy(tmp_path: Path, piece: bytes) -> None:
+    import time
+
+    (tmp_path / "a").write_bytes(piece * 500_000 + b"0" * 500_000)
+    began = time.process_time()
+    said(tmp_path, source("text", "of: run, id: r, what: model, line: '^load (?P<value>.*)$'"), {})
+    assert time.process_time() - began < 3
+
+
 # Quotes
 
 

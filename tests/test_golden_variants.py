@@ -214,7 +214,7 @@ SAID: dict[str, list[str]] = {
     ],
     "no configs": [
         "configs/base.yaml, which the matrix was made of, is not here: that it holds no old key is taken on trust"
-        " → put it back; looked in configs/**/*.y*ml"
+        " → put it back; looked in configs/**/*.y*ml, configs/**/*.json"
     ],
     "another model was loaded": [
         "m02 loaded sentence-transformers/all-MiniLM-L6-v2, and its resolved config says models/retriever_ft/latest"

@@ -43,7 +43,7 @@ DRAFT = """\
 layout: my-study/v1
 title: "What my-study writes"  # say it in words
 recognised_by:  # check: is this there in every such tree, and in no other?
-  - {file: runs}
+  - {file: "study.json", at: "$.made_by"}
 names: {step: "[0-9]+"}
 files:
   - path: "models/m/latest"
@@ -221,13 +221,43 @@ def test_layouts_are_listed_and_shown() -> None:
     assert [line.split("/")[0] for line in lines[1:-1]] == list(BUILT_IN.tree_layouts)
     shown = toolkit("show", "seal-matrix").stdout
     assert shown.startswith(
-        "seal-matrix/v1: A matrix of evaluation runs, beside the trainings whose models they load\nrecognised by matrix.json with $.experiments, and not matrix.json with $.schema\nroot ../..\n\n"
+        "seal-matrix/v1: A matrix of evaluation runs, beside the trainings whose models they load\nrecognised by matrix.json with $.experiments, and not matrix.json with $.schema\nroot the nearest folder above that holds most of configs, models, outputs, scripts, src; else ../..\n\n"
     )
+    assert "{matrix}/matrix.json  (json, seal_matrix/v1, promised)\n  matrix id\n    at $.matrix_id\n" in shown
+    assert "  run label\n    at $.experiments[*] → $.label\n" in shown
+    assert "configs/**/*.y*ml  (yaml)\n  config here\n    by being there\n" in shown
+    assert "{outputs}/{training}/train_config.yaml or outputs/{training}/train_config.yaml  (" in shown
+    read = shown.partition("{matrix}/runs/{run}/config.yaml  (")[2].partition("setting")[0]
     assert (
-        "{matrix}/matrix.json  (json, seal_matrix/v1, promised)\n  says matrix id, matrix created_at, matrix commit,"
-        in shown
+        read.startswith("yaml, promised of each run)\n  run model by config\n    at $..*\n    key (?i)^")
+        and "\n    value (?i)" in read
     )
     assert "promised of each run whose mode is dense or hybrid" in shown
+
+
+def test_a_layout_of_ours_is_shown_as_the_file_that_it_is(tmp_path: Path) -> None:
+    shown = toolkit("show", "seal-matrix", "--format", "yaml").stdout
+    (tmp_path / "mine.yaml").write_text(shown, "utf-8")
+    write(tmp_path, {"m/matrix.json": '{"experiments": []}'})
+    found = recognise(tmp_path / "m", BUILT_IN, str(tmp_path / "mine.yaml"))
+    assert found and found.layout.digest == BUILT_IN.tree_layouts["seal-matrix"].digest
+
+
+def test_folders_whose_names_go_on_have_a_pattern_of_their_own(tmp_path: Path) -> None:
+    """And a run's own pattern does not find them."""
+    config = "retrieval: {encoder: {path: models/x/latest}}\n"
+    tree = {f"runs/{run}/{name}.yaml": config for run in ("a1", "b2") for name in ("config", "used")}
+    tree |= {f"runs/{run}/logs.txt": "start\n" for run in ("a1", "b2")}
+    tree |= {f"runs/{run}_eval_full/logs.txt": "loaded encoder models/x/latest on cuda:0\n" for run in ("a1", "b2")}
+    folder = write(tmp_path / "t", tree)
+    assert [one.path for one in draft(folder).sources] == [
+        "runs/{run}/config.yaml",
+        "runs/{run}/logs.txt",
+        "runs/{run}/used.yaml",
+        "runs/{run}_eval_full/logs.txt",
+    ]
+    said = taken(folder, tmp_path / "my.yaml")
+    assert said == {(run, "model"): ["models/x/latest"] * 3 for run in ("a1", "b2")}
 
 
 def test_a_layout_that_there_is_not() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from sealkit import digest, write
+from sealkit.cli import toolkit
 from sealkit.finding import UsageError
 from sealkit.matrix_seal import texts
 from sealkit.matrix_statement import TYPE
@@ -80,6 +82,69 @@ def rewrite(matrix: Path) -> None:
 
 
 # What holds
+
+
+def linked(folder: Path) -> Path:
+    """A sealed matrix that holds two links: to one of its runs, and to nothing."""
+
+    def link(matrix: Path) -> None:
+        (matrix / "runs/last").symlink_to("m02")
+        (matrix / "gone").symlink_to("nowhere")
+
+    matrix = build(folder, link, experiments=tree.TEN[:3])
+    sealed(matrix)
+    return matrix
+
+
+def test_links_in_a_matrix_are_sealed_by_what_they_lead_to(tmp_path: Path) -> None:
+    matrix = linked(tmp_path)
+    said = [one for one in document(matrix / "seal/evidence.json")["statements"] if one["what"] == "link"]
+    assert [(one["key"], one["value"], one["at"]["path"]) for one in said] == [
+        ("gone", "nowhere", f"outputs/{matrix.name}/gone"),
+        ("runs/last", "m02", f"outputs/{matrix.name}/runs/last"),
+    ]
+    assert "last" not in (matrix / "seal" / SUMS).read_text("utf-8")
+    assert verified(matrix)[0] == 0
+    summary = matrix / "runs/m02/summary.json"
+    summary.rename(tmp_path / "summary.json")
+    summary.symlink_to(tmp_path / "summary.json")
+    told = verified(matrix)
+    assert told[0] == 1 and any("runs/m02/summary.json" in line and "missing" in line for line in told[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda at: at.unlink(), "link 'm02' is not said by"),
+        (lambda at: (at.unlink(), at.symlink_to("m01")), "link 'm01' is left out, and said by"),
+        (lambda at: at.with_name("more").symlink_to("m01"), "link 'm01' is left out, and said by"),
+    ],
+)
+def test_a_link_that_was_changed_since(tmp_path: Path, change: Callable[[Path], object], says: str) -> None:
+    matrix = linked(tmp_path)
+    change(matrix / "runs/last")
+    status, lines = verified(matrix)
+    assert status == 1 and any(says.replace("'", '"') in line or says in line for line in lines), lines
+
+
+def test_the_root_of_a_sealed_tree_is_found_again(tmp_path: Path) -> None:
+    """Also one that was given, and that nothing but the evidence tells."""
+    matrix = build(tmp_path / "w", experiments=tree.TEN[:3])
+    away = matrix.parent / "exp" / matrix.name
+    away.parent.mkdir()
+    matrix.rename(away)
+
+    def run(*arguments: str) -> int:
+        return code(CliRunner().invoke(toolkit, [*arguments[:1], str(away), *arguments[1:]], standalone_mode=False))
+
+    run("seal", "--reference", "m01")
+    assert document(away / "seal/evidence.json")["matrix"] == f"outputs/exp/{matrix.name}"
+    assert [run("check"), run("verify")] == [0, 0]
+    shutil.rmtree(away / "seal")
+    run("seal", "--reference", "m01", "--root", str(tmp_path))
+    assert document(away / "seal/evidence.json")["matrix"] == f"w/outputs/exp/{matrix.name}"
+    assert [run("check"), run("verify")] == [3, 3]  # nothing of the models is found from there
+    assert run("verify", "--root", str(tmp_path / "w")) == 1
 
 
 def test_a_seal_holds_and_its_verdict_is_the_exit_code(matrix: Path) -> None:

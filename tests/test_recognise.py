@@ -11,11 +11,12 @@ from click.testing import CliRunner, Result
 from sealkit.cli import check
 from sealkit.finding import UsageError
 from sealkit.pack import BUILT_IN, Pack
-from sealkit.trees.recognise import Recognised, recognise
+from sealkit.trees.recognise import Recognised, recognise, sealed_root
 from tests.trees import HEAD, layout, write
 
 MATRIX = '{"matrix_id": "m", "experiments": [{"label": "a", "run_id": "r", "status": "ok"}]}\n'
 MINE = HEAD + "files:\n  - {path: runs.json, media: json}\n"
+TREE = {"models/m/x": "", "configs/a.yaml": "a: 1\n", "scripts/a.py": ""}
 
 
 def refused(path: Path, named: str | None = None, pack: Pack = BUILT_IN) -> str:
@@ -103,18 +104,73 @@ def test_a_file_that_is_no_layout(tmp_path: Path) -> None:
     assert one.endswith("\n  fix: toolkit spec show tree_layout    tells what a layout holds")
 
 
-@pytest.mark.parametrize("record", ["", "[", '{"experiments": NaN}', '"experiments"', "null", "[" * 5000])
-def test_a_record_that_cannot_be_read_is_no_mark(tmp_path: Path, record: str) -> None:
+@pytest.mark.parametrize("record", ['"experiments"', "null"])
+def test_a_record_of_another_sort_is_no_mark(tmp_path: Path, record: str) -> None:
     write(tmp_path, {"matrix.json": record})
     assert "no layout recognises it" in refused(tmp_path)
 
 
-def test_a_pipe_and_a_link_are_no_marks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ('{"matrix_id": "m",\n"experiments": [{"label": "a', "matrix.json:2: is not JSON: unterminated string"),
+        ('{"experiments": NaN}', "matrix.json:1: holds NaN at /experiments"),
+        ("[" * 5000, "matrix.json:1: is nested deeper than 64 levels"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_told_with_its_line(tmp_path: Path, record: str, says: str) -> None:
+    write(tmp_path, {"matrix.json": record})
+    assert refused(tmp_path).startswith(f"TREE/{says}")
+
+
+def test_a_pipe_is_no_mark_and_a_link_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "matrix.json")
     assert "no layout recognises it" in refused(tmp_path)
     write(tmp_path, {"away.json": MATRIX, "t/x": ""})
     (tmp_path / "t/matrix.json").symlink_to("../away.json")
-    assert "no layout recognises it" in refused(tmp_path / "t")
+    assert refused(tmp_path / "t").startswith("TREE/matrix.json: is a symbolic link")
+
+
+# The root
+
+
+@pytest.mark.parametrize("matrix", ["m", "outputs/m", "outputs/exp/m", "results/2026/feb/m", "a/b/c/d/m"])
+def test_the_root_is_the_folder_above_that_holds_what_the_layout_names(tmp_path: Path, matrix: str) -> None:
+    write(tmp_path / "w", {f"{matrix}/matrix.json": MATRIX, **TREE})
+    found = recognise(tmp_path / "w" / matrix, BUILT_IN)
+    assert found and (found.root, found.matrix) == (tmp_path.resolve() / "w", matrix)
+
+
+def test_most_of_it_wins_and_a_folder_too_far_up_is_none(tmp_path: Path) -> None:
+    write(tmp_path / "w", {"a/m/matrix.json": MATRIX, "a/models/x": "", **TREE})
+    found = recognise(tmp_path / "w/a/m", BUILT_IN)
+    assert found and found.root == tmp_path.resolve() / "w"
+    write(tmp_path / "far", {"a/b/c/d/e/m/matrix.json": MATRIX, **TREE})
+    found = recognise(tmp_path / "far/a/b/c/d/e/m", BUILT_IN)
+    assert found and found.root == tmp_path.resolve() / "far/a/b/c/d"
+
+
+def test_a_root_that_is_given(tmp_path: Path) -> None:
+    write(tmp_path / "w", {"outputs/m/matrix.json": MATRIX, **TREE})
+    found = recognise(tmp_path / "w/outputs/m", BUILT_IN, root=tmp_path)
+    assert found and found.matrix == "w/outputs/m"
+    for root, says in (
+        (tmp_path / "w/models", "does not lie below"),
+        (tmp_path / "w/outputs/m", "is no root of itself"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            recognise(tmp_path / "w/outputs/m", BUILT_IN, root=root)
+
+
+@pytest.mark.parametrize(
+    "document",
+    ['{"matrix": "outputs/m"}', '{"matrix": "m"}', '{"matrix": "x/m"}', '{"matrix": ""}', '{"matrix": 1}', "[]", "{"],
+)
+def test_the_root_of_a_sealed_tree_is_that_of_its_evidence(tmp_path: Path, document: str) -> None:
+    write(tmp_path, {"w/outputs/m/seal/evidence.json": document})
+    folder = tmp_path.resolve() / "w/outputs/m"
+    found = sealed_root(folder, folder / "seal/evidence.json")
+    assert found == {'{"matrix": "outputs/m"}': folder.parents[1], '{"matrix": "m"}': folder.parent}.get(document)
 
 
 def test_a_tree_at_the_top_of_the_disk_has_no_root(tmp_path: Path) -> None:
@@ -136,7 +192,9 @@ def test_check_tells_the_layout_and_why_and_judges_by_it(tmp_path: Path) -> None
     write(tmp_path, {"tree/runs.json": "{}", "my.yaml": MINE})
     done = toolkit(str(tmp_path / "tree"), "--layout", str(tmp_path / "my.yaml"))
     assert done.stderr == "layout: my-tool/v1 (runs.json)\nread: 1 file; said: nothing\n"
-    assert "artifacts: 1 passed\n" in done.stdout
+    assert done.stdout.startswith("./: blocked: nothing to judge: no file says anything of a run\n  fix: ")
+    assert "artifacts: 1 passed, 1 blocked\n" in done.stdout
+    assert done.return_value == 3
 
 
 def test_what_a_layout_promises_and_the_tree_has_not_is_no_pass(tmp_path: Path) -> None:

@@ -120,7 +120,11 @@ def test_no_expression_of_ours_is_kept_busy_by_a_line() -> None:
     from sealkit.trees.gather import LINE
 
     says = [one for tree in BUILT_IN.tree_layouts.values() for source in tree.sources for one in source.says]
-    patterns = {pattern for one in says for pattern in (*one.line, *filter(None, (one.through, one.match, one.but)))}
+    patterns = {
+        pattern
+        for one in says
+        for pattern in (*one.line, *filter(None, (one.through, one.then, one.match, one.named, one.but)))
+    }
     pieces = [
         "load ",
         "load(",

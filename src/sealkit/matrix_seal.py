@@ -44,7 +44,9 @@ def seal_matrix(
     """
     target = place.folder / SEAL if out is None else outside(place.folder, out)
     before = standing(target, EVIDENCE)
-    stamps = {name: stamp(place.folder / name) for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")}
+    # A link is a statement of the evidence, by what it leads to: its bytes are those of a file that lies elsewhere.
+    names = [name for name in digest.walk(place.folder) if not (place.folder / name).is_symlink()]
+    stamps = {name: stamp(place.folder / name) for name in names if not name.startswith(f"{SEAL}/")}
     tree = look_at(place, policy, pack)
     times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
     tree = replace(tree, document={**tree.document, "observed_at": times[0]})

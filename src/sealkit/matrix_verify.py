@@ -20,7 +20,7 @@ from sealkit.render import json as report_json
 from sealkit.rundir import SEAL, Run
 from sealkit.seal import REPORT, STATEMENT
 from sealkit.trees.audit import EVIDENCE, Tree, applicable, audit_tree, look_at
-from sealkit.trees.recognise import Recognised, recognise
+from sealkit.trees.recognise import Recognised, recognise, sealed_root
 from sealkit.verify import Verification, bytes_differ, elsewhere, missing_packs, type_of, unjudgeable
 from sealkit.write import canonical
 
@@ -35,12 +35,17 @@ def is_matrix_seal(folder: Path) -> bool:
 
 
 def verify_matrix(
-    path: Path, expected: str | None = None, pack: Pack = BUILT_IN, seal: Path | None = None, layout: str | None = None
+    path: Path,
+    expected: str | None = None,
+    pack: Pack = BUILT_IN,
+    seal: Path | None = None,
+    layout: str | None = None,
+    root: Path | None = None,
 ) -> Verification:
     """Find out whether the seal of a matrix still holds; what its evidence took from outside of its folder is told as drift.
 
     `expected` is the digest that `seal` printed, `seal` the folder of the seal where it lies elsewhere, `layout` the name or the file
-    of the layout where the folder does not tell it. Raises UsageError where no layout recognises the folder.
+    of the layout where the folder does not tell it, `root` that of its tree where it is another than was sealed. Raises UsageError where no layout recognises the folder.
     """
     run = Run(path, pack.layout(), pack.contracts, pack.metric_keys, seal=elsewhere(path, seal))
     name = f"{SEAL}/{STATEMENT}"
@@ -52,9 +57,12 @@ def verify_matrix(
     stated = statement["predicate"]
     verdict = Verdict(stated["verdict"])
     try:
+        own = (file for file in run.files if file.startswith(f"{SEAL}/") or not run.place(file).is_symlink())
+        run = replace(run, listed=tuple(own))  # links are said by the evidence
         if problems := tuple(bytes_differ(run, statement, found)):
             return Verification(found, problems, (), verdict, ())
-        tree = recognise(path, pack, layout)
+        kept = root or sealed_root(path, run.place(f"{SEAL}/{EVIDENCE}"))
+        tree = recognise(path, pack, layout, kept)
     except ReadError as error:
         return Verification(found, (problem(error.at.path, f"unexpected: it {error.message}"),), (), verdict, ())
     except UsageError as error:

@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -112,14 +112,22 @@ class Pack:
     def tree_layouts(self) -> Mapping[str, TreeLayout]:
         """The layouts of trees that other tools write, by the tool's name. Raises UsageError for one that breaks its contract."""
         found: dict[str, TreeLayout] = {}
+        for spec, name, text in self._layout_files():
+            layout = tree_layout.parse(yaml.parse(text, name), name, self.contracts["tree_layout/v1"])
+            self._add(found, layout.name, layout, f"{spec}: the layout {layout.name}")
+        return dict(sorted(found.items()))
+
+    def layout_text(self, layout: TreeLayout) -> str:
+        """The file of one of the `tree_layouts`."""
+        files = self._layout_files()
+        return next(text for _, name, text in files if yaml.parse(text, name).data["layout"] == layout.id)
+
+    def _layout_files(self) -> Iterator[tuple[str, str, str]]:
+        """(package, name, text) of the file of each layout of trees."""
         for pack in self.packs:
             for source in package.files_in(pack.spec, "layouts", ".yaml"):
-                name = f"{pack.spec}/layouts/{source.name}"
-                document = yaml.parse(source.read_text("utf-8"), name)
                 if source.name != "native.yaml":
-                    layout = tree_layout.parse(document, name, self.contracts["tree_layout/v1"])
-                    self._add(found, layout.name, layout, f"{pack.spec}: the layout {layout.name}")
-        return dict(sorted(found.items()))
+                    yield pack.spec, f"{pack.spec}/layouts/{source.name}", source.read_text("utf-8")
 
     @cached_property
     def metric_keys(self) -> MetricKeys:

@@ -13,11 +13,18 @@ from sealkit.cli import options
 @options.run_directory
 @options.reference
 @options.layout
+@options.root
 @options.waivers
 @options.output_format
 @options.strict
 def command(
-    run_dir: str, reference: str | None, layout: str | None, waivers: str | None, output_format: str, strict: bool
+    run_dir: str,
+    reference: str | None,
+    layout: str | None,
+    root: Path | None,
+    waivers: str | None,
+    output_format: str,
+    strict: bool,
 ) -> int:
     """Hold every artifact of RUN_DIR against its contract and all of them against each other.
 
@@ -30,15 +37,16 @@ def command(
     from sealkit.policy import NO_POLICY
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
-    from sealkit.trees.audit import audit_tree, look_at, sealed_policy
-    from sealkit.trees.recognise import recognise
+    from sealkit.trees.audit import EVIDENCE, audit_tree, look_at, sealed_policy
+    from sealkit.trees.recognise import recognise, sealed_root
 
     sealed = (Path(run_dir) / SEAL).exists()
     if waivers is not None and sealed:
         raise UsageError(f"{run_dir}: is sealed, with the waivers of its seal", "leave --waivers out")
     settings = project.load(Path.cwd(), Path(run_dir))
     policy = NO_POLICY if sealed else options.policy(settings, waivers, Path(run_dir))
-    tree = recognise(Path(run_dir), settings.pack, layout)
+    root = root or sealed_root(Path(run_dir), Path(run_dir) / SEAL / EVIDENCE)
+    tree = recognise(Path(run_dir), settings.pack, layout, root)
     if tree:
         if reference is not None:
             raise UsageError(

@@ -16,6 +16,7 @@ def command() -> None:
     \b
     toolkit layout list
     toolkit layout show seal-matrix
+    toolkit layout show seal-matrix --format yaml > mine.yaml
     toolkit layout draft outputs/study --out study.yaml
     toolkit check outputs/study --layout study.yaml
     """
@@ -32,18 +33,28 @@ def list_layouts() -> int:
 
 @command.command("show", short_help="Tell what a layout reads.")
 @click.argument("name", metavar="NAME")
-def show(name: str) -> int:
-    """Tell how a tree is recognised, which files it has, what is promised, and what each file says."""
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "yaml"]),
+    default="text",
+    show_default=True,
+    help="yaml: its own file, to be edited and given with --layout.",
+)
+def show(name: str, output_format: str) -> int:
+    """Tell how a tree is recognised, which files it has, what is promised, and for each field where it is read: the JSONPaths, the
+    expressions for keys, and those for lines of a text."""
     from sealkit.contract import did_you_mean
     from sealkit.finding import UsageError
     from sealkit.render import layout
 
-    known = options.pack().tree_layouts
+    pack = options.pack()
+    known = pack.tree_layouts
     if name not in known:
         raise UsageError(
             f"unknown layout `{name}`{did_you_mean(name, known)}", "toolkit layout list    names every layout"
         )
-    click.echo(layout.text(known[name]), nl=False)
+    click.echo(pack.layout_text(known[name]) if output_format == "yaml" else layout.text(known[name]), nl=False)
     return 0
 
 

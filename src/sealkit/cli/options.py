@@ -23,6 +23,12 @@ reference = click.option(
 layout = click.option(
     "--layout", metavar="NAME|FILE", help="What wrote the directory; default: the layout that recognises it."
 )
+root = click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The workspace of what another tool wrote; default: the nearest folder above that holds most of what its layout names.",
+)
 waivers = click.option(
     "--waivers", type=click.Path(), help="Signed-off exceptions; default: waivers.yaml, where there is one."
 )

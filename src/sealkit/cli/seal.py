@@ -17,6 +17,7 @@ from sealkit.cli import options
     help="The run to compare with, query by query; of a matrix the label of a row.",
 )
 @options.layout
+@options.root
 @options.waivers
 @click.option("--out", type=click.Path(), metavar="DIR", help="Write the seal there, and nothing into RUN_DIR.")
 @click.option(
@@ -31,6 +32,7 @@ def command(
     run_dir: str,
     reference: str | None,
     layout: str | None,
+    root: Path | None,
     waivers: str | None,
     out: str | None,
     publish: str | None,
@@ -50,12 +52,14 @@ def command(
     from sealkit.matrix_seal import seal_matrix
     from sealkit.render import json, markdown, text
     from sealkit.rundir import SEAL
-    from sealkit.trees.recognise import recognise
+    from sealkit.trees.audit import EVIDENCE
+    from sealkit.trees.recognise import recognise, sealed_root
     from sealkit.write import dumps
 
     settings = project.load(Path.cwd(), Path(run_dir))
     policy, target = options.policy(settings, waivers, Path(run_dir)), Path(out) if out else None
-    tree = recognise(Path(run_dir), settings.pack, layout)
+    root = root or sealed_root(Path(run_dir), (target or Path(run_dir) / SEAL) / EVIDENCE)
+    tree = recognise(Path(run_dir), settings.pack, layout, root)
     if tree:
         options.tell_layout(tree.layout.id, tree.why)
         sealed = seal_matrix(tree, reference, policy, settings.pack, out=target)

@@ -14,8 +14,11 @@ from sealkit.cli import options
 @click.option("--digest", "expected", help="The digest that `toolkit seal` printed: sha256:…")
 @click.option("--seal", "folder", type=click.Path(), metavar="DIR", help="The seal, where it lies outside RUN_DIR.")
 @options.layout
+@options.root
 @options.output_format
-def command(run_dir: str, expected: str | None, folder: str | None, layout: str | None, output_format: str) -> int:
+def command(
+    run_dir: str, expected: str | None, folder: str | None, layout: str | None, root: Path | None, output_format: str
+) -> int:
     """Hash every byte of RUN_DIR again, judge it again, recompute metrics and comparisons, and hold all of it
     against the seal. Then tell what has moved outside the run since: that never changes the answer.
 
@@ -28,7 +31,7 @@ def command(run_dir: str, expected: str | None, folder: str | None, layout: str 
 
     place, pack = Path(folder) if folder else None, options.pack(Path(run_dir))
     if is_matrix_seal(place or Path(run_dir) / SEAL):
-        found = verify_matrix(Path(run_dir), expected, pack, place, layout)
+        found = verify_matrix(Path(run_dir), expected, pack, place, layout, root)
     else:
         found = verify(Path(run_dir), expected, pack, seal=place)
     forms = {"text": verification.text, "json": verification.json, "markdown": verification.markdown}

@@ -90,14 +90,15 @@ def refuse_lfs_pointer(data: bytes, name: str) -> None:
         )
 
 
-def decode(data: bytes, name: str, line: int = 1) -> str:
-    """UTF-8 text without its byte-order mark; `line` is the number of the first line. Raises ReadError."""
+def decode(data: bytes, name: str, line: int = 1, errors: str = "strict") -> str:
+    """UTF-8 text without its byte-order mark; `line` is the number of the first line, `errors` as `bytes.decode` takes it. Raises
+    ReadError."""
     if line == 1:
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise ReadError("is UTF-16 text, expected UTF-8", Location(name, line=1), "save it as UTF-8")
         data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         at = line + data.count(b"\n", 0, error.start)
         raise ReadError(

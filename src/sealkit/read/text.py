@@ -12,20 +12,23 @@ LINE_LIMIT = 8 * MEBIBYTE
 BLOCK = MEBIBYTE // 16
 
 
-def lines(path: Path, name: str | None = None, *, follow: bool = True) -> Iterator[tuple[int, str]]:
-    """(number from 1, text without its line end) for each line; CRLF reads like LF. Raises ReadError."""
+def lines(
+    path: Path, name: str | None = None, *, follow: bool = True, errors: str = "strict"
+) -> Iterator[tuple[int, str]]:
+    """(number from 1, text without its line end) for each line; CRLF reads like LF. `errors` as `bytes.decode` takes it. Raises
+    ReadError."""
     name = name or str(path)
     for first, block in blocks(path, name, follow=follow):
         for number, raw in enumerate(block.split(b"\n"), first):
-            yield number, line(raw, name, number)
+            yield number, line(raw, name, number, errors)
 
 
-def line(raw: bytes, name: str, number: int) -> str:
+def line(raw: bytes, name: str, number: int, errors: str = "strict") -> str:
     """The text of a line, without its line end. Raises ReadError."""
     if number == 1:
         refuse_lfs_pointer(raw, name)
     # Most lines are ASCII, which needs none of decode's care.
-    text = raw.decode("ascii") if raw.isascii() else decode(raw, name, number)
+    text = raw.decode("ascii") if raw.isascii() else decode(raw, name, number, errors)
     return text.rstrip("\r\n")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sealkit.render.text import clean
 from sealkit.trees.draft import Draft, Drafted
 from sealkit.trees.guess import Guess
-from sealkit.trees.layout import Promise, TreeLayout
+from sealkit.trees.layout import Promise, Says, TreeLayout
 
 NATIVE = ("native/v1", "Run directories of sealkit")
 
@@ -22,17 +23,34 @@ def listing(layouts: Iterable[TreeLayout]) -> str:
 
 
 def text(layout: TreeLayout) -> str:
-    """How a tree is recognised, and a line for each of its files: what is promised, and what it says."""
+    """How a tree is recognised, its files, what is promised, and for each field where in a file it is read."""
     marks = " and ".join(map(str, layout.recognised_by))
     unless = f", and not {' nor '.join(map(str, layout.unless))}" if layout.unless else ""
-    lines = [f"{layout.id}: {layout.title}", f"recognised by {marks}{unless}", f"root {layout.root}", ""]
+    tops = ", ".join(sorted(layout.tops))
+    root = (
+        f"root the nearest folder above that holds most of {tops}; else {layout.root}"
+        if tops
+        else f"root {layout.root}"
+    )
+    lines = [f"{layout.id}: {layout.title}", f"recognised by {marks}{unless}", root, ""]
     for source in layout.sources:
-        lines.append(
-            f"{source.path}  ({', '.join(filter(None, (source.media, source.contract, _promised(source.promised))))})"
-        )
-        said = dict.fromkeys(f"{one.of} {one.what}" + (f" by {one.by}" if one.by else "") for one in source.says)
-        lines += [f"  says {', '.join(said)}"] if said else []
+        about = ", ".join(filter(None, (source.media, source.contract, _promised(source.promised))))
+        lines.append(f"{' or '.join(source.paths)}  ({about})")
+        for one in source.says:
+            lines.append(f"  {one.of} {one.what}" + (f" by {one.by}" if one.by else ""))
+            lines += [f"    {where}" for where in _where(one)]
     return "\n".join(map(clean, lines)) + "\n"
+
+
+def _where(says: Says) -> Iterator[str]:
+    """Where a field is read, a line each."""
+    each = f"{says.each} → " if says.each else ""
+    yield from (f"at {each}{path}" for path in says.at)
+    yield from (f"line {pattern}" for pattern in says.line)
+    words = {"through": says.through, "then": says.then, "key": says.named, "value": says.match, "but not": says.but}
+    yield from (f"{word} {pattern}" for word, pattern in words.items() if pattern)
+    if not says.at and not says.line:
+        yield "by being there"
 
 
 def _promised(promise: Promise | None) -> str | None:
@@ -66,8 +84,14 @@ def yaml(draft: Draft) -> str:
 
 
 def _names(draft: Draft) -> Iterator[str]:
-    if any("{step}" in source.path for source in draft.sources):
-        yield 'names: {step: "[0-9]+"}'
+    """What captured names may be: a step is a number, and a folder whose name goes on with the end of another pattern is of that."""
+    names = {"step": "[0-9]+"} if any("{step}" in source.path for source in draft.sources) else {}
+    ends: dict[str, dict[str, None]] = {}
+    for name, end in (found for one in draft.sources for found in re.findall(r"\{(run|part\d+)\}([^/]+)/", one.path)):
+        ends.setdefault(name, {})[end] = None
+    names |= {name: f"(?:(?!(?:{'|'.join(map(re.escape, those))})$)[^/])+" for name, those in ends.items()}
+    if names:
+        yield f"names: {_flow(names)}"
 
 
 def _source(source: Drafted) -> Iterator[str]:

@@ -122,6 +122,10 @@ def _literally(path: str) -> str:
 def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
     """One outcome for each file of the layout, each that could not be looked at, and each that is promised and absent."""
     unread = {error.at.path: error for error in tree.gathered.unread}
+    if missing := _nothing(tree, pack):
+        fix = "let the layout say more: toolkit layout show seal-matrix --format yaml    is one that does"
+        reason = f"nothing to judge: {missing}"
+        yield Outcome(f"{tree.place.matrix}/", tree.place.layout.id, Status.BLOCKED, reason=reason, fix=fix)
     for source, found in tree.gathered.files:
         for file in found:
             if source.media in FOLDERS:
@@ -145,6 +149,15 @@ def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
     for path, error in unread.items():
         if path not in known:
             yield _unreadable(error, run, "folder")
+
+
+def _nothing(tree: Tree, pack: Pack) -> str | None:
+    """Why no check has anything to say of a tree; None where one may have."""
+    if not tree.evidence.ids("run"):
+        return "no file says anything of a run"
+    if not applicable(pack.checks, tree.place.layout):
+        return "no check has what it asks for"
+    return None
 
 
 def _unreadable(error: ReadError, run: Run, title: str) -> Outcome:

@@ -62,7 +62,10 @@ def draft(folder: Path) -> Draft:
     sources = [Drafted(path, "model", tuple(one)) for path, one in _patterns({model: model for model in models})]
     left: list[str] = []
     by_path = {file.path: file for file in plain}
+    together: dict[str, list[str]] = {}
     for path, names in _patterns({file.path: file.path for file in plain}):
+        together.setdefault(path, []).extend(names)
+    for path, names in together.items():
         files = [by_path[name] for name in names]
         drafted = _drafted(path, files)
         if drafted is None:
@@ -103,21 +106,28 @@ def _size(file: Found) -> int:
 
 
 def _mark(files: dict[str, Found], sources: Sequence[Drafted]) -> Mark:
-    """The most telling of what the tree holds: the folder of its runs, or the document at its top with the most unusual key."""
+    """The most telling of what the tree holds: the document at its top with the most unusual key; else the folder of its runs, a name
+    that other trees may have too; else a document below, or any file."""
+    documents = sorted((one for one in sources if _is_document(one)), key=lambda one: one.path.count("/"))
+    marks = [mark for one in documents if (mark := _key(files[one.files[0]], one.media))]
+    at_top = [mark for mark in marks if "/" not in mark.file]
     captured = [one for one in sources if "{" in one.path.rpartition("/")[0] and not one.path.startswith("{")]
-    if captured:
-        most = max(captured, key=lambda one: len(one.files))
-        above = re.split(r"/[^/]*\{", most.path)[0].split("/")
-        lasting = list(itertools.takewhile(lambda part: not re.search(r"\d{3}", part), above))
-        return Mark("/".join(lasting or above))
-    for one in sorted(
-        (one for one in sources if one.path.endswith((".json", ".yaml", ".yml")) and one.media in ("json", "yaml")),
-        key=lambda one: one.path.count("/"),
-    ):
-        part = next(iter(replace(files[one.files[0]]).parts(one.media)))
-        if isinstance(part.data, dict) and part.data:
-            return Mark(one.files[0], jsonpath(max(part.data, key=len)))
-    return Mark(sources[0].files[0])
+    if at_top or not captured:
+        return next(iter([*at_top, *marks]), Mark(sources[0].files[0]))
+    most = max(captured, key=lambda one: len(one.files))
+    above = re.split(r"/[^/]*\{", most.path)[0].split("/")
+    lasting = list(itertools.takewhile(lambda part: not re.search(r"\d{3}", part), above))
+    return Mark("/".join(lasting or above))
+
+
+def _is_document(one: Drafted) -> bool:
+    return one.path.endswith((".json", ".yaml", ".yml")) and one.media in ("json", "yaml")
+
+
+def _key(file: Found, media: str) -> Mark | None:
+    """The most unusual key of a document, as a mark; None for one that has no keys."""
+    part = next(iter(replace(file).parts(media)))
+    return Mark(file.path, jsonpath(max(part.data, key=len))) if isinstance(part.data, dict) and part.data else None
 
 
 def _patterns(paths: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -135,7 +145,9 @@ def _grouped(paths: dict[tuple[str, ...], str], captured: int) -> Iterator[tuple
     for parts, path in paths.items():
         if len(parts) > 1:
             folders.setdefault(parts[0], {})[parts[1:]] = path
-    for members in _alike(folders):
+    groups = list(_alike(folders))
+    several = sum(len(members) > 1 for members in groups) > 1
+    for members in groups:
         if len(members) == 1:
             for rest, found in _grouped(folders[members[0]], captured):
                 yield [_literal(members[0]), *rest], found
@@ -145,8 +157,17 @@ def _grouped(paths: dict[tuple[str, ...], str], captured: int) -> Iterator[tuple
             for parts, path in folders[member].items():
                 together.setdefault(parts, []).append(path)
         name = "run" if captured == 0 else f"part{captured}"
+        end = _literal(_end(members)) if several else ""
         for rest, found in _grouped({parts: "\0".join(all) for parts, all in together.items()}, captured + 1):
-            yield [f"{{{name}}}", *rest], [path for joined in found for path in joined.split("\0")]
+            yield [f"{{{name}}}{end}", *rest], [path for joined in found for path in joined.split("\0")]
+
+
+def _end(names: Sequence[str]) -> str:
+    """What the names of folders all end with, from a `_`, `-` or `.` on: `_retrieval_full`."""
+    same = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*(name[::-1] for name in names), strict=False))
+    shared = "".join(column[0] for column in same)[::-1]
+    begin = re.search(r"[_.-]", shared)
+    return shared[begin.start() :] if begin else ""
 
 
 def _alike(folders: dict[str, dict[tuple[str, ...], str]]) -> list[list[str]]:

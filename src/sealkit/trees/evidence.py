@@ -70,7 +70,7 @@ class Model:
 
     def is_named_by(self, digest: str) -> bool:
         """Whether a digest is that of its weights, of its folder, or of one of its files; with or without `sha256:`."""
-        value = digest.removeprefix("sha256:")
+        value = digest.lower().removeprefix("sha256:")
         known = (one for one in (self.weights, self.tree, *self.files.values()) if one)
         return any(one.removeprefix("sha256:") == value for one in known)
 

@@ -17,7 +17,10 @@ from sealkit.read.source import DOCUMENT_LIMIT, decode, read_bytes
 
 FOUND = 20_000  # files of one pattern that are looked at
 DEPTH = 12  # folders that `**` goes down
-SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
+ESCAPED = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
+)  # ECMA-48: CSI, OSC, one letter
+SKIPPED = frozenset({".git", ".ipynb_checkpoints", ".venv", "__pycache__", "node_modules"})
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ class Found:
     def lines(self) -> Iterator[tuple[int, str]]:
         """(number, text) of each line, streamed. Raises ReadError."""
         return text.lines(self.place, self.path, follow=False)
+
+    def shown(self) -> Iterator[tuple[int, str]]:
+        """(number, text) of each line as a terminal shows it: without the codes of its colours, and with U+FFFD in the place of bytes
+        that are not UTF-8. Streamed. Raises ReadError."""
+        for number, row in text.lines(self.place, self.path, follow=False, errors="replace"):
+            yield number, ESCAPED.sub("", row) if "\x1b" in row else row
 
 
 def _part(document: str, path: str) -> Part:

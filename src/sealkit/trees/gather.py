@@ -41,8 +41,7 @@ def gather(layout: TreeLayout, root: Path, known: Mapping[str, str]) -> Gathered
     that cannot be read: it is among the `unread`, and says nothing."""
     result = Gathered()
     for source in layout.sources:
-        found, unread = find(root, layout.pattern(source.path, known), folders=source.media in FOLDERS)
-        result.unread += unread
+        found = _found(source, layout, root, known, result.unread)
         result.files.append((source, found))
         for file in found:
             names = {**known, **file.names}
@@ -55,6 +54,18 @@ def gather(layout: TreeLayout, root: Path, known: Mapping[str, str]) -> Gathered
             except ReadError as error:
                 result.unread.append(error)
     return result
+
+
+def _found(
+    source: Source, layout: TreeLayout, root: Path, known: Mapping[str, str], unread: list[ReadError]
+) -> list[Found]:
+    """The files of a source, each once; what could not be looked at joins the `unread`."""
+    by_path: dict[str, Found] = {}
+    for path in source.paths:
+        found, errors = find(root, layout.pattern(path, known), folders=source.media in FOLDERS)
+        unread += [error for error in errors if error not in unread]
+        by_path = {**{file.path: file for file in found}, **by_path}
+    return sorted(by_path.values(), key=lambda file: file.path)
 
 
 def _some(statements: Iterator[dict[str, Any]], path: str) -> list[dict[str, Any]]:
@@ -94,12 +105,22 @@ def _document(
         if not says.at:
             yield _entry(says, id, _filled(says.value, names), _place_in(file, part, base, hide), {})
         for found in (found for path in says.at for found in _all(path, thing)):
-            if says.but is not None and re.fullmatch(says.but, str(found.parts[-1] if found.parts else "")):
+            if not _meant(says, [*base, *found.parts]):
                 continue
             for value, groups in _values(says, found.value):
                 said = {"key": _key(says, found.parts, names), "step": _step(says, thing, names), **groups}
                 shown = hide.text(value) if isinstance(value, str) else value
                 yield _entry(says, id, shown, _place_in(file, part, [*base, *found.parts], hide), said)
+
+
+def _meant(says: Says, names: Sequence[str | int]) -> bool:
+    """Whether a value is one of those that a field speaks of, by the names on the way to it."""
+    if says.but is not None and re.fullmatch(says.but, str(names[-1] if names else "")):
+        return False
+    if says.named is None:
+        return True
+    key = ".".join(map(str, names))
+    return len(key) <= LINE and re.fullmatch(says.named, key) is not None
 
 
 def _all(path: str, thing: Any) -> Iterator[Any]:
@@ -119,16 +140,19 @@ def _text(all_says: Sequence[Says], file: Found, names: Mapping[str, str]) -> It
     for says in all_says:
         if not says.line:
             yield _entry(says, _id(says, names, None), _filled(says.value, names), Location(file.path), {})
-    wanted = [(says, [re.compile(pattern) for pattern in says.line]) for says in all_says if says.line]
+    wanted = [says for says in all_says if says.line]
     done = [0] * len(wanted)
-    for window in _windows(file.lines()):
+    for window in _windows(file.shown()):
         number, row = window[0]
-        for i, (says, patterns) in enumerate(wanted):
-            match = next((found for pattern in patterns if (found := _search(pattern, row))), None)
-            if match is None or number <= done[i]:
+        for i, says in enumerate(wanted):
+            match = None if number <= done[i] else _search(says.line, row, says.but)
+            if match is None:
                 continue
-            groups = {name: mask(value) for name, value in match.groupdict().items() if value is not None}
-            end = _end(says, window)
+            held = {name: value for name, value in match.groupdict().items() if value is not None}
+            end = _end(says, held, window)
+            if says.then and end is None:
+                continue
+            groups = {name: mask(value) for name, value in held.items()}
             done[i] = end or number
             at = _place(
                 file,
@@ -155,19 +179,26 @@ def _windows(lines: Iterator[tuple[int, str]]) -> Iterator[deque[tuple[int, str]
         window.popleft()
 
 
-def _search(pattern: re.Pattern[str], row: str) -> re.Match[str] | None:
+def _search(patterns: Sequence[str], row: str, but: str | None = None) -> re.Match[str] | None:
     """A match in a line, or in what a progress bar wrote over: each part of it, and of that no more than its first characters, so that
     no line, however it is made, keeps a pattern busy."""
-    return next((found for part in row.split("\r") if (found := pattern.search(part[:LINE]))), None)
+    parts = [part[:LINE] for part in row.split("\r")]
+    told = (found for pattern in patterns for part in parts if (found := _expression(pattern).search(part)))
+    return next((found for found in told if but is None or not _expression(but).search(found.string)), None)
 
 
-def _end(says: Says, window: Sequence[tuple[int, str]]) -> int | None:
-    """The last line of a place that goes on `through` another line soon after."""
-    if says.through is None:
+@functools.lru_cache(512)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _end(says: Says, held: Mapping[str, str], window: Sequence[tuple[int, str]]) -> int | None:
+    """The last line of a place that goes on to another line soon after."""
+    pattern = says.through or fill(says.then or "", {name: re.escape(value) for name, value in held.items()})
+    if not pattern:
         return None
-    pattern = re.compile(says.through)
     after = itertools.islice(window, 1, None)
-    return max((number for number, row in after if _search(pattern, row)), default=None)
+    return max((number for number, row in after if _search([pattern], row)), default=None)
 
 
 def _values(says: Says, value: Any) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -23,13 +23,15 @@ STEPS = ("step", "global_step", "steps", "trainer/global_step", "_step", "iterat
 FIELDS = {
     "seed": re.compile(r"(?:random_|rng_|manual_|np_)?seed"),
     "commit": re.compile(r".*"),
-    "model": re.compile(r"_?(?:base_|pretrained_)?(?:model_name_or_path|name_or_path|model_name|model_path|model)"),
+    "model": re.compile(
+        r"_?(?:\w{1,20}_)?(?:model_name_or_path|name_or_path|model_name|model_path|model|encoder|encoder_name|encoder_path|checkpoint)"
+    ),
     "label": re.compile(r"(?:run|exp|experiment)_(?:name|label)|label"),
 }
 LINE = {
     "seed": r"""(?i)\bseed['"]?\s*[:= ]\s*(?P<value>\d+)\b""",
     "commit": r"(?<![0-9a-f])(?P<value>[0-9a-f]{40})(?![0-9a-f])",
-    "model": r"""(?i)\bmodel(?:_name_or_path|_name|_path)['"]?\s*[:=]\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
+    "model": r"""(?i)\b(?:model(?:_name_or_path|_name|_path)['"]?\s*[:=]|load\w*\s+(?:\w+\s+){0,2}(?:model|encoder|SentenceTransformer)(?:\s+from)?\s*:?(?=[^/]{0,40}/))\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
 }
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PROSE = ("log", "txt", "out", "err", "md", "py", "sh", "html", "rst", "tsv")
@@ -87,12 +89,15 @@ def _of_document(file: Found, part: Part) -> Iterator[Guess]:
         line = part.line_of(pointer(*names)) or 1
         if _is_number(value) and not isinstance(value, str) and METRIC.fullmatch(key):
             measured.append((names, line))
+        above = str(names[-2]) if len(names) > 1 else ""
         what = next((name for name, keys in FIELDS.items() if keys.fullmatch(key) and _is(name, value)), None)
+        if what is None and key in ("path", "name") and FIELDS["model"].fullmatch(above) and _is("model", value):
+            what = "model"
         if what == "model" and any(MACHINE.fullmatch(str(name)) for name in names):
             continue
         if what and what not in once:
             once.add(what)
-            by = {"by": "config"} if what == "model" else {}
+            by = {"by": "resolved" if "resolved" in file.path else "config"} if what == "model" else {}
             yield Guess(what, line, {**by, "at": jsonpath(*names)})
     if history:
         return

@@ -16,6 +16,7 @@ from sealkit.contract import Contract
 from sealkit.finding import UsageError, pointer
 from sealkit.read import yaml
 
+EXPRESSIONS = ("line", "match", "through", "then", "named", "but")
 ONE, ANY = "[^/]+", "[^/]*"
 NAME = re.compile(r"\{(\w+)\}")
 
@@ -44,9 +45,11 @@ class Says:
     at: tuple[str, ...] = ()
     line: tuple[str, ...] = ()
     through: str | None = None
+    then: str | None = None
     match: str | None = None
     number: bool = False
     key: str | Mapping[str, Any] | None = None
+    named: str | None = None
     but: str | None = None
     step: tuple[str, ...] = ()
     value: Any = None
@@ -65,21 +68,27 @@ class Promise:
 @dataclass(frozen=True)
 class Source:
     """Files of a tree, and what they say. `media` is json, yaml, jsonl, csv, text; rankings: rows of `rankings/v1`; model: a
-    folder that holds a model, with the names that are made to be moved (`pointers`); or run: a run directory of ours."""
+    folder that holds a model, with the names that are made to be moved (`pointers`); or run: a run directory of ours. A file that
+    several `paths` find is one."""
 
-    path: str
+    paths: tuple[str, ...]
     media: str
     contract: str | None
     promised: Promise | None
     says: tuple[Says, ...]
     pointers: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> str:
+        """Where such a file is promised."""
+        return self.paths[0]
+
 
 @dataclass(frozen=True)
 class TreeLayout:
-    """`root` leads from the recognised folder to the root of the tree. `names` says what a captured name may be, as a regular
-    expression; `contrasts` which comparisons a seal requires, and which are optional; `ended` by which words a record says that a run
-    came to its end (a run of which it says nothing did)."""
+    """`root` leads from the recognised folder to the root of the tree, where no folder above tells it. `names` says what a captured name
+    may be, as a regular expression; `contrasts` which comparisons a seal requires, and which are optional; `ended` by which words a
+    record says that a run came to its end (a run of which it says nothing did)."""
 
     id: str
     title: str
@@ -105,6 +114,12 @@ class TreeLayout:
     def fields(self) -> frozenset[str]:
         """What the files of such a tree can say: `run model`, …"""
         return frozenset(f"{says.of} {says.what}" for source in self.sources for says in source.says)
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """The folders that the root of such a tree holds, by the paths of its sources: `models`, `configs`, …"""
+        firsts = (path.split("/")[0] for source in self.sources for path in source.paths if "/" in path)
+        return frozenset(first for first in firsts if "*" not in first and "{" not in first)
 
     def pattern(self, path: str, known: Mapping[str, str]) -> list[re.Pattern[str] | None]:
         """One expression for each part of a source's path; None for `**`, any number of folders. What a known name holds is a name,
@@ -165,14 +180,14 @@ def parse(document: yaml.Document, name: str, contract: Contract) -> TreeLayout:
 
 def _refuse_patterns(layout: TreeLayout, document: yaml.Document, name: str) -> None:
     """Raise UsageError for a path that finds nothing whatever a tree holds: with a name twice in one part, or with `**` at its end."""
-    for i, source in enumerate(layout.sources):
+    for i, path in ((i, path) for i, source in enumerate(layout.sources) for path in source.paths):
         at = f"{name}:{_line(document, f'/files/{i}/path')}"
         try:
-            last = layout.pattern(source.path, {})[-1]
+            last = layout.pattern(path, {})[-1]
         except re.error as error:
-            raise UsageError(f"{at}: `{source.path}` is no pattern: {error}", SHOW) from None
+            raise UsageError(f"{at}: `{path}` is no pattern: {error}", SHOW) from None
         if last is None:
-            raise UsageError(f"{at}: `{source.path}` ends with `**`, which stands for folders", "name a file after it")
+            raise UsageError(f"{at}: `{path}` ends with `**`, which stands for folders", "name a file after it")
 
 
 SHOW = "toolkit spec show tree_layout    tells what a layout holds"
@@ -190,9 +205,7 @@ def _expressions(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     for mark, where in _marks(data):
         found += [(mark["matches"], f"{where}/matches")] if "matches" in mark else []
     for says, where in _all_says(data):
-        found += [
-            (one, f"{where}/{name}") for name in ("line", "match", "through", "but") for one in _many(says.get(name))
-        ]
+        found += [(one, f"{where}/{name}") for name in EXPRESSIONS for one in _many(says.get(name))]
     return found
 
 
@@ -242,7 +255,8 @@ def _source(entry: Mapping[str, Any]) -> Source:
     else:
         promise = Promise() if promised == "always" else None
     says = tuple(_says(one) for one in entry.get("says", []))
-    return Source(entry["path"], entry["media"], entry.get("contract"), promise, says, tuple(entry.get("pointers", ())))
+    paths, pointers = _many(entry["path"]), tuple(entry.get("pointers", ()))
+    return Source(paths, entry["media"], entry.get("contract"), promise, says, pointers)
 
 
 def _says(entry: Mapping[str, Any]) -> Says:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import digest, world, write
-from sealkit.finding import ReadError
+from sealkit.finding import Location, ReadError
 from sealkit.policy import NO_POLICY, Policy
 from sealkit.read.source import open_bytes, refuse_lfs_pointer
+from sealkit.redact import mask
 from sealkit.rundir import SEAL
 from sealkit.trees import means
 from sealkit.trees.evidence import Evidence, normal
@@ -25,6 +26,7 @@ MARKERS = ("modules.json", "config.json", "model.safetensors", "pytorch_model.bi
 def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str, Any], Gathered]:
     """The `evidence/v1` of a tree, with the policy to judge by, and the files that it was gathered from. Nothing is fetched or run."""
     gathered = gather(tree.layout, tree.root, tree.names)
+    gathered.statements += _links(tree)
     document: dict[str, Any] = {
         "schema": "evidence/v1",
         "layout": {"id": tree.layout.id, "digest": tree.layout.digest},
@@ -49,6 +51,20 @@ def observe_tree(tree: Recognised, policy: Policy = NO_POLICY) -> tuple[dict[str
     return document, gathered
 
 
+def _links(tree: Recognised) -> Iterator[dict[str, Any]]:
+    """The links in the folder of a tree, by name and by what they lead to: none is followed, and a seal has no digest of one."""
+    try:
+        names = [name for name in digest.walk(tree.folder) if (tree.folder / name).is_symlink()]
+    except ReadError:  # a name that is no text, or a folder that cannot be looked into: no such tree is sealed
+        return
+    for name in (name for name in names if not name.startswith(f"{SEAL}/")):
+        to = str((tree.folder / name).readlink())
+        target = to.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        at = place(Location(name if tree.matrix == "." else f"{tree.matrix}/{name}"))
+        said = {"of": "matrix", "id": tree.matrix, "what": "link", "by": None, "key": name, "value": mask(target)}
+        yield {**said, "step": None, "instead": None, "at": at}
+
+
 def _compare_rankings(root: Path, statements: list[dict[str, Any]], gathered: Gathered) -> None:
     """What a run ranked is said by the first file that has the same rankings."""
     said = [one for one in statements if one["what"] == "rankings"]
@@ -65,11 +81,10 @@ def _looked(layout: TreeLayout, names: Mapping[str, str]) -> list[dict[str, Any]
     """The patterns of the files that say each field of each sort of things."""
     found: dict[str, list[str]] = {}
     for source in layout.sources:
-        shown = NAME.sub("*", fill(source.path, names))
+        shown = dict.fromkeys(NAME.sub("*", fill(path, names)) for path in source.paths)
         for says in source.says:
             where = found.setdefault(f"{says.of} {says.what}", [])
-            if shown not in where:
-                where.append(shown)
+            where += [one for one in shown if one not in where]
     return [{"for": what, "in": where} for what, where in found.items()]
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sealkit.finding import ReadError, UsageError, pointer
 from sealkit.pack import Pack
-from sealkit.read import yaml
-from sealkit.trees.files import Found
+from sealkit.read import json, yaml
+from sealkit.trees.files import Found, Part
 from sealkit.trees.layout import Mark, TreeLayout, parse
 
 NATIVE = "native"
+ABOVE = 5  # folders above a tree's that may be its root
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,8 @@ class Recognised:
 
     layout: TreeLayout
     folder: Path
+    root: Path
     why: tuple[str, ...]
-
-    @property
-    def root(self) -> Path:
-        return (self.folder / self.layout.root).resolve()
 
     @property
     def matrix(self) -> str:
@@ -39,11 +37,12 @@ class Recognised:
         return {"matrix": self.matrix, "outputs": self.matrix.rpartition("/")[0] or "."}
 
 
-def recognise(path: Path, pack: Pack, named: str | None = None) -> Recognised | None:
-    """The layout of a folder: the one that is `named` (one of the pack's, or a file), else the only one whose marks it bears. None
-    for a run directory of ours.
+def recognise(path: Path, pack: Pack, named: str | None = None, root: Path | None = None) -> Recognised | None:
+    """The layout of a folder: the one that is `named` (one of the pack's, or a file), else the only one whose marks it bears; and the
+    root of its tree: the given one, else the one that `find_root` finds. None for a run directory of ours.
 
-    Raises UsageError where there is no such folder, where no layout or more than one recognises it, and where the named one does not.
+    Raises UsageError where there is no such folder, where no layout or more than one recognises it, where the named one does not, and
+    where the folder does not lie below the given root.
     """
     if not path.is_dir():
         raise UsageError(f"{path}: no such run directory", "give the folder that `toolkit run` printed last")
@@ -54,10 +53,14 @@ def recognise(path: Path, pack: Pack, named: str | None = None) -> Recognised | 
     told = [(layout, why) for layout in layouts if (why := _marks(layout, path.resolve())) is not None]
     if len(told) == 1:
         ((layout, why),) = told
-        return _within(Recognised(layout, path.resolve(), why), path)
+        folder = path.resolve()
+        place = root.resolve() if root else find_root(folder, layout)
+        return _within(Recognised(layout, folder, place, why), path)
     if told:
         names = ", ".join(layout.name for layout, _ in told)
         raise UsageError(f"{path}: several layouts recognise it: {names}", "name one of them with --layout")
+    for mark in (mark for layout in layouts for mark in layout.recognised_by):
+        _refuse_broken(path, mark)
     wanted = [f"{NATIVE}: {native}", *(f"{one.name}: {_wanted(one)}" for one in layouts)]
     inner = _trees_in(path, pack)
     raise UsageError(
@@ -82,11 +85,58 @@ def _named(name: str, pack: Pack) -> TreeLayout:
         raise UsageError(f"{error.at}: {error.message}", error.fix) from error
 
 
+def find_root(folder: Path, layout: TreeLayout) -> Path:
+    """The root of a tree: of the folders above it the nearest that holds most of what the layout has at its root; where none holds any
+    of it, or the layout has nothing there, the one that its `root` leads to."""
+    told = (folder / layout.root).resolve()
+    if layout.root == ".":
+        return told
+    held = {above: sum((above / top).is_dir() for top in layout.tops) for above in folder.parents[:ABOVE]}
+    most = max(held.values(), default=0)
+    if not most or held.get(told) == most:
+        return told
+    return next(above for above, number in held.items() if number == most)
+
+
+def sealed_root(folder: Path, evidence: Path) -> Path | None:
+    """The root that a sealed tree had, by the path of its folder in the evidence of its seal; None where that does not tell it, and for
+    a folder that was renamed since."""
+    try:
+        document = json.read(evidence, evidence.name, follow=False)
+    except ReadError:
+        return None
+    matrix = document.get("matrix") if isinstance(document, dict) else None
+    place = folder.resolve()
+    above = [place, *place.parents]
+    return next((one for one in above if isinstance(matrix, str) and (one / matrix) == place and one != place), None)
+
+
 def _within(found: Recognised, path: Path) -> Recognised:
-    """Raise UsageError where a tree's own root does not hold it: of a folder at the top of the disk."""
+    """Raise UsageError where a tree's root does not hold it: another folder, or at the top of the disk none."""
+    if not found.folder.is_relative_to(found.root):
+        raise UsageError(f"{path}: does not lie below {found.root}", "give as --root a folder above it")
+    if found.root == found.folder != found.folder.parent and found.layout.root != ".":
+        raise UsageError(f"{path}: is no root of itself by its layout", "give as --root a folder above it")
     if found.root == found.folder and found.layout.root != ".":
         raise UsageError(f"{path}: lies at the top of the disk", f"its layout has the root {found.layout.root}")
     return found
+
+
+def _refuse_broken(path: Path, mark: Mark) -> None:
+    """Raise UsageError for a folder that has the file of a mark, which cannot be read: with its line."""
+    place = path / mark.file
+    if mark.at is None or not place.is_file():
+        return
+    try:
+        for _ in _parts(Found(path, mark.file, {})):
+            pass
+    except ReadError as error:
+        raise UsageError(f"{path}/{error.at}: {error.message}", error.fix or "correct it") from None
+
+
+def _parts(file: Found) -> Iterator[Part]:
+    suffix = file.place.suffix.lstrip(".")
+    return file.parts("yaml" if suffix == "yml" else suffix)
 
 
 def _wanted(layout: TreeLayout) -> str:
@@ -113,7 +163,7 @@ def _mark(mark: Mark, folder: Path) -> str | None:
 
     file = Found(folder, mark.file, {})
     try:
-        for part in file.parts("yaml" if place.suffix in (".yaml", ".yml") else place.suffix.lstrip(".")):
+        for part in _parts(file):
             for match in jsonpath.finditer(mark.at, part.data):
                 if mark.matches is None or re.fullmatch(mark.matches, str(match.value)):
                     return f"{mark.file}:{part.line_of(pointer(*match.parts)) or 1} holds {mark.at}"
