@@ -1,0 +1,6 @@
+def load(path, overrides):
+    cfg = read(path)
+    if "mode" in cfg:
+        cfg["retriever"]["mode"] = cfg["mode"]
+    apply_overrides(cfg, overrides)
+    return cfg
