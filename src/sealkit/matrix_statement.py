@@ -41,7 +41,7 @@ def predicate(
         "report": digest.of_bytes(write.dumps(report).encode()),
         "evidence": digest.of_bytes(write.dumps(document).encode()),
         "commits": _commits(evidence),
-        "trainings": [_training(training, runs, lines) for training, runs in lines.behind.items()],
+        "trainings": [_training(training, runs, lines) for training, runs in lines.trainings.items()],
         "runs": [_run(run, lines) for run in evidence.ids("run")],
         "models": [_model(model, lines) for model in evidence.models.values()],
         "lineage": list(_lineage(lines)),
@@ -125,6 +125,7 @@ def _run(run: str, lines: Lines) -> dict[str, Any]:
             **{by: _said(_first(those)) for by, those in told.items()},
             "recorded": _said(recorded),
             "weights": model.weights if model and named else None,
+            "loads": lines.loads(run),
             "agree": places.holds(lines),
             "training": lines.maker(run),
         },
@@ -144,9 +145,9 @@ def _model(model: Model, lines: Lines) -> dict[str, Any]:
 
 
 def _lineage(lines: Lines) -> Iterator[dict[str, Any]]:
-    """pre-FT, post-FT and HN-FT, each with its models, or where it was looked for."""
+    """pre-FT, post-FT and HN-FT, each with its models, or where it was looked for. A training with hard negatives is of both of the
+    last: it is fine-tuned too."""
     evidence, found = lines.evidence, contrasts(lines)
-    plain = [one for one in lines.behind if not lines.hard(one)]
     hard = [one for one in lines.behind if lines.hard(one)]
     bases = {
         normal(str(said.value)): said
@@ -161,7 +162,7 @@ def _lineage(lines: Lines) -> Iterator[dict[str, Any]]:
         yield _line("pre-FT", name, model.weights if model else None, None, said.at, lines, name)
     if not bases:
         yield _absent("pre-FT", evidence, "training base", "run model")
-    for role, trainings in (("post-FT", plain), ("HN-FT", hard)):
+    for role, trainings in (("post-FT", list(lines.behind)), ("HN-FT", hard)):
         for training in trainings:
             for model in (
                 lines.exports(training) or [one for run in lines.behind[training] if (one := lines.model_of(run))][:1]

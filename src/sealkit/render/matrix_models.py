@@ -16,7 +16,7 @@ LEGEND = (
     "`=`: names that model. Weights: of the folder that is loaded, as it is now. Digest: what the run was recorded with, be it of the "
     "weights, of the folder or of one of its files. Both are cut to 12 digits; `seal/seal.json` has them whole."
 )
-AGREE = {True: "yes", False: "no", None: "loads none"}
+AGREE = {True: "yes", False: "no", None: "not told"}
 
 
 def called(run: Document, runs: Sequence[Document]) -> str:
@@ -30,12 +30,20 @@ def with_models(runs: Sequence[Document]) -> bool:
     return any(run["model"][role] for run in runs for role in ROLES)
 
 
+def loads(run: Document) -> bool:
+    """Whether a run loads a model, be it named or not."""
+    return bool(run["model"].get("loads", run["model"]["agree"] is not None))
+
+
+def agree(run: Document) -> str:
+    """Whether the places of a run agree on its model, in a word."""
+    return AGREE[run["model"]["agree"]] if loads(run) else "loads none"
+
+
 def loaded(run: Document) -> Document | None:
     """What a run says of its model, at the place that counts most: the log, else what it resolved to."""
     model = run["model"]
-    return model["loaded"] or (
-        None if model["agree"] is None else next(filter(None, (model[role] for role in ROLES[::-1])), None)
-    )
+    return model["loaded"] or (next(filter(None, (model[role] for role in ROLES[::-1])), None) if loads(run) else None)
 
 
 def loaders(models: Sequence[Document]) -> str:

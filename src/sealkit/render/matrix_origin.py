@@ -27,9 +27,7 @@ def models(predicate: Mapping[str, Any]) -> str:
             *(_same(run["model"][role], model) for role in ROLES),
             _short(run["model"]["weights"]),
             _short(words.value(run["model"]["recorded"])),
-            f"**{model_words.AGREE[False]}**"
-            if run["model"]["agree"] is False
-            else model_words.AGREE[run["model"]["agree"]],
+            f"**{model_words.agree(run)}**" if run["model"]["agree"] is False else model_words.agree(run),
         ]
         for run in runs
     ]

@@ -1,3 +1,6 @@
+from app import apply_overrides, read
+
+
 def load(path, overrides):
     cfg = read(path)
     if "mode" in cfg:
