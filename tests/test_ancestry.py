@@ -19,8 +19,9 @@ from sealkit.workspace.ancestry import lineage
 from sealkit.workspace.asked import resolve
 from sealkit.workspace.impact import impact
 from sealkit.workspace.kin import Step
-from sealkit.workspace.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
+from sealkit.workspace.ledger import Ledger, Link, Made
 from sealkit.workspace.places import Lines
+from sealkit.workspace.run import Place, Run, below, workspace_of
 from tests.golden.tree import build
 from tests.test_lineage_verb import call, document
 

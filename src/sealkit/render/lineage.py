@@ -8,10 +8,11 @@ from typing import Any
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
 from sealkit.workspace.ancestry import Line, Lineage
-from sealkit.workspace.asked import Asked
 from sealkit.workspace.kin import Step
-from sealkit.workspace.ledger import NAME_ONLY, Ledger, Place
+from sealkit.workspace.ledger import NAME_ONLY, Ledger
 from sealkit.workspace.places import Lines
+from sealkit.workspace.question import Asked
+from sealkit.workspace.run import Place
 
 PARTS = (("before", "comes from"), ("itself", "itself"), ("after", "led to"))
 SHORT = len("sha256:") + 12

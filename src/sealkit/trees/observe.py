@@ -106,12 +106,12 @@ def _model(root: Path, path: str, pointer: bool) -> dict[str, Any]:
     try:
         names = list(digest.walk(folder))
         files = digest.files(folder, names, follow=False)
-        return _entry(path, "here", pointer, weights=_weights(folder, files), tree=digest.listing(files), files=files)
+        return _entry(path, "here", pointer, weights=weights(folder, files), tree=digest.listing(files), files=files)
     except ReadError as error:
         return _entry(path, "unreadable", pointer, reason=f"{error.at} {error.message}")
 
 
-def _weights(folder: Path, files: Mapping[str, str]) -> str | None:
+def weights(folder: Path, files: Mapping[str, str]) -> str | None:
     """The digest of the tensors, or of the bytes of the files that hold weights where none is a safetensors file; None where there are
     none. Raises ReadError for weights that cannot be read, and for what Git LFS keeps elsewhere."""
     held = {name: value for name, value in files.items() if any(Path(name).match(one) for one in WEIGHTS)}

@@ -1,0 +1,132 @@
+"""The trees of other tools in a workspace: their matrices, and the runs and trainings that lie beside them. Each is looked at once."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sealkit.finding import UsageError
+from sealkit.pack import Pack
+from sealkit.trees.evidence import Evidence
+from sealkit.trees.layout import Source, TreeLayout
+from sealkit.trees.observe import observe_tree
+from sealkit.trees.recognise import Recognised, recognise
+from sealkit.workspace import testimony
+from sealkit.workspace.foreign import Tree
+from sealkit.workspace.ledger import Ledger, NotRead
+
+OUTSIDE = "is part of a tree whose root lies outside of the workspace"
+
+
+def add(ledger: Ledger, pack: Pack) -> None:
+    """Add what the layouts of a pack tell of the records that are not ours. A matrix that none recognises is among what was not read."""
+    trees, layouts = _Trees(ledger), list(pack.tree_layouts.values())
+    for folder in map(posixpath.dirname, ledger.unclaimed.matrices):
+        try:
+            found = recognise(ledger.root / folder, pack)
+        except UsageError as error:
+            ledger.not_read.append(NotRead(folder or ".", error.message.partition("\n")[0].partition(": ")[2]))
+            continue
+        if found is not None:
+            trees.matrix(found, folder)
+    for layout in layouts:
+        if any(says.of == "run" and says.what == "ended" for source in layout.sources for says in source.says):
+            for outputs, folder in _beside(ledger, layout).items():
+                trees.beside(Recognised(_loose(layout), (ledger.root / folder).resolve(), ()), outputs)
+    ledger.not_read[:] = sorted(set(ledger.not_read))
+
+
+@dataclass
+class _Trees:
+    """`seen` are the evidences by root, folder of outputs and layout: what lies beside several matrices is looked at with the first."""
+
+    ledger: Ledger
+    seen: dict[tuple[Path, str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def matrix(self, found: Recognised, folder: str) -> None:
+        tree = self.observed(found, folder)
+        if tree is not None:
+            self.ledger.trees.append(folder)
+            runs = tree.add(tree.evidence.ids("run"))
+            testimony.files(tree, runs)
+            testimony.matrix(tree, runs)
+
+    def beside(self, found: Recognised, outputs: str) -> None:
+        """The runs that are part of no matrix, and the trainings."""
+        tree = self.observed(found, outputs)
+        if tree is not None:
+            known = len(self.ledger.runs)
+            testimony.files(tree, tree.add(_whole(tree)))
+            self.ledger.trees += [outputs or "."] if len(self.ledger.runs) > known else []
+
+    def observed(self, found: Recognised, folder: str) -> Tree | None:
+        """A tree with its evidence; None where its root lies elsewhere."""
+        root, top = found.root, self.ledger.root.resolve()
+        if not root.is_relative_to(top):
+            self.ledger.not_read.append(NotRead(folder or ".", OUTSIDE))
+            return None
+        key = (root, found.names["outputs"], found.layout.id)
+        if key not in self.seen:
+            document = self.seen[key] = observe_tree(found)[0]
+        else:
+            own = tuple(source for source in found.layout.sources if _is_own(source))
+            document = _joined(
+                observe_tree(replace(found, layout=replace(found.layout, sources=own)))[0], self.seen[key]
+            )
+        below_top = root.relative_to(top).as_posix()
+        return Tree(self.ledger, Evidence(document), "" if below_top == "." else below_top)
+
+
+def _is_own(source: Source) -> bool:
+    """Whether files tell of a matrix or of its runs, and not of what several matrices share."""
+    return any(says.of in ("matrix", "run") for says in source.says)
+
+
+def _joined(document: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """An evidence of one matrix, with what the first one has of everything that they share."""
+    shared = (one for one in first["statements"] if one["of"] not in ("matrix", "run"))
+    models = {one["path"]: one for one in (*first["models"], *document["models"])}
+    return {
+        **document,
+        "statements": [*document["statements"], *shared],
+        "models": [models[path] for path in sorted(models)],
+    }
+
+
+def _loose(layout: TreeLayout) -> TreeLayout:
+    """A layout for what is part of no matrix: its runs lie among the outputs, as those of a matrix lie in its folder."""
+    sources = []
+    for source in layout.sources:
+        if "{run}" in source.path:
+            sources.append(replace(source, path="{outputs}/" + source.path[source.path.index("{run}") :]))
+        elif "{matrix}" not in source.path:
+            sources.append(source)
+    return replace(layout, sources=tuple(sources))
+
+
+def _beside(ledger: Ledger, layout: TreeLayout) -> dict[str, str]:
+    """The folders of outputs in which runs or trainings may lie that no matrix led to, each with one of the folders in it."""
+    files = {posixpath.basename(source.path) for source in layout.sources if _is_record(source)}
+    records = [path for path in ledger.unclaimed.settings if posixpath.basename(path) in files]
+    told = {run.path for run in ledger.runs.values()} | set(ledger.trees)
+    folders = (posixpath.dirname(path) for path in (*ledger.unclaimed.summaries, *records))
+    return {posixpath.dirname(folder): folder for folder in folders if folder and folder not in told}
+
+
+def _is_record(source: Source) -> bool:
+    """Whether files are what a training is told by."""
+    return source.contract is not None and any(says.of == "training" for says in source.says)
+
+
+def _whole(tree: Tree) -> Iterator[str]:
+    """The runs that have a summary, and another file of theirs: others call files so, too."""
+    evidence, ledger = tree.evidence, tree.ledger
+    taken = {run.path for run in ledger.runs.values()} | set(ledger.trees)
+    trainings = {tree.folder("training", id) for id in evidence.ids("training")}
+    for id in evidence.ids("run"):
+        files = {one.at.path for one in evidence.all("run", id)}
+        if evidence.one("run", id, "ended") and len(files) > 1 and tree.folder("run", id) not in taken | trainings:
+            yield id
