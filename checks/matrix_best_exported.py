@@ -77,7 +77,7 @@ def final_by_record(training: str, best: Best, evidence: Evidence, lines: Lines)
 def on_trust(training: str, best: Best, left: list[Model], evidence: Evidence) -> Finding:
     """Where neither weights nor a record tell."""
     said = exported(training, evidence)
-    place = said[0].at if said else Location(left[0].path if left else evidence.all("training", training)[0].at.path)
+    place = said[0].at if said else Location(left[0].path) if left else evidence.all("training", training)[0].file
     what = "kept no checkpoint of its best" if left else "left no model that is here"
     message = f"{training} {what}: that its best was exported is taken on trust"
     return Finding(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Check, Finding, Severity, View
 from sealkit.trees.evidence import Statement
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import few, switched
@@ -41,7 +41,7 @@ def find(run: View) -> Iterator[Finding]:
             )
             yield Finding(message, also[0], Severity.WARNING, fix=f"keep the others too; looked in {looked}")
         elif not said:
-            place = Location(evidence.all("training", training)[0].at.path)
+            place = evidence.all("training", training)[0].file
             message = f"{training}: nothing tells whether it had hard negatives; looked in {looked}"
             yield Finding(
                 message, place, Severity.WARNING, fix="write hard_negatives.enabled to its config, and log what is used"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sealkit import Check, Finding, Location, Severity, View
+from sealkit import Check, Finding, Severity, View
 from sealkit.trees.evidence import Evidence, Statement, normal
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import few, names
@@ -27,7 +27,7 @@ def find(run: View) -> Iterator[Finding]:
             message = f"no training that is recorded here made {name}, which {who} loaded; looked in {where}{more}"
             yield Finding(message, also[0], also=also[1:], fix="put the folder of its training back")
         elif not any(evidence.text("training", training, what) for what in ("run_id", "commit")):
-            place = Location(evidence.all("training", training)[0].at.path)
+            place = evidence.all("training", training)[0].file
             message = f"{training}, which made {name}, recorded neither its id nor its commit{more}"
             yield Finding(message, place, also=also, fix="put its train_config.yaml back")
 

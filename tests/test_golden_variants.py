@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "another key": (lambda at: dialects.keyed(at, "model.name"), WARNINGS, {}),
     "one level down": (dialects.one_level_down, WARNINGS, {}),
     "talkative": (dialects.talkative, WARNINGS, {}),
-    **{f"wording {i}": (lambda at, w=w: dialects.worded(at, w), WARNINGS, {}) for i, w in enumerate(dialects.WORDINGS)},
+    **{f"wording {i}": (partial(dialects.worded, wording=one), WARNINGS, {}) for i, one in enumerate(dialects.WORDINGS)},
     # What the runs did
     "another model was loaded": (lambda at: runs.loaded(at, "m02", tree.BASE_MODEL), "FAIL", {AGREE: "failed"}),
     "the same model by another name": (lambda at: runs.loaded(at, "m02", "./models/retriever_ft/latest/"), WARNINGS, {}),

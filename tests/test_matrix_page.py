@@ -20,7 +20,7 @@ from sealkit import digest, write
 from sealkit.matrix_seal import seal_matrix
 from sealkit.matrix_verify import verify_matrix
 from sealkit.pack import BUILT_IN
-from sealkit.render import graph, matrix_html, matrix_seal, matrix_words, plot
+from sealkit.render import graph, matrix_html, matrix_models, matrix_seal, matrix_words, plot
 from sealkit.render.text import clean
 from sealkit.trees.recognise import recognise
 from sealkit.trees.words import listed
@@ -287,6 +287,23 @@ def test_what_is_not_there_is_said(stated: Documents) -> None:
             assert words in text, words
 
 
+def test_repeats_are_told_apart_and_what_is_said_to_be_nothing_is_none(stated: Documents) -> None:
+    predicate, report = copy.deepcopy(stated)
+    predicate["runs"][1]["label"] = "m01"
+    predicate["commits"]["said"][0]["value"] = None
+    text = matrix_seal.render(predicate, report)
+    assert "| m01 \\(m02\\) | dense |" in text and "| matrix commit | none (`outputs/" in text
+    assert "m01 (m02)dense" in words_of(matrix_html.render(predicate, report))
+
+
+def test_runs_that_load_nothing_say_so(stated: Documents) -> None:
+    predicate, report = copy.deepcopy(stated)
+    for run in predicate["runs"]:
+        run["model"] |= dict.fromkeys(matrix_models.ROLES) | {"weights": None, "agree": None}
+    for text in (words_of(matrix_html.render(predicate, report)), matrix_seal.render(predicate, report)):
+        assert matrix_models.NO_MODELS in text
+
+
 def test_two_hundred_runs_are_folded_and_scroll(stated: Documents) -> None:
     predicate, report = many(*stated)
     page = matrix_html.render(predicate, report)
@@ -344,6 +361,8 @@ def test_the_pages_are_the_same_each_time(rich: Documents) -> None:
         (["m1", "m2", "m3", "m5"], "m1–m3 and m5"),
         (["m09", "m10", "m11"], "m09–m11"),
         (["b", "m2", "m4", "a"], "b, m2, m4 and a"),
+        (["few", "few"], "few"),
+        (["m" + "9" * 5000, "m1"], f"m{'9' * 5000} and m1"),
     ],
 )  # fmt: skip
 def test_labels_are_told_by_their_ends(labels: list[str], told: str) -> None:
@@ -357,8 +376,8 @@ def test_more_labels_than_one_reads_are_counted_where_that_is_asked_for() -> Non
 
 @given(st.lists(st.text()))
 def test_paths_are_ordered_by_their_numbers_whatever_they_are(paths: list[str]) -> None:
-    assert sorted(matrix_words.by_number(paths)) == sorted(paths)
-    assert matrix_words.by_number(["b/step_100", "b/step_50", "a"]) == ["a", "b/step_50", "b/step_100"]
+    assert sorted(matrix_models.by_number(paths)) == sorted(paths)
+    assert matrix_models.by_number(["b/step_100", "b/step_50", "a"]) == ["a", "b/step_50", "b/step_100"]
 
 
 def test_a_place_is_told_once_and_with_what_stands_there() -> None:

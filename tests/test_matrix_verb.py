@@ -76,9 +76,14 @@ def test_a_matrix_says_of_every_run_how_it_came_out(place: Path) -> None:
     )
     checked = toolkit("check", "outputs/two/runs/well")
     assert checked.returncode == 0
-    assert toolkit("check", "outputs/two").stderr == (
-        "toolkit: outputs/two: is a matrix, and no run\n  fix: name one of its runs: outputs/two/runs/…\n"
+    judged = toolkit("check", "outputs/two")
+    assert judged.stderr.startswith("layout: native-matrix/v1 (matrix.json:2 holds $.schema)\n")
+    assert "  fix: toolkit check outputs/two/runs/well\n" in judged.stdout
+    assert (
+        "matrix-runs-ended: warning: seven is failed, and no summary says that it ended: it does not count\n"
+        in judged.stdout
     )
+    assert (judged.returncode, judged.stdout[-30:]) == (0, "verdict: PASS (with warnings)\n")
 
 
 def test_a_row_that_cannot_be_gone_on_with_says_what_changed(place: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sealkit import digest, matrix_numbers, write
-from sealkit.finding import UsageError
+from sealkit.finding import Report, UsageError
 from sealkit.matrix_statement import TYPE, predicate
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
@@ -43,59 +44,74 @@ def seal_matrix(
     """
     target = place.folder / SEAL if out is None else outside(place.folder, out)
     before = standing(target, EVIDENCE)
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
-    names = [name for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")]
-    stamps = {name: stamp(place.folder / name) for name in names}
+    stamps = {name: stamp(place.folder / name) for name in digest.walk(place.folder) if not name.startswith(f"{SEAL}/")}
     tree = look_at(place, policy, pack)
     times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
-    tree = Tree(place, {**tree.document, "observed_at": times[0]}, tree.gathered)
+    tree = replace(tree, document={**tree.document, "observed_at": times[0]})
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
         partial.mkdir()
     except OSError as error:
         fix = "toolkit seal MATRIX_DIR --out DIR, where you may write"
         raise UsageError(f"{target.parent}: cannot write the seal: {error.strerror}", fix) from error
     try:
-        report = audit_tree(tree, pack)
-        document = report_json.document(report)
-        version = importlib.metadata.version("sealkit")
-        stated = state(tree, document, reference, pack, times[1], version, pack.records())
-        for name, text in texts(tree.document, document, stated).items():
-            (partial / name).parent.mkdir(exist_ok=True)
-            (partial / name).write_text(text, "utf-8", newline="\n")
-        digests = digest.files(place.folder, names)
-        digests |= {f"{SEAL}/{name}": value for name, value in digest.files(partial, digest.walk(partial)).items()}
-        if changed := [name for name in names if stamp(place.folder / name) != stamps[name]]:
-            fix = "seal when nothing writes to the matrix"
-            raise UsageError(f"{place.folder / changed[0]}: changed while it was being sealed", fix)
-        sealed = write.dumps({**statement(digests, stated), "predicateType": TYPE})
-        (partial / STATEMENT).write_text(sealed, "utf-8", newline="\n")
-        digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(sealed.encode())
-        (partial / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
+        report = _compose(tree, reference, pack, partial, stamps, times[1])
         if before:
             refuse_other(target, partial)
         else:
             write.sync_tree(partial)
-            os.rename(partial, target)
+            partial.rename(target)
             write.sync_folder(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
 
 
+def _compose(
+    tree: Tree, reference: str | None, pack: Pack, folder: Path, stamps: Mapping[str, object], sealed_at: str
+) -> Report:
+    """Write a whole seal into `folder`; `stamps` tell the files of the matrix and how they stood before they were read."""
+    place = tree.place.folder
+    with ThreadPoolExecutor(
+        1
+    ) as aside:  # runs of ours are judged in processes of their own: meanwhile there is time for this
+        judged = aside.submit(audit_tree, tree, pack)
+        numbers = numbers_of(tree, reference, pack)
+        digests = digest.files(place, stamps)
+        report = judged.result()
+    document, version = report_json.document(report), importlib.metadata.version("sealkit")
+    stated = state(tree, document, numbers, pack, sealed_at, version, pack.records())
+    for name, text in texts(tree.document, document, stated).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, "utf-8", newline="\n")
+    digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
+    if changed := [name for name, before in stamps.items() if stamp(place / name) != before]:
+        fix = "seal when nothing writes to the matrix"
+        raise UsageError(f"{place / changed[0]}: changed while it was being sealed", fix)
+    sealed = write.dumps({**statement(digests, stated), "predicateType": TYPE})
+    (folder / STATEMENT).write_text(sealed, "utf-8", newline="\n")
+    digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(sealed.encode())
+    (folder / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
+    return report
+
+
+def numbers_of(tree: Tree, reference: str | None, pack: Pack) -> dict[str, Any]:
+    """The comparison with the reference row, the tables and the figures of a matrix, from its runs and files of values."""
+    if run_folders(tree.gathered):
+        return matrix_numbers.of_matrix(tree.place.folder, reference, pack)
+    return matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
+
+
 def state(
     tree: Tree,
     report: Mapping[str, Any],
-    reference: str | None,
+    numbers: Mapping[str, Any],
     pack: Pack,
     sealed_at: str,
     version: str,
     packs: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
-    """The predicate of the seal, derived from the evidence of a tree, the report on it, and its files of values."""
-    if run_folders(tree.gathered):
-        numbers = matrix_numbers.of_matrix(tree.place.folder, reference, pack)
-    else:
-        numbers = matrix_numbers.of_evidence(tree.document, reference, tree.place.root, pack.metric_keys)
+    """The predicate of the seal, derived from the evidence of a tree, the report on it, and its numbers."""
     risks = {outcome["id"]: pack.checks[outcome["id"]].risk for outcome in report["checks"]}
     return predicate(tree.document, report, numbers, sealed_at, version, packs, risks)
 

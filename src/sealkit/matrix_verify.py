@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sealkit.check import Check
 from sealkit.derived import left_out, problem, report_differences, same_packs, short, unequal
 from sealkit.drift import Drift
 from sealkit.finding import Finding, Location, Outcome, ReadError, Report, Severity, Status, UsageError, Verdict
-from sealkit.matrix_seal import state, texts
+from sealkit.matrix_seal import numbers_of, state, texts
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.render import json as report_json
 from sealkit.rundir import SEAL, Run
@@ -57,7 +58,8 @@ def verify_matrix(
     except ReadError as error:
         return Verification(found, (problem(error.at.path, f"unexpected: it {error.message}"),), (), verdict, ())
     except UsageError as error:
-        return Verification(found, (), (f"the layout {stated['layout']['id']}: {error.message}",), verdict, ())
+        why = error.message.partition("\n")[0].removesuffix("; looked for")
+        return Verification(found, (), (f"{_named(stated['layout'])}: {why}; give it with --layout",), verdict, ())
     unknown = (
         *missing_packs(stated, pack),
         *(check for check in stated["checks"] if check not in pack.checks),
@@ -75,7 +77,11 @@ def _other_layout(stated: Mapping[str, str], tree: Recognised | None) -> Iterato
     """The layout of the seal, where it is not the one that recognises the folder now."""
     here = {"id": tree.layout.id, "digest": tree.layout.digest} if tree else None
     if here != stated:
-        yield f"the layout {stated['id']} of the seal ({stated['digest']}): give it with --layout"
+        yield f"{_named(stated)}: give it with --layout"
+
+
+def _named(layout: Mapping[str, str]) -> str:
+    return f"the layout {layout['id']} of the seal ({layout['digest']})"
 
 
 def _differences(run: Run, statement: Mapping[str, Any], now: Tree, pack: Pack) -> Iterator[Finding]:
@@ -91,9 +97,13 @@ def _differences(run: Run, statement: Mapping[str, Any], now: Tree, pack: Pack) 
     same = stated["sealkit"] == importlib.metadata.version("sealkit") and same_packs(stated, pack)
     yield from left_out(stated, pack, applicable(pack.checks, now.place.layout), FIRST)
     tree = replace(now, document=document)
-    again = _judged_again(tree, report, {name: pack.checks[name] for name in stated["checks"]}, pack)
+    with ThreadPoolExecutor(1) as aside:
+        checks = {name: pack.checks[name] for name in stated["checks"]}
+        judged = aside.submit(_judged_again, tree, report, checks, pack)
+        numbers = numbers_of(tree, _reference(stated), pack)
+        again = judged.result()
     yield from report_differences(report, again, same)
-    derived = state(tree, report, _reference(stated), pack, stated["sealed_at"], stated["sealkit"], stated["packs"])
+    derived = state(tree, report, numbers, pack, stated["sealed_at"], stated["sealkit"], stated["packs"])
     for where, said, got in unequal(stated, derived, "/predicate"):
         message = f"{where}: the seal says {short(said)}, derived again it is {short(got)}"
         yield Finding(message, Location(f"{SEAL}/{STATEMENT}", pointer=where), Severity.ERROR)
@@ -163,6 +173,10 @@ def _drift(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Drift]:
     for path in sorted(name for name, value in files[0].items() if value):
         state = "not here" if path not in files[1] else "same" if files[1][path] == files[0][path] else "moved since"
         yield Drift(f"file {path}", state, files[0][path])
+    if new := sorted(files[1].keys() - files[0].keys()):
+        yield Drift(
+            "other files", "moved since", f"{len(new)} that said nothing when it was sealed, {new[0]} the first"
+        )
     models = {one["path"]: one["weights"] for one in now["models"]}
     for model in then["models"]:
         if model["weights"] is not None:

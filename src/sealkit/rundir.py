@@ -263,7 +263,7 @@ class Run:
                 line = self._line_of(location.path, location.pointer)
             if line is not None and quote is None:
                 quote = self._line(location.path, line)
-            return replace(location, line=line, quote=quote, digest=self.digest(location.path))
+            return replace(location, line=line, quote=quote, digest=location.digest or self.digest(location.path))
         except ReadError:
             return location
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sealkit.render import html, plot, tabular
+from sealkit.render import html, matrix_models, plot, tabular
 from sealkit.render import matrix_words as words
 from sealkit.render.graph import graph
 from sealkit.table_document import judged
@@ -34,6 +34,7 @@ def render(predicate: Mapping[str, Any], report: Mapping[str, Any]) -> str:
         tables=[_table(one) for one in words.results(predicate)],
         lineage=graph(predicate["lineage"], predicate["trainings"]),
         words=words,
+        models=matrix_models,
         tabular=tabular,
         listed=listed,
         FEW=FEW,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sealkit.render import matrix_models as model_words
 from sealkit.render import matrix_words as words
-from sealkit.render.matrix_words import ROLES
+from sealkit.render.matrix_models import ROLES
 from sealkit.render.seal import bullets, cell, code, table
 from sealkit.trees.words import listed
 
@@ -16,26 +17,31 @@ DIGITS = 12  # of a digest, where people compare by eye
 def models(predicate: Mapping[str, Any]) -> str:
     folder = predicate["matrix"]["folder"]
     runs = predicate["runs"]
+    if not model_words.with_models(runs):
+        return model_words.NO_MODELS
     agree = [
         [
-            cell(run["label"]),
-            cell(run["mode"]["value"]) if run["mode"] else "",
-            code(model["value"]) if (model := words.loaded(run)) else "",
+            cell(model_words.called(run, runs)),
+            cell(words.value(run["mode"])),
+            code(model["value"]) if (model := model_words.loaded(run)) else "",
             *(_same(run["model"][role], model) for role in ROLES),
             _short(run["model"]["weights"]),
-            _short(words.recorded(run)),
-            f"**{words.AGREE[False]}**" if run["model"]["agree"] is False else words.AGREE[run["model"]["agree"]],
+            _short(words.value(run["model"]["recorded"])),
+            f"**{model_words.AGREE[False]}**"
+            if run["model"]["agree"] is False
+            else model_words.AGREE[run["model"]["agree"]],
         ]
         for run in runs
     ]
     places = [
-        [cell(run["label"]), *(_briefly(run["model"][role], folder) for role in (*ROLES, "recorded"))] for run in runs
+        [cell(model_words.called(run, runs)), *(_briefly(run["model"][role], folder) for role in (*ROLES, "recorded"))]
+        for run in runs
     ]
     heads = ["run", "mode", "model", *ROLES, "weights now", "digest", "agree"]
     return "\n\n".join(
         [
             table(heads, agree),
-            words.LEGEND,
+            model_words.LEGEND,
             f"Where they say so; `{words.ABOVE}` is {code(folder + '/')}:",
             table(["run", *ROLES, "digest"], places),
         ]
@@ -69,9 +75,9 @@ def _training(one: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> st
         ["best", _best(one["best"])],
         ["last step", named(one["final_step"]) or "not told"],
         ["exported", named(one["exported"]) or "not told"],
-        *(["exported to", code(path) + _twins(words.same(path, one, models))] for path in one["exports"]),
-        ["checkpoints kept", ", ".join(map(code, words.by_number(one["checkpoints"]))) or "none"],
-        *([f"hard negatives: {by}", _switch(said)] for by, said in words.hard_negatives(one)),
+        *(["exported to", code(path) + _twins(model_words.same(path, one, models))] for path in one["exports"]),
+        ["checkpoints kept", ", ".join(map(code, model_words.by_number(one["checkpoints"]))) or "none"],
+        *([f"hard negatives: {by}", _switch(said)] for by, said in model_words.hard_negatives(one)),
         ["loaded by", cell(listed(one["runs"])) or "no run"],
     ]
     return f"### {cell(one['id'])}\n\n" + table(["", ""], rows)
@@ -89,11 +95,11 @@ def _best(best: Mapping[str, Any]) -> str:
 
 
 def _switch(said: Mapping[str, Any] | None) -> str:
-    return cell(words.switch(said)) + (f" ({place(said['at'])})" if said else "")
+    return cell(model_words.switch(said)) + (f" ({place(said['at'])})" if said else "")
 
 
 def _no_training(predicate: Mapping[str, Any]) -> str:
-    return "No training was found behind the runs. " + looked(words.searched(predicate))
+    return "No training was found behind the runs. " + looked(model_words.searched(predicate))
 
 
 def lineage(predicate: Mapping[str, Any]) -> str:
@@ -120,11 +126,11 @@ def lineage(predicate: Mapping[str, Any]) -> str:
 def _weights(models: Sequence[Mapping[str, Any]]) -> str:
     """Every model that is named, by its weights: names in one row are one model."""
     rows = [
-        [code(weights), ", ".join(code(model["path"]) for model in alike), cell(words.loaders(alike)) or "no run"]
-        for weights, alike in words.copies(models)
+        [code(weights), ", ".join(code(model["path"]) for model in alike), cell(model_words.loaders(alike)) or "no run"]
+        for weights, alike in model_words.copies(models)
     ] + [
-        [cell(model["state"]), code(model["path"]), cell(words.loaders([model])) or "no run"]
-        for model in words.absent(models)
+        [cell(model["state"]), code(model["path"]), cell(model_words.loaders([model])) or "no run"]
+        for model in model_words.absent(models)
     ]
     return (
         "Names with the same weights are one model:\n\n" + table(["weights", "names", "loaded by"], rows)
@@ -138,7 +144,7 @@ def place(at: Mapping[str, Any]) -> str:
 
 
 def named(said: Mapping[str, Any] | None) -> str:
-    return f"{code(said['value'])} ({place(said['at'])})" if said else ""
+    return f"{code(words.value(said)) or 'none'} ({place(said['at'])})" if said else ""
 
 
 def looked(where: Iterable[str]) -> str:

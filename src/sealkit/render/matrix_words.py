@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from sealkit.finding import Status
 from sealkit.render.text import clean
 from sealkit.table_document import judged
-from sealkit.trees.words import listed, switched
+from sealkit.trees.words import listed
 
 Document = Mapping[str, Any]
 
@@ -20,14 +19,8 @@ NO_RISKS = "None: what the runs stand on is named, kept and bound."
 NO_NOTES = "Nothing that was looked for."
 NO_CONTRASTS = "The layout names none."
 CONTRASTS = {"pre_post": "before and after fine-tuning", "hard_negatives": "with and without hard negatives"}
-ROLES = ("config", "override", "resolved", "loaded")
 MATRIX = {"created_at": "made", "base_config": "base config", "matrix_config": "matrix config"}
-LEGEND = (
-    "`=`: names that model. Weights: of the folder that is loaded, as it is now. Digest: what the run was recorded with, be it of the "
-    "weights, of the folder or of one of its files. Both are cut to 12 digits; `seal/seal.json` has them whole."
-)
 OUTSIDE = "The seal binds every file of the folder. These lie outside of it; so they were when it was sealed."
-AGREE = {True: "yes", False: "no", None: "loads none"}
 ABOVE = "…/"  # stands for the matrix folder, where many of its files are named
 
 
@@ -68,9 +61,9 @@ def risk(predicate: Document, outcome: Document) -> str:
     return f"no {number}" if number and outcome["status"] == "passed" else number
 
 
-def counts(report: Document) -> str:
-    """How the checks came out: `6 passed, 6 warned`."""
-    counted = Counter(one["status"] for one in report["checks"])
+def counts(outcomes: Sequence[Document]) -> str:
+    """How files or checks came out: `6 passed, 6 warned`."""
+    counted = Counter(one["status"] for one in outcomes)
     return ", ".join(f"{counted[status]} {status}" for status in Status if counted[status]) or "none"
 
 
@@ -100,7 +93,7 @@ def untested(comparison: Document) -> list[tuple[str, str]]:
     for row in comparison["rows"]:
         if not row["tested"]:
             reasons.setdefault(row["why"], []).append(row["label"])
-    return [(listed(dict.fromkeys(labels)), why) for why, labels in reasons.items()]
+    return [(listed(labels), why) for why, labels in reasons.items()]
 
 
 def differences(comparison: Document) -> list[tuple[str, list[Document]]]:
@@ -170,66 +163,9 @@ def shortened(path: str, folder: str) -> str:
     return ABOVE + path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else path
 
 
-def loaded(run: Document) -> Document | None:
-    """What a run says of its model, at the place that counts most: the log, else what it resolved to."""
-    model = run["model"]
-    return model["loaded"] or (
-        None if model["agree"] is None else next(filter(None, (model[role] for role in ROLES[::-1])), None)
-    )
-
-
-def recorded(run: Document) -> str | None:
-    """The digest of its model that a run was recorded with."""
-    said = run["model"]["recorded"]
-    return str(said["value"]) if said and said["value"] is not None else None
-
-
-def loaders(models: Sequence[Document]) -> str:
-    """The runs that loaded one of some models, each once."""
-    return listed(dict.fromkeys(run for model in models for run in model["loaded_by"]))
-
-
-def hard_negatives(training: Document) -> list[tuple[str, Document | None]]:
-    """What config, record and log of a training say of hard negatives."""
-    return [(by, training["hard_negatives"][by]) for by in ("config", "record", "log")]
-
-
-def copies(models: Sequence[Document]) -> list[tuple[str, list[Document]]]:
-    """The models by the digest of their weights, in the order in which they are named first."""
-    found: dict[str, list[Document]] = {}
-    for model in models:
-        if model["weights"]:
-            found.setdefault(model["weights"], []).append(model)
-    return list(found.items())
-
-
-def same(path: str, training: Document, models: Sequence[Document]) -> list[str]:
-    """The checkpoints of a training that have the weights of a model."""
-    weights = {model["path"]: model["weights"] for model in models}
-    return [
-        one for one in by_number(training["checkpoints"]) if weights.get(path) and weights.get(one) == weights[path]
-    ]
-
-
-def absent(models: Sequence[Document]) -> list[Document]:
-    return [model for model in models if not model["weights"]]
-
-
-def by_number(paths: Sequence[str]) -> list[str]:
-    """Paths in the order of the numbers in them: step_50 before step_100."""
-    return sorted(paths, key=lambda path: re.sub("[0-9]+", lambda number: number[0].zfill(20), path))
-
-
-def switch(said: Document | None) -> str:
-    if said is None:
-        return "not told"
-    on = switched(said["value"])
-    return str(said["value"]) if on is None else "on" if on else "off"
-
-
-def searched(predicate: Document) -> list[str]:
-    """Where the model of a training was looked for."""
-    return next((list(line["looked"]) for line in predicate["lineage"] if line["role"] == "post-FT"), [])
+def value(said: Document | None) -> str:
+    """What is said, or nothing where it is not, or said to be nothing."""
+    return "" if said is None or said["value"] is None else str(said["value"])
 
 
 def commands(predicate: Document) -> Iterator[str]:

@@ -135,7 +135,10 @@ def _artifacts(tree: Tree, run: Run, pack: Pack) -> Iterator[Outcome]:
         for path in _absent(tree, source, [file.names for file in found]):
             reason = f"promised by the layout {tree.place.layout.id}, and absent"
             yield Outcome(path, source.contract or source.media, Status.BLOCKED, reason=reason, fix="put it back")
-    folders = {path: tree.place.root / path for path in run_folders(tree.gathered)}
+    ended = {
+        one.id for one in tree.evidence.all("run", what="ended")
+    }  # one that did not end does not count: a check tells it
+    folders = {path: tree.place.root / path for path in run_folders(tree.gathered) if path.rpartition("/")[2] in ended}
     yield from runs_of_tree.judge(folders, tree.document["runs"], pack)
     known = {artifact.path for artifact in run.artifacts}
     for path, error in unread.items():

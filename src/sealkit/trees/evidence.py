@@ -32,6 +32,11 @@ class Statement:
     instead: str | None
     at: Location
 
+    @property
+    def file(self) -> Location:
+        """The file that says it, as a whole."""
+        return Location(self.at.path, digest=self.at.digest)
+
 
 @dataclass(frozen=True)
 class Model:

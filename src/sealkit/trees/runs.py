@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,15 @@ def judge(folders: Mapping[str, Path], observed: Mapping[str, Any], pack: Pack) 
         yield from pool.map(_judge, work)
 
 
+@cache
+def _held(pack: Pack) -> Pack:
+    """The pack of this process: what it has found is found once for all runs."""
+    return pack
+
+
 def _judge(work: tuple[str, Path, Mapping[str, Any] | None, Pack]) -> Outcome:
-    path, place, seen, pack = work
+    path, place, seen, plain = work
+    pack = _held(plain)
     run = open_run(place, pack.layout(), pack.contracts, pack.metric_keys)
     if seen is None:
         run = replace(run, reference=sealed_reference(run))

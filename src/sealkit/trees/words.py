@@ -28,9 +28,9 @@ def names(runs: Iterable[str], evidence: Evidence) -> str:
 
 
 def listed(labels: Iterable[str], most: int | None = None) -> str:
-    """Labels as one says them, rows of numbers by their ends: `m02 and m05–m10`. At most `most` of them, the rest is counted."""
+    """Labels as one says them, each once, rows of numbers by their ends: `m02 and m05–m10`. At most `most`, the rest is counted."""
     rows: list[list[str]] = []
-    for label in labels:
+    for label in dict.fromkeys(labels):
         if rows and _follows(rows[-1][-1], label):
             rows[-1].append(label)
         else:
