@@ -18,6 +18,7 @@ from sealkit.workspace.question import Asked
 from sealkit.workspace.whereabouts import weights_in
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
+PARTS = 2  # folders above a file in which its model may begin
 _MODEL = ("modules.json", "config.json", "model_manifest.json")
 
 
@@ -72,7 +73,24 @@ def _at(text: str, path: Path, ledger: Ledger) -> Asked:
     except ReadError as error:
         raise Blocked(f"{text}: {error.message}", error.fix) from error
     found = _known(text, "file", now, place, ledger)
+    if part := _model_around(path, ledger):
+        folder, weights = part
+        contents, told = (*found.contents, (weights, "now")), f"is part of the model {folder}, {weights}"
+        found = replace(found, contents=contents, remarks=(*found.remarks, told))
     return replace(found, records=(place,) if place in ledger.files else telling(now, ledger))
+
+
+def _model_around(path: Path, ledger: Ledger) -> tuple[str, str] | None:
+    """The model that a file is part of, where a record knows it: its folder, and its weights."""
+    for folder in list(path.parents)[:PARTS]:
+        if any((folder / marker).is_file() for marker in _MODEL):
+            try:
+                weights = weights_in(folder)
+            except ReadError:
+                continue
+            if weights in ledger.weights():
+                return inside(folder, ledger.root) or str(folder), weights
+    return None
 
 
 def _folder(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:

@@ -12,7 +12,12 @@ from sealkit.trees.words import step_of
 from sealkit.workspace.ledger import DIGEST, NAME_ONLY, Ledger, Link, Made, NotRead
 from sealkit.workspace.run import Named, Place, Run, below
 
-LOOKED = (("pre-FT", "training base"), ("HN-FT", "training hard_negatives"), ("export", "training exported"))
+LOOKED = (
+    ("pre-FT", ("training base", "run model")),
+    ("post-FT", ("training run_id",)),
+    ("HN-FT", ("training hard_negatives",)),
+    ("export", ("training exported",)),
+)
 
 
 class Tree:
@@ -36,9 +41,10 @@ class Tree:
         for run in found.values():
             for named in run.models:
                 ledger.links.append(Link(named.weights or "", run.key, f"loaded as {named.name}", named.at))
-        for role, field in LOOKED:
+        for role, fields in LOOKED:
             where = ledger.looked.setdefault(role, [])
-            where += [place for one in evidence.looked(field) if (place := below(self.root, one)) not in where]
+            where += [below(self.root, one) for field in fields for one in evidence.looked(field)]
+            where[:] = dict.fromkeys(where)
         for one in evidence.document["unread"]:
             ledger.not_read.append(NotRead(below(self.root, one["at"]["path"]), one["reason"]))
         for model in evidence.models.values():
@@ -126,7 +132,7 @@ class Tree:
             if (made.folder, made.run) not in self.known:
                 ledger.made.append(made)
                 ledger.observed.add((made.exported or made.folder, made.weights))
-                ledger.links.append(Link(run.key, made.weights, "trained by it", made.place("", made.folder)))
+                ledger.links.append(Link(run.key, made.weights, "trained by it", run.at))
                 if named is not None:
                     ledger.links.append(Link(named.weights or "", made.weights, f"trained from {named.name}", named.at))
 

@@ -17,7 +17,7 @@ def taken_by(kin: Kin, run: Run, made: set[str]) -> Steps:
     for model in run.models:
         if model.weights:
             stages = [stage.name for stage in run.stages if stage.took(model.weights)]
-            note = f"in {', '.join(stages)}" if stages else "no stage took it"
+            note = f"in {', '.join(stages)}" if stages else "no stage took it" if run.source == "native" else None
             yield kin.model(0, "loaded", model.name, model.weights, model.at, run.path, note=note)
             if kin.first("up", model.weights):
                 yield ancestors(kin, model.weights, 1)

@@ -184,6 +184,10 @@ class Ledger:
         told = {model.weights for model in self.made if model.tree == tree}
         return told | {one.weights for one in self.named() if one.tree == tree and one.weights}
 
+    def trainings(self) -> int:
+        """How many runs are trainings of another tool, which has no summaries of these."""
+        return sum(run.is_training for run in self.runs.values())
+
     def counted(self) -> int:
         """How many runs count: those whose summary exists."""
         return sum(run.status is not None for run in self.runs.values() if not run.is_training)

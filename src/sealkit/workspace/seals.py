@@ -25,7 +25,7 @@ def seal(ledger: Ledger, path: str, document: Any) -> None:
     ledger.seals.append(Seal(path, run_id, text(stated["verdict"]), reference and reference["run_id"], outside))
     ledger.links += _bound(key, path, document["subject"])
     ledger.links += _stated(key, path, stated)
-    ledger.links += (Link(one.digest, key, f"has its statements of {one.name}", one.at) for one in outside)
+    ledger.links += (Link(one.digest, key, f"names {one.name}", one.at) for one in outside)
     if matrix:
         at = Place(path, "/predicate/matrix/folder", matrix["folder"])
         ledger.links.append(Link(f"matrix:{below(root, matrix['folder'])}/{MATRIX}", key, "seals it", at))

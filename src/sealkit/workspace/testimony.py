@@ -51,7 +51,9 @@ def files(tree: Tree, runs: Mapping[str, Run]) -> None:
         ledger.files[path] = one.at.digest
         if key is not None and (path, key) not in seen:
             seen.add((path, key))
-            ledger.links.append(Link(f"file:{path}", key, "tells of it", tree.place(one.at, str(one.value))))
+            ledger.links.append(
+                Link(f"file:{path}", key, f"told of in {posixpath.basename(path)}", tree.place(one.at, str(one.value)))
+            )
 
 
 def _first(tree: Tree, id: str) -> Iterator[Place]:

@@ -33,7 +33,7 @@ def add(ledger: Ledger, pack: Pack) -> None:
         if found is not None:
             trees.matrix(found, folder)
     for layout in layouts:
-        if any(says.of == "run" and says.what == "ended" for source in layout.sources for says in source.says):
+        if not any(source.media == "run" for source in layout.sources):  # runs of ours are known by their own records
             for outputs, folder in _beside(ledger, layout).items():
                 trees.beside(Recognised(_loose(layout), (ledger.root / folder).resolve(), ()), outputs)
     ledger.not_read[:] = sorted(set(ledger.not_read))
