@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,8 @@ def add(ledger: Ledger, pack: Pack) -> None:
             trees.matrix(found, folder)
     for layout in layouts:
         if not any(source.media == "run" for source in layout.sources):  # runs of ours are known by their own records
-            for outputs, folder in _beside(ledger, layout).items():
-                trees.beside(Recognised(_loose(layout), (ledger.root / folder).resolve(), ()), outputs)
+            for outputs, folders in _beside(ledger, layout).items():
+                trees.beside(Recognised(_loose(layout), (ledger.root / folders[0]).resolve(), ()), outputs, folders)
     ledger.not_read[:] = sorted(set(ledger.not_read))
 
 
@@ -54,13 +53,13 @@ class _Trees:
             testimony.files(tree, runs)
             testimony.matrix(tree, runs)
 
-    def beside(self, found: Recognised, outputs: str) -> None:
-        """The runs that are part of no matrix, and the trainings."""
+    def beside(self, found: Recognised, outputs: str, folders: list[str]) -> None:
+        """The runs in these folders, which are part of no matrix, and the trainings."""
         tree = self.observed(found, outputs)
         if tree is not None:
-            known = len(self.ledger.runs)
-            testimony.files(tree, tree.add(_whole(tree)))
-            self.ledger.trees += [outputs or "."] if len(self.ledger.runs) > known else []
+            self.ledger.trees.append(outputs or ".")
+            runs = [id for id in tree.evidence.ids("run") if tree.folder("run", id) in folders]
+            testimony.files(tree, tree.add(id for id in runs if tree.evidence.one("run", id, "ended")))
 
     def observed(self, found: Recognised, folder: str) -> Tree | None:
         """A tree with its evidence; None where its root lies elsewhere."""
@@ -107,13 +106,18 @@ def _loose(layout: TreeLayout) -> TreeLayout:
     return replace(layout, sources=tuple(sources))
 
 
-def _beside(ledger: Ledger, layout: TreeLayout) -> dict[str, str]:
-    """The folders of outputs in which runs or trainings may lie that no matrix led to, each with one of the folders in it."""
-    files = {posixpath.basename(source.path) for source in layout.sources if _is_record(source)}
-    records = [path for path in ledger.unclaimed.settings if posixpath.basename(path) in files]
+def _beside(ledger: Ledger, layout: TreeLayout) -> dict[str, list[str]]:
+    """The folders of runs and trainings that no matrix led to, by the folder of outputs that they lie in."""
+    records = {posixpath.basename(source.path) for source in layout.sources if _is_record(source)}
     told = {run.path for run in ledger.runs.values()} | set(ledger.trees)
-    folders = (posixpath.dirname(path) for path in (*ledger.unclaimed.summaries, *records))
-    return {posixpath.dirname(folder): folder for folder in folders if folder and folder not in told}
+    runs = (posixpath.dirname(path) for path in ledger.unclaimed.summaries)
+    folders = [folder for folder in runs if _holds_run(ledger.root / folder, layout)]
+    folders += [posixpath.dirname(path) for path in ledger.unclaimed.settings if posixpath.basename(path) in records]
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        if folder and folder not in told:
+            found.setdefault(posixpath.dirname(folder), []).append(folder)
+    return found
 
 
 def _is_record(source: Source) -> bool:
@@ -121,12 +125,7 @@ def _is_record(source: Source) -> bool:
     return source.contract is not None and any(says.of == "training" for says in source.says)
 
 
-def _whole(tree: Tree) -> Iterator[str]:
-    """The runs that have a summary, and another file of theirs: others call files so, too."""
-    evidence, ledger = tree.evidence, tree.ledger
-    taken = {run.path for run in ledger.runs.values()} | set(ledger.trees)
-    trainings = {tree.folder("training", id) for id in evidence.ids("training")}
-    for id in evidence.ids("run"):
-        files = {one.at.path for one in evidence.all("run", id)}
-        if evidence.one("run", id, "ended") and len(files) > 1 and tree.folder("run", id) not in taken | trainings:
-            yield id
+def _holds_run(folder: Path, layout: TreeLayout) -> bool:
+    """Whether a folder holds more of what a run leaves than a summary: others call files so, too."""
+    names = {posixpath.basename(source.path) for source in layout.sources if "{run}/" in source.path}
+    return sum((folder / name).is_file() for name in names) > 1
