@@ -270,6 +270,15 @@ def test_a_run_beside_the_matrices_is_a_run(tree: Path) -> None:
     assert "outputs/loose" in of_kind(impact(EXPORT), "run")
 
 
+def test_the_runs_of_a_matrix_that_cannot_be_read_are_told(tree: Path) -> None:
+    (tree / "matrix.json").write_text("{")
+    found = call(impact_verb, EXPORT, "--format", "json")
+    told = document(found)
+    assert found.return_value == 3
+    assert [one["path"] for one in told["not_read"]] == [f"{tree}/matrix.json"]
+    assert of_kind(told, "run") == [f"{tree}/runs/m02", *(f"{tree}/runs/m{n:02d}" for n in range(4, 11))]
+
+
 def test_a_training_without_any_matrix_is_told(tree: Path) -> None:
     shutil.rmtree(tree)
     told = lineage(EXPORT)

@@ -17,6 +17,7 @@ from sealkit.workspace import testimony
 from sealkit.workspace.foreign import Tree
 from sealkit.workspace.ledger import Ledger, NotRead
 
+RUNS = "runs"  # the folder of a matrix that its runs lie in
 OUTSIDE = "is part of a tree whose root lies outside of the workspace"
 
 
@@ -34,7 +35,7 @@ def add(ledger: Ledger, pack: Pack) -> None:
     for layout in layouts:
         if not any(source.media == "run" for source in layout.sources):  # runs of ours are known by their own records
             for outputs, folders in _beside(ledger, layout).items():
-                trees.beside(Recognised(_loose(layout), (ledger.root / folders[0]).resolve(), ()), outputs, folders)
+                trees.beside(layout, outputs, folders)
     ledger.not_read[:] = sorted(set(ledger.not_read))
 
 
@@ -53,9 +54,11 @@ class _Trees:
             testimony.files(tree, runs)
             testimony.matrix(tree, runs)
 
-    def beside(self, found: Recognised, outputs: str, folders: list[str]) -> None:
-        """The runs in these folders, which are part of no matrix, and the trainings."""
-        tree = self.observed(found, outputs)
+    def beside(self, layout: TreeLayout, outputs: str, folders: list[str]) -> None:
+        """The runs in these folders, which are part of no matrix that could be read, and the trainings."""
+        top = posixpath.dirname(outputs) if posixpath.basename(outputs) == RUNS else None
+        folder = (self.ledger.root / (folders[0] if top is None else top)).resolve()
+        tree = self.observed(Recognised(_loose(layout, top is not None), folder, ()), outputs)
         if tree is not None:
             self.ledger.trees.append(outputs or ".")
             runs = [id for id in tree.evidence.ids("run") if tree.folder("run", id) in folders]
@@ -95,11 +98,14 @@ def _joined(document: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _loose(layout: TreeLayout) -> TreeLayout:
-    """A layout for what is part of no matrix: its runs lie among the outputs, as those of a matrix lie in its folder."""
+def _loose(layout: TreeLayout, of_matrix: bool) -> TreeLayout:
+    """A layout for what is part of no matrix: its runs lie among the outputs, as those of a matrix lie in its folder; or in the folder
+    `of_matrix` that is not told of."""
     sources = []
     for source in layout.sources:
-        if "{run}" in source.path:
+        if "{run}" in source.path and of_matrix:
+            sources.append(source)
+        elif "{run}" in source.path:
             sources.append(replace(source, path="{outputs}/" + source.path[source.path.index("{run}") :]))
         elif "{matrix}" not in source.path:
             sources.append(source)
