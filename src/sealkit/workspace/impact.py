@@ -69,7 +69,7 @@ def _dependents(asked: Asked, graph: Graph, reached: dict[str, Reached]) -> Iter
         if node.startswith("stage:"):
             path, _, stage = node.removeprefix("stage:").rpartition("#")
             stages[path].append(stage)
-    weights = ledger.weights()
+    weights, verdicts = ledger.weights(), {seal.at: seal.verdict for seal in ledger.seals}
     for node, (link, *_) in reached.items():
         kind, _, rest = node.partition(":")
         if link is None or kind == "stage":
@@ -82,7 +82,7 @@ def _dependents(asked: Asked, graph: Graph, reached: dict[str, Reached]) -> Iter
         elif kind in ("index", "matrix", "seal"):
             folder = posixpath.dirname(rest) or rest
             name = rest if kind == "index" and posixpath.basename(rest) != "index_manifest.json" else folder
-            note = next((seal.verdict for seal in ledger.seals if kind == "seal" and seal.at == rest), None)
+            note = verdicts[rest] if kind == "seal" else None
             yield _dependent(asked, graph, reached, kind, name, link, note=note)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sealkit.finding import UsageError
 from sealkit.pack import Pack
 from sealkit.trees.evidence import Evidence
-from sealkit.trees.layout import Source, TreeLayout
+from sealkit.trees.layout import Says, Source, TreeLayout
 from sealkit.trees.observe import observe_tree
 from sealkit.trees.recognise import Recognised, recognise
 from sealkit.workspace import testimony
@@ -18,6 +18,9 @@ from sealkit.workspace.foreign import Tree
 from sealkit.workspace.ledger import Ledger, NotRead
 
 RUNS = "runs"  # the folder of a matrix that its runs lie in
+OF_RUNS = frozenset(
+    ("label", "run_id", "status", "model", "mode", "model_digest", "commit", "ended")
+)  # fields that a lineage tells
 OUTSIDE = "is part of a tree whose root lies outside of the workspace"
 
 
@@ -71,6 +74,7 @@ class _Trees:
             self.ledger.not_read.append(NotRead(folder or ".", OUTSIDE))
             return None
         key = (root, found.names["outputs"], found.layout.id)
+        found = replace(found, layout=replace(found.layout, sources=tuple(map(_needed, found.layout.sources))))
         if key not in self.seen:
             document = self.seen[key] = observe_tree(found)[0]
         else:
@@ -80,6 +84,14 @@ class _Trees:
             )
         below_top = root.relative_to(top).as_posix()
         return Tree(self.ledger, Evidence(document), "" if below_top == "." else below_top)
+
+
+def _needed(source: Source) -> Source:
+    """A source without the settings, metrics and rankings of runs, which are most of what a tree says; its files are told all the same."""
+    says = tuple(one for one in source.says if one.of != "run" or one.what in OF_RUNS)
+    if source.says and not says:
+        says = (Says("run", "here", source.says[0].id, value=True),)
+    return replace(source, says=says)
 
 
 def _is_own(source: Source) -> bool:
