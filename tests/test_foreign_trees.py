@@ -270,6 +270,19 @@ def test_a_run_beside_the_matrices_is_a_run(tree: Path) -> None:
     assert "outputs/loose" in of_kind(impact(EXPORT), "run")
 
 
+def test_a_matrix_that_lies_deeper_names_the_models_of_the_workspace(tree: Path) -> None:
+    held = json.loads((tree / "matrix.json").read_text("utf-8"))
+    held["experiments"][1]["model_sha256"] = digest.file(Path(LATEST, "model.safetensors")).removeprefix("sha256:")
+    edit(tree / "matrix.json", **held)
+    Path("outputs/exp").mkdir()
+    tree.rename(f"outputs/exp/{tree.name}")
+    told = lineage(LATEST)
+    assert [one["known"] for one in told["asked"]["contents"]] == ["now"]
+    assert told["before"][0]["name"] == f"outputs/{TRAINING}"
+    assert told["after"][0]["name"] == f"outputs/exp/{tree.name}/runs/m02"
+    assert not any("other weights" in one or "no record" in one for one in told["remarks"])
+
+
 def test_the_runs_of_a_matrix_that_cannot_be_read_are_told(tree: Path) -> None:
     (tree / "matrix.json").write_text("{")
     found = call(impact_verb, EXPORT, "--format", "json")
@@ -290,13 +303,13 @@ def test_a_training_without_any_matrix_is_told(tree: Path) -> None:
 def test_several_matrices_are_looked_at_once_each(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(tree, "outputs/second")
     hashed: list[str] = []
-    model = observe._model
+    model = observe.look_at
 
     def count(root: Path, path: str, pointer: bool) -> dict[str, Any]:
         hashed.append(path)
         return model(root, path, pointer)
 
-    monkeypatch.setattr(observe, "_model", count)
+    monkeypatch.setattr(observe, "look_at", count)
     told = lineage(EXPORT)
     assert told["looked"]["trees"] == [tree.as_posix(), "outputs/second"]
     assert (told["looked"]["runs"], told["looked"]["trainings"], told["looked"]["matrices"]) == (20, 1, 2)

@@ -79,7 +79,7 @@ def _models(root: Path, found: Mapping[str, bool], said: Evidence) -> Iterator[d
     for path in sorted(places):
         pointer = places[path] or (root / path).is_symlink()
         if _is_model(root / path):
-            yield _model(root, path, pointer)
+            yield look_at(root, path, pointer)
         elif (root / path).is_dir():
             reason = f"holds none of {', '.join(MARKERS)}"
             yield _entry(path, "unreadable", pointer, reason=reason)
@@ -99,7 +99,8 @@ def _is_model(folder: Path) -> bool:
     return folder.is_dir() and any((folder / marker).is_file() for marker in MARKERS)
 
 
-def _model(root: Path, path: str, pointer: bool) -> dict[str, Any]:
+def look_at(root: Path, path: str, pointer: bool) -> dict[str, Any]:
+    """A model folder below a root, as `evidence/v1` has it."""
     folder = root / path
     if not folder.resolve().is_relative_to(root):
         return _entry(path, "unreadable", pointer, reason="is a link that leads out of the tree")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from sealkit.finding import Location
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
 from sealkit.trees.lineage import Lines
+from sealkit.trees.observe import look_at
 from sealkit.trees.words import step_of
 from sealkit.workspace.ledger import DIGEST, NAME_ONLY, Ledger, Link, Made, NotRead
 from sealkit.workspace.run import Named, Place, Run, below
@@ -30,6 +31,7 @@ class Tree:
         self.ledger, self.evidence, self.root = ledger, evidence, root
         self.lines = Lines(evidence)
         self.known = {(made.folder, made.run) for made in ledger.made}
+        self.above: dict[str, Model | None] = {}
 
     def add(self, runs: Iterable[str]) -> dict[str, Run]:
         """Add the trainings, and of the runs these; gives them by their ids, with what was looked at and what was not read."""
@@ -88,7 +90,8 @@ class Tree:
 
     def named(self, id: str, folder: str, said: Statement) -> Named:
         """The model that a run loaded: by the digest that its matrix recorded, else by what its name leads to now."""
-        name, model = str(said.value), self.lines.model_of(id)
+        name = str(said.value)
+        model = self.lines.model_of(id) or self.model_above(name)
         recorded = self.evidence.one("run", id, "model_digest")
         if recorded is not None and DIGEST.fullmatch(value := _prefixed(str(recorded.value))):
             known = model is not None and model.is_named_by(value)
@@ -99,6 +102,14 @@ class Tree:
         weights = self.weights(model, name)
         self.ledger.observed.add((name, weights))
         return Named(name, weights, None, folder, self.place(said.at, name))
+
+    def model_above(self, name: str) -> Model | None:
+        """The model that a name leads to from the workspace, where that is not the root of the tree: a matrix may lie deeper."""
+        path, root = normal(name), self.ledger.root.resolve()
+        if path not in self.above:
+            here = bool(self.root) and not posixpath.isabs(path) and (root / path).is_dir()
+            self.above[path] = Model(**look_at(root, path, pointer=False)) if here else None
+        return self.above[path]
 
     def training(self, id: str) -> None:
         """A training as a run, and the models that it left."""
