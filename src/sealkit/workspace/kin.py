@@ -99,7 +99,7 @@ class Kin:
 
     def _is_path(self, named: Named) -> bool:
         """Whether a model goes by the path of a folder: by one that is here, or by how it is written."""
-        if named.name.startswith((".", "/", "~", "models/")):
+        if named.name.startswith((".", "/", "~", "models/", "outputs/")):
             return True
         root, where = self.ledger.root, workspace_of(named.run)
         return any((root / below(base, named.name)).is_dir() for base in ("", where))

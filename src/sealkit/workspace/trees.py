@@ -18,9 +18,8 @@ from sealkit.workspace.foreign import Tree
 from sealkit.workspace.ledger import Ledger, NotRead
 
 RUNS = "runs"  # the folder of a matrix that its runs lie in
-OF_RUNS = frozenset(
-    ("label", "run_id", "status", "model", "mode", "model_digest", "commit", "ended")
-)  # fields that a lineage tells
+# The fields of a run that a lineage tells.
+OF_RUNS = frozenset(("label", "run_id", "status", "model", "mode", "model_digest", "commit", "ended"))
 OUTSIDE = "is part of a tree whose root lies outside of the workspace"
 
 
@@ -62,7 +61,7 @@ class _Trees:
         top = posixpath.dirname(outputs) if posixpath.basename(outputs) == RUNS else None
         folder = (self.ledger.root / (folders[0] if top is None else top)).resolve()
         tree = self.observed(Recognised(_loose(layout, top is not None), folder, ()), outputs)
-        if tree is not None:
+        if tree is not None and (tree.evidence.ids("run") or tree.evidence.ids("training")):
             self.ledger.trees.append(outputs or ".")
             runs = [id for id in tree.evidence.ids("run") if tree.folder("run", id) in folders]
             testimony.files(tree, tree.add(id for id in runs if tree.evidence.one("run", id, "ended")))
@@ -111,8 +110,8 @@ def _joined(document: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
 
 
 def _loose(layout: TreeLayout, of_matrix: bool) -> TreeLayout:
-    """A layout for what is part of no matrix: its runs lie among the outputs, as those of a matrix lie in its folder; or in the folder
-    `of_matrix` that is not told of."""
+    """A layout for what is part of no matrix: its runs lie among the outputs, as those of a matrix lie in its folder; or, `of_matrix`, in
+    that of one which cannot be read."""
     sources = []
     for source in layout.sources:
         if "{run}" in source.path and of_matrix:
