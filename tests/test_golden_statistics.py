@@ -70,12 +70,17 @@ def test_a_subset_without_rows_of_its_own_is_not_tested(matrix: Path) -> None:
     assert {row["why"] for row in rows(matrix, PART).values()} == {f"m01: no per-query data of {PART}: not tested"}
 
 
+def test_the_seed_of_the_runs_is_that_of_the_resamples(matrix: Path) -> None:
+    assert {run["seed"]["value"] for run in stated(matrix / "seal")["runs"]} == {42}
+    assert stated(matrix / "seal")["numbers"]["comparison"]["seed"] == 42
+
+
 def test_the_page_shows_them(matrix: Path) -> None:
     page = (matrix / "seal/SEAL.md").read_text("utf-8")
     row = rows(matrix)["m02"]
     assert f"| m02 | `{FULL}` | 570 | 0.3246 | 0.3789 | +0.0544 [+{row['low']:.4f}, +{row['high']:.4f}] | +31 |" in page
     assert "adjusted over 9 comparisons" in page
-    section = page[page.index("## Beside them") : page.index("### ! The selection")]
+    section = page[page.index("## Beside them") : page.index("### ! In doubt")]
     assert section.count("not tested") == section.count("retrieval\\_complex/recall") == 1
     assert code(call(matrix, "verify")) == 0
 

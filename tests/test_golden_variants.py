@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ AGREE, RECORDED, CONTRASTS = "matrix-models-agree", "matrix-models-recorded", "m
 PLAIN = dict.fromkeys((PINNED, BEST, KEYS, BOUND, SELECTED, REAL), "warned")
 GONE = ""  # passes, or has nothing to say, where the plain tree is warned
 NO_TRAINING = {BEST: GONE, BOUND: GONE, SELECTED: GONE, CONTRASTS: "blocked", RECORDED: "warned"}
-TRAINING = "outputs/20260203_005729_cd195e"
+TRAINING, MODEL = "outputs/20260203_005729_cd195e", "models/retriever_ft/latest"
 
 
 def without(*patterns: str) -> Edit:
@@ -39,6 +40,13 @@ def without(*patterns: str) -> Edit:
 
 def both(*each: Edit) -> Edit:
     return lambda matrix: [edit(matrix) for edit in each]
+
+
+def configs_elsewhere(matrix: Path) -> None:
+    configs = edits.root(matrix) / "configs"
+    (configs / "old").mkdir()
+    for name in ("run_baseline", "run_hybrid"):
+        (configs / f"{name}.yaml").rename(configs / f"old/{name}.yml")
 
 
 # The edit, the verdict, and how checks come out otherwise than in the plain tree.
@@ -64,7 +72,20 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "no configs": (without("configs"), WARNINGS, {}),
     "no scripts": (without("scripts"), WARNINGS, {}),
     "no repository": (without(".git"), WARNINGS, {}),
+    "an empty log": (lambda at: tree.write(at / "runs/m02_retrieval_full/logs.txt", ""), "INCONCLUSIVE", {AGREE: "blocked"}),
+    "a run that the matrix does not list": (
+        lambda at: shutil.copytree(at / "runs/m02", at / "runs/z"), "INCONCLUSIVE", {AGREE: "blocked", "matrix-runs-ended": "warned"},
+    ),
+    "a summary that breaks off": (
+        lambda at: tree.write(at / "runs/m02/summary.json", (at / "runs/m02/summary.json").read_text()[:100]),
+        "FAIL",
+        {"matrix-runs-ended": "warned"},
+    ),
     # How it is written
+    "configs in folders, by another ending": (configs_elsewhere, WARNINGS, {}),
+    "models by their whole path": (
+        lambda at: edits.substitute(at, MODEL, f"/srv/ws/{MODEL}", f"outputs/{at.name}/runs/*/logs.txt"), WARNINGS, {},
+    ),
     "indented": (lambda at: dialects.indented(at, 4), WARNINGS, {}),
     "on one line": (lambda at: dialects.indented(at, None), WARNINGS, {}),
     "carriage returns": (dialects.carriage_returns, WARNINGS, {}),
@@ -120,7 +141,6 @@ def test_a_variant_comes_out(tmp_path: Path, name: str) -> None:
     assert (report["verdict"], report["exit_code"], told(report)) == (verdict, CODES[verdict], expected)
 
 
-MODEL = "models/retriever_ft/latest"
 LOADED = {
     "Load pretrained SentenceTransformer: {}": MODEL,
     "Loaded SentenceTransformer {}": MODEL,
@@ -193,7 +213,7 @@ SAID: dict[str, list[str]] = {
     ],
     "no configs": [
         "configs/base.yaml, which the matrix was made of, is not here: that it holds no old key is taken on trust"
-        " → put it back; looked in configs/**/*.yaml"
+        " → put it back; looked in configs/**/*.y*ml"
     ],
     "another model was loaded": [
         "m02 loaded sentence-transformers/all-MiniLM-L6-v2, and its resolved config says models/retriever_ft/latest"

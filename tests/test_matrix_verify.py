@@ -154,7 +154,7 @@ def test_without_a_seal_there_is_nothing_to_verify(tmp_path: Path) -> None:
     [
         "matrix.json", "experiments_resolved.yaml", "runs/m03/summary.json", "runs/m03/config.resolved.yaml", "runs/m03/metrics.json",
         "runs/m02_retrieval_full/logs.txt", "runs/m03/git_commit.txt", "runs/m01/per_query_metrics.jsonl", "seal/evidence.json",
-        "seal/report.json", "seal/SEAL.md", "seal/tables/metrics.csv", "seal/tables/differences.tex",
+        "seal/report.json", "seal/SEAL.md", "seal/SEAL.html", "seal/tables/metrics.csv", "seal/tables/differences.tex",
     ],
 )  # fmt: skip
 def test_every_file_is_told_when_it_changes_goes_or_comes(matrix: Path, name: str) -> None:
@@ -300,7 +300,9 @@ def test_a_forgery_is_told_by_its_place(matrix: Path, name: str) -> None:
     assert [line for line in said if fnmatchcase(line, told.replace("[", "[[]"))], said
 
 
-@pytest.mark.parametrize("name", ["seal/SEAL.md", "seal/tables/metrics.md", "seal/tables/differences.csv"])
+@pytest.mark.parametrize(
+    "name", ["seal/SEAL.md", "seal/SEAL.html", "seal/tables/metrics.md", "seal/tables/differences.csv"]
+)
 def test_a_page_that_says_something_else_is_told(matrix: Path, name: str) -> None:
     path = matrix / name
     path.write_bytes(path.read_bytes().replace(b"0.3", b"0.4", 1))
