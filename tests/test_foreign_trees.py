@@ -220,6 +220,13 @@ def test_what_stands_on_a_file_of_a_model(tree: Path) -> None:
         assert told["remarks"][0].startswith(f"is part of the model {LATEST}, sha256:")
 
 
+@pytest.mark.usefixtures("tree")
+def test_a_project_with_a_config_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("config.json").write_text("{}")
+    monkeypatch.setattr("sealkit.workspace.asked.weights_in", lambda folder: pytest.fail(f"reads {folder}"))
+    assert of_kind(impact("configs/base.yaml"), "matrix")
+
+
 # What is told of them
 
 

@@ -15,6 +15,7 @@ from sealkit.workspace import called
 from sealkit.workspace.known import by_digest, by_name, telling
 from sealkit.workspace.ledger import Ledger
 from sealkit.workspace.question import Asked
+from sealkit.workspace.survey import HELD
 from sealkit.workspace.whereabouts import weights_in
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
@@ -83,14 +84,18 @@ def _at(text: str, path: Path, ledger: Ledger) -> Asked:
 def _model_around(path: Path, ledger: Ledger) -> tuple[str, str] | None:
     """The model that a file is part of, where a record knows it: its folder, and its weights."""
     for folder in list(path.parents)[:PARTS]:
-        if any((folder / marker).is_file() for marker in _MODEL):
-            try:
-                weights = weights_in(folder)
-            except ReadError:
-                continue
-            if weights in ledger.weights():
-                return inside(folder, ledger.root) or str(folder), weights
+        try:
+            weights = weights_in(folder) if _holds_model(folder) else None
+        except (ReadError, OSError):
+            continue
+        if weights in ledger.weights():
+            return inside(folder, ledger.root) or str(folder), str(weights)
     return None
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether weights lie in a folder itself, or in the modules that it lists: a `config.json` is at the top of many a project."""
+    return (folder / "modules.json").is_file() or any(one.name.endswith(HELD) for one in folder.iterdir())
 
 
 def _folder(text: str, path: Path, place: str | None, ledger: Ledger) -> Asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from sealkit import digest
 from sealkit.finding import ReadError
@@ -42,7 +42,8 @@ def files(tree: Tree, runs: Mapping[str, Run]) -> None:
     ledger = tree.ledger
     told = {("training", id): f"run:{tree.folder('training', id)}" for id in tree.evidence.ids("training")}
     told |= {("run", id): run.key for id, run in runs.items()}
-    told |= {("matrix", id): f"matrix:{first.path}" for id in tree.evidence.ids("matrix") for first in _first(tree, id)}
+    for id in tree.evidence.ids("matrix"):
+        told["matrix", id] = f"matrix:{below(tree.root, tree.evidence.all('matrix', id)[0].at.path)}"
     seen = set()
     for one in tree.evidence.statements:
         if one.at.digest is None:
@@ -54,12 +55,6 @@ def files(tree: Tree, runs: Mapping[str, Run]) -> None:
             ledger.links.append(
                 Link(f"file:{path}", key, f"told of in {posixpath.basename(path)}", tree.place(one.at, str(one.value)))
             )
-
-
-def _first(tree: Tree, id: str) -> Iterator[Place]:
-    """Where a matrix's own file begins to tell of it."""
-    for one in tree.evidence.all("matrix", id)[:1]:
-        yield tree.place(one.at, str(one.value))
 
 
 def _file(tree: Tree, name: str) -> str | None:

@@ -21,7 +21,8 @@ def weights_in(folder: Path) -> str:
     except ReadError:
         from sealkit.trees import observe
 
-        files = digest.files(folder, digest.walk(folder), follow=True)
+        held = [name for name in digest.walk(folder) if any(Path(name).match(one) for one in observe.WEIGHTS)]
+        files = digest.files(folder, held, follow=True)
         if any(name.endswith(".safetensors") for name in files) or (found := observe.weights(folder, files)) is None:
             raise
         return found
