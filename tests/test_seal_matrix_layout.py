@@ -94,6 +94,16 @@ def test_configs_of_every_kind_are_looked_at(tmp_path: Path) -> None:
     assert told(statements(tmp_path, files), "config", "old_key") == [("mode", "a"), ("mode", "b"), ("mode", "c")]
 
 
+@pytest.mark.parametrize(
+    ("key", "is_base"),
+    [("base_model_name", True), ("model", True), ("base", True), ("init_from", True), ("model.base_model", True), ("train.encoder.name", True),
+     ("hard_negatives.model", False), ("output.model_dir", False), ("tokenizer.name", False), ("eval.model", False)],
+)  # fmt: skip
+def test_what_a_training_began_with(tmp_path: Path, key: str, is_base: bool) -> None:
+    said = statements(tmp_path, {"outputs/t/train_config.yaml": nested(key, "./models/base/dpr")})
+    assert told(said, "training", "base") == [(key, "./models/base/dpr")] * is_base
+
+
 LOADED = (
     "Loading model {} on cuda:0", "Loaded model {} in 0.9 s", "Loading model '{}'...", "Model loaded: {}", "Encoder: {}", "loaded encoder {} on cuda:0 (384 dims)",
     "dense model path: {} (dim=384)", "Building index with {} ...", "\x1b[32mLoading model: {}\x1b[0m", "SentenceTransformer({})",
