@@ -16,8 +16,8 @@ def find(run: View) -> Iterator[Finding]:
         also, more = few([old[0].at, *(one.at for one in keys.last), *(one.at for one in old[1:])])
         yield Finding(f"old keys {how(keys)}: {holds}{more}", also[0], also=also[1:], fix=renamed(old, keys))
     own = [one for one in keys.of("run") if one.id in Lines(evidence).runs]
-    for one in own:
-        if won := keys.won(one):
+    for one in own:  # what won over the name of a model is told by matrix-models-agree
+        if not evidence.names_model(one) and (won := keys.won(one)):
             who = called(one.id, evidence)
             message = (
                 f"{who} resolved {one.key} {one.value} of its config, an old key that won over {won.key} {won.value}"
