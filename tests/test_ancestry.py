@@ -10,19 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealkit.cli import lineage as verb
 from sealkit.finding import ReadError, pointer
 from sealkit.read import json as read_json
-from sealkit.trees.evidence import Evidence
-from sealkit.workspace import foreign, records
 from sealkit.workspace.ancestry import lineage
 from sealkit.workspace.asked import resolve
 from sealkit.workspace.impact import impact
-from sealkit.workspace.kin import Step
-from sealkit.workspace.ledger import Ledger, Link, Made, Place, Run, below, workspace_of
+from sealkit.workspace.ledger import Ledger, Link, Made
 from sealkit.workspace.places import Lines
-from tests.golden.tree import build
-from tests.test_lineage_verb import call, document
+from sealkit.workspace.run import Place, Run, below, workspace_of
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 DOCUMENTS = st.recursive(
@@ -139,7 +134,7 @@ def chain(root: Path, length: int) -> Ledger:
     ledger = Ledger(root)
     for number in range(1, length):
         run, weights, base = f"outputs/r{number}", digest(number), (f"m{number - 1}", digest(number - 1))
-        ledger.runs[run] = Run(run, f"id{number}", f"r{number}", "ok", None, None, (), (), ())
+        ledger.runs[run] = Run(run, f"id{number}", f"r{number}", "ok", None, None, (), (), (), Place(run, None, ""))
         at = f"{run}/stages/train/model/best/model_manifest.json"
         ledger.made.append(
             Made(at, at.rpartition("/")[0], run, "train", "best", 1, weights, digest(number + 10**9), base, f"id{number}",
@@ -166,109 +161,3 @@ def test_a_circle_comes_to_an_end(tmp_path: Path) -> None:
     found = lineage(resolve(digest(1), ledger), ledger)
     assert [step.digest for step in found.before if step.kind == "model"] == [digest(2), digest(1)]
     assert len(impact(resolve(digest(1), ledger), ledger).dependents) == 1
-
-
-# Other tools' trees
-
-
-def names(steps: tuple[Step, ...]) -> list[str]:
-    return [step.name.rpartition("/")[2] for step in steps]
-
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = build(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return folder.relative_to(tmp_path)
-
-
-def test_a_tree_of_another_tool_tells_its_lineage(tree: Path) -> None:
-    told = document(call(verb, "models/retriever_ft/latest", "--format", "json"))
-    assert told["looked"]["trees"] == [tree.as_posix()]
-    assert (told["looked"]["runs"], told["looked"]["counted"], told["complete"]) == (11, 11, True)
-    assert [(one["relation"], one["name"].rpartition("/")[2]) for one in told["before"]] == [
-        ("trained by", "20260203_005729_cd195e"),
-        ("from", "all-MiniLM-L6-v2"),
-    ]
-    assert told["before"][1]["digest"] is None
-    assert told["before"][1]["note"] == "known by its name alone"
-    assert [one["name"].rpartition("/")[2] for one in told["itself"]] == [
-        "step_150",
-        "20260203_005729_cd195e",
-        "latest",
-    ]
-    assert [one["name"].rpartition("/")[2] for one in told["after"]] == ["m02", *(f"m{n:02d}" for n in range(4, 11))]
-    assert all(one["at"]["line"] for one in told["after"])
-    assert {one["state"] for key in ("itself", "after") for one in told[key]} == {
-        None
-    }  # nobody recorded what to compare with
-    lines = {one["role"]: one for one in told["lines"]}
-    assert lines["HN-FT"]["models"] == []
-    assert lines["HN-FT"]["searched"][1:] == [
-        "outputs/*/train_config.yaml",
-        "outputs/*/metrics.json",
-        "outputs/*/logs.txt",
-    ]
-
-
-def test_a_run_of_a_tree_without_its_summary_does_not_count(tree: Path) -> None:
-    (tree / "runs/m02/summary.json").unlink()
-    told = document(call(verb, "models/retriever_ft/latest", "--format", "json"))
-    assert (told["looked"]["runs"], told["looked"]["counted"]) == (11, 10)
-    assert told["after"][0]["note"].endswith("has no summary: does not count as a run")
-
-
-def test_a_base_that_is_not_here_is_known_by_its_name(tree: Path) -> None:
-    found = call(verb, "sentence-transformers/all-MiniLM-L6-v2")
-    assert f"loaded by {tree}/runs/m01 (m01): as sentence-transformers/all-MiniLM-L6-v2" in found.stdout
-    assert "exported to models/retriever_ft/20260203_005729_cd195e" in found.stdout
-
-
-def test_a_recorded_digest_is_held_against_the_model(tree: Path) -> None:
-    path = tree / "matrix.json"
-    held = json.loads(path.read_text("utf-8"))
-    held["experiments"][1]["model_sha256"] = digest(7)[7:]
-    path.write_text(json.dumps(held, indent=2), "utf-8")
-    told = document(call(verb, "0000000000000", "--format", "json"))
-    assert [(one["name"], one["state"]) for one in told["itself"]] == [("models/retriever_ft/latest", "changed")]
-    assert any(one.endswith(f"so say {tree}/runs/m02") for one in told["remarks"])
-
-
-def test_a_tree_that_nothing_recognises_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "odd").mkdir()
-    (tmp_path / "odd/matrix.json").write_text("[]\n")
-    (tmp_path / "file").touch()
-    monkeypatch.chdir(tmp_path)
-    found = call(verb, "file", "--format", "json")
-    assert document(found)["not_read"] == [{"path": "odd", "reason": "no layout recognises it; looked for"}]
-    assert found.return_value == 3
-
-
-def test_what_was_not_read_of_a_tree_is_told(tmp_path: Path) -> None:
-    evidence = {
-        "schema": "evidence/v1",
-        "layout": {"id": "theirs/v1", "digest": None},
-        "matrix": "outputs/m",
-        "statements": [],
-        "looked": [{"for": "training base", "in": ["outputs/*/config.yaml"]}],
-        "models": [
-            {"path": "models/x", "state": "unreadable", "reason": "is a link", "pointer": False, "weights": None, "tree": None, "files": {}}
-        ],
-        "unread": [{"at": {"path": "outputs/m/matrix.json"}, "reason": "is not JSON"}],
-    }  # fmt: skip
-    ledger = Ledger(tmp_path)
-    foreign.add(ledger, Evidence(evidence), "their")
-    assert ledger.not_read == [("their/outputs/m/matrix.json", "is not JSON"), ("their/models/x", "is a link")]
-    assert ledger.looked["pre-FT"] == ["their/outputs/*/config.yaml"]
-
-
-def test_a_workspace_may_hold_both_sorts(tree: Path, tmp_path: Path) -> None:
-    from tests.bench.run_tree import grow
-
-    grow(tmp_path / "ours", 2)
-    ledger = records.read(tmp_path)
-    assert ledger.unclaimed == [tree.as_posix()]
-    assert set(ledger.runs) == {"ours/outputs/m000/runs/run0000", "ours/outputs/run0001"}
-    told = document(call(verb, "ours/models/retriever/run0000", "--format", "json"))
-    assert [one["name"] for one in told["after"]] == sorted(ledger.runs)
-    assert told["itself"][-1]["state"] == "same"

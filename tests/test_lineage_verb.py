@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +400,18 @@ def test_what_tools_keep_for_themselves_is_passed_over() -> None:
         shutil.copytree(LOOSE, name)
     Path("env/pyvenv.cfg").touch()
     assert document(lineage(EXPORT, "--format", "json"))["looked"]["runs"] == 4
+
+
+@pytest.mark.usefixtures("work")
+def test_what_is_slow_to_load_is_not_loaded() -> None:
+    code = (
+        "import sys\nfrom sealkit.cli import lineage\n"
+        f"lineage.command.main(['{EXPORT}'], standalone_mode=False)\n"
+        "slow = {'pydantic', 'jsonschema', 'numpy', 'git', 'yaml', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'loads {slow}' if slow else 0)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_a_workspace_elsewhere(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def ledger(workspace: str) -> Ledger:
     """What the records of a workspace say, with those of other tools' trees in it."""
     import gc
 
-    from sealkit.workspace import asked, foreign, records
+    from sealkit.workspace import records
 
     collects = gc.isenabled()
     gc.disable()  # all that is read is kept: to look for garbage in it again and again takes a third of the time
@@ -108,23 +108,8 @@ def ledger(workspace: str) -> Ledger:
         gc.freeze()
         if collects:
             gc.enable()
-    if found.unclaimed:  # only then: to recognise a tree takes the layouts
-        from sealkit.finding import UsageError
-        from sealkit.trees.evidence import Evidence
-        from sealkit.trees.observe import observe_tree
-        from sealkit.trees.recognise import recognise
+    if any(found.unclaimed):  # only then: to recognise a tree takes the layouts
+        from sealkit.workspace import trees
 
-        for folder in found.unclaimed:
-            try:
-                tree = recognise(found.root / folder, pack())
-            except UsageError as error:
-                found.not_read.append((folder or ".", error.message.partition("\n")[0].partition(": ")[2]))
-                continue
-            if tree is not None:
-                root = asked.inside(tree.root, found.root)
-                if root is None:
-                    found.not_read.append((folder, "is part of a tree whose root lies outside of the workspace"))
-                    continue
-                foreign.add(found, Evidence(observe_tree(tree)[0]), root)
-        found.not_read.sort()
+        trees.add(found, pack())
     return found

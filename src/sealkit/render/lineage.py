@@ -8,10 +8,11 @@ from typing import Any
 from sealkit.render.seal import cell
 from sealkit.render.text import clean
 from sealkit.workspace.ancestry import Line, Lineage
-from sealkit.workspace.asked import Asked
 from sealkit.workspace.kin import Step
-from sealkit.workspace.ledger import NAME_ONLY, Ledger, Place
+from sealkit.workspace.ledger import NAME_ONLY, Ledger
 from sealkit.workspace.places import Lines
+from sealkit.workspace.question import Asked
+from sealkit.workspace.run import Place
 
 PARTS = (("before", "comes from"), ("itself", "itself"), ("after", "led to"))
 SHORT = len("sha256:") + 12
@@ -66,15 +67,16 @@ def looked(ledger: Ledger) -> dict[str, Any]:
     """What was looked through, and what was not read: without all of it no answer is complete."""
     return {
         "looked": {
-            "runs": len(ledger.runs),
+            "runs": len(ledger.runs) - ledger.trainings(),
             "counted": ledger.counted(),
+            "trainings": ledger.trainings(),
             "models": len(ledger.made),
             "indexes": len(ledger.indexes),
             "matrices": len(ledger.matrices),
             "seals": len(ledger.seals),
             "trees": list(ledger.trees),
         },
-        "not_read": [{"path": path, "reason": reason} for path, reason in ledger.not_read],
+        "not_read": [{"path": one.path, "reason": one.reason} for one in ledger.not_read],
         "complete": not ledger.not_read,
     }
 
@@ -119,9 +121,10 @@ def tail(told: Mapping[str, Any]) -> Iterator[str]:
 def counts(told: Mapping[str, Any]) -> str:
     seen = told["looked"]
     runs = f"{_many(seen['runs'], 'run')} ({seen['counted']} with a summary)"
-    others = (("models", "model manifest"), ("indexes", "index"), ("matrices", "matrix"), ("seals", "seal"))
-    told_of = ", ".join([runs, *(_many(seen[key], noun) for key, noun in others)])
-    trees = f", and the trees of other tools {', '.join(seen['trees'])}" if seen["trees"] else ""
+    others = (("models", "model"), ("indexes", "index"), ("matrices", "matrix"), ("seals", "seal"))
+    trainings = [f"{_many(seen['trainings'], 'training')} of another tool"] if seen["trainings"] else []
+    told_of = ", ".join([runs, *trainings, *(_many(seen[key], noun) for key, noun in others)])
+    trees = f"; of other tools {', '.join(seen['trees'])}" if seen["trees"] else ""
     return clean(f"looked through {told['workspace']}: {told_of}{trees}")
 
 

@@ -94,7 +94,7 @@ def _models(root: Path, found: Mapping[str, bool], said: Evidence) -> Iterator[d
     for path in sorted(places):
         pointer = places[path] or (root / path).is_symlink()
         if _is_model(root / path):
-            yield _model(root, path, pointer)
+            yield look_at(root, path, pointer)
         elif (root / path).is_dir():
             reason = f"holds none of {', '.join(MARKERS)}"
             yield _entry(path, "unreadable", pointer, reason=reason)
@@ -114,19 +114,20 @@ def _is_model(folder: Path) -> bool:
     return folder.is_dir() and any((folder / marker).is_file() for marker in MARKERS)
 
 
-def _model(root: Path, path: str, pointer: bool) -> dict[str, Any]:
+def look_at(root: Path, path: str, pointer: bool) -> dict[str, Any]:
+    """A model folder below a root, as `evidence/v1` has it."""
     folder = root / path
     if not folder.resolve().is_relative_to(root):
         return _entry(path, "unreadable", pointer, reason="is a link that leads out of the tree")
     try:
         names = list(digest.walk(folder))
         files = digest.files(folder, names, follow=False)
-        return _entry(path, "here", pointer, weights=_weights(folder, files), tree=digest.listing(files), files=files)
+        return _entry(path, "here", pointer, weights=weights(folder, files), tree=digest.listing(files), files=files)
     except ReadError as error:
         return _entry(path, "unreadable", pointer, reason=f"{error.at} {error.message}")
 
 
-def _weights(folder: Path, files: Mapping[str, str]) -> str | None:
+def weights(folder: Path, files: Mapping[str, str]) -> str | None:
     """The digest of the tensors, or of the bytes of the files that hold weights where none is a safetensors file; None where there are
     none. Raises ReadError for weights that cannot be read, and for what Git LFS keeps elsewhere."""
     held = {name: value for name, value in files.items() if any(Path(name).match(one) for one in WEIGHTS)}

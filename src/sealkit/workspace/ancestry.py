@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sealkit.workspace.asked import Asked
 from sealkit.workspace.descent import ancestors, children, descendants, places
-from sealkit.workspace.handing import taken_by, taken_elsewhere, takers, told_by, writers
+from sealkit.workspace.handing import taken_by, taken_elsewhere, takers, told_by, told_of, writers
 from sealkit.workspace.kin import Kin, Step, flat, inner_first, role, standing
-from sealkit.workspace.ledger import NAME_ONLY, Ledger, Made, Place, below
+from sealkit.workspace.ledger import NAME_ONLY, Ledger, Made
+from sealkit.workspace.question import Asked
 from sealkit.workspace.whereabouts import CHANGED
 
 SHOWN = 5  # of names or runs in a remark
@@ -43,6 +43,7 @@ def lineage(asked: Asked, ledger: Ledger) -> Lineage:
     weights = [one for one in asked.digests if one in kin.weights or asked.kind == "model"]
     files = [one for one in asked.digests if one not in weights]
     before, itself, after = _of_runs(kin, asked.runs) if asked.runs else ((), (), ())
+    after = (*after, *(step for path in asked.records for step in told_of(kin, path)))
     if not asked.runs or asked.kind == "folder":
         told = [_of_model(kin, one) for one in weights] + [_of_file(kin, one) for one in files]
         before, itself, after = (
@@ -73,8 +74,7 @@ def _of_runs(kin: Kin, paths: Sequence[str]) -> Parts:
     for path in paths:
         run = kin.ledger.runs[path]
         made = {model.weights for model in kin.in_run[path]}
-        at = Place(below(path, "run_metadata.json"), "/run_id", run.run_id or "")
-        itself.append(kin.run(0, "run", run, "; ".join(standing(run)), at))
+        itself.append(kin.run(0, "training" if run.is_training else "run", run, "; ".join(standing(run)), run.at))
         before += flat(taken_by(kin, run, made))
         kin.told = set()
         after += flat(children(kin, kin.in_run[path], 0))
@@ -102,7 +102,7 @@ def _lines(kin: Kin, family: set[str]) -> Iterator[Line]:
     plain = {made.weights: made for made in chosen.values() if made.hard_negatives is False}
     hard = {made.weights: made for made in chosen.values() if made.hard_negatives}
     exports = {made.exported: made for made in trained if made.exported}
-    named = {digest: kin.named[digest][0] for digest in sorted(family) if digest in kin.named and not kin.made[digest]}
+    named = {digest: kin.named[digest][0] for digest in sorted(family) if kin.is_base(digest)}
     pre = [
         kin.model(0, "pre-FT", *(made.base or ("", "")), made.place("/base/weights", digest), made.run)
         for digest, made in bases.items()
@@ -126,9 +126,11 @@ def _as_line(kin: Kin, line: str, made: Made) -> Step:
 
 
 def _searched(kin: Kin, line: str) -> tuple[str, ...]:
-    manifests = f"{len(kin.ledger.made)} model manifests (**/model_manifest.json)"
-    runs = f"{len(kin.ledger.runs)} runs (**/run_metadata.json)"
-    return (*((manifests, runs) if line == "pre-FT" else (manifests,)), *kin.ledger.looked.get(line, ()))
+    manifests = sum(made.has_manifest for made in kin.ledger.made)
+    runs = sum(run.source == "native" for run in kin.ledger.runs.values())
+    told = [f"{manifests} model manifests (**/model_manifest.json)"] if manifests else []
+    told += [f"{runs} runs (**/run_metadata.json)"] if runs and line == "pre-FT" else []
+    return (*told, *kin.ledger.looked.get(line, ())) or ("**/model_manifest.json",)
 
 
 def _remarks(kin: Kin, family: set[str], steps: Sequence[Step]) -> Iterator[str]:
@@ -151,6 +153,8 @@ def _remarks(kin: Kin, family: set[str], steps: Sequence[Step]) -> Iterator[str]
     for name, digests in sorted(contents.items()):
         if len(several := list(dict.fromkeys(digests))) > 1 and family & set(several):
             yield f"{len(several)} weights under the name {name}: {_some(several)}"
+    for digest in sorted(one for one in family if kin.is_unknown(one)):
+        yield f"no record says where {kin.named[digest][0].name} came from, {digest}"
     still = [made.folder for made in kin.ledger.made if made.weights in family and made.trained_by and not made.moved]
     if still:
         yield f"{len(still)} {'checkpoint has' if len(still) == 1 else 'checkpoints have'} the weights of the base: {_some(still)}"

@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Iterator, Sequence
 
 from sealkit.workspace.kin import Kin, Step, Steps, inner_first, role, standing
-from sealkit.workspace.ledger import Made, Place, Run, below, workspace_of
+from sealkit.workspace.ledger import Made
+from sealkit.workspace.run import Place, Run, below, workspace_of
 
 
 def ancestors(kin: Kin, weights: str, depth: int) -> Steps:

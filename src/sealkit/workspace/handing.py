@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sealkit.workspace.descent import ancestors, children
 from sealkit.workspace.kin import Kin, Step, Steps
-from sealkit.workspace.ledger import Place, Run, below
+from sealkit.workspace.run import Place, Run, below
 
 
 def taken_by(kin: Kin, run: Run, made: set[str]) -> Steps:
@@ -17,7 +17,7 @@ def taken_by(kin: Kin, run: Run, made: set[str]) -> Steps:
     for model in run.models:
         if model.weights:
             stages = [stage.name for stage in run.stages if stage.took(model.weights)]
-            note = f"in {', '.join(stages)}" if stages else "no stage took it"
+            note = f"in {', '.join(stages)}" if stages else "no stage took it" if run.source == "native" else None
             yield kin.model(0, "loaded", model.name, model.weights, model.at, run.path, note=note)
             if kin.first("up", model.weights):
                 yield ancestors(kin, model.weights, 1)
@@ -52,6 +52,17 @@ def told_by(kin: Kin, run: Run) -> Iterator[Step]:
             part, word = ("run", "sealed by") if seal.run_id == run.run_id else ("reference", "compared with by")
             at = Place(seal.at, f"/predicate/{part}/run_id", run.run_id)
             yield kin.step(0, word, "seal", posixpath.dirname(seal.at), note=seal.verdict, at=at)
+
+
+def told_of(kin: Kin, path: str) -> Iterator[Step]:
+    """The runs, trainings and matrices of another tool that a file tells of, or that are told to stand on it."""
+    for link in kin.ledger.links:
+        if link.on == f"file:{path}":
+            kind, _, where = link.thing.partition(":")
+            if kind == "run":
+                yield kin.run(0, "for the run", kin.ledger.runs[where], link.how, link.at)
+            else:
+                yield kin.step(0, f"for the {kind}", kind, posixpath.dirname(where), note=link.how, at=link.at)
 
 
 def writers(kin: Kin, digest: str, depth: int, of: Run | None = None) -> Steps:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from sealkit.workspace.asked import Asked
-from sealkit.workspace.ledger import NAME_ONLY, Ledger, Link, Made, Place, Run, below
+from sealkit.workspace.graph import CONTENT, Graph, Reached
+from sealkit.workspace.ledger import Ledger, Link
+from sealkit.workspace.question import Asked
+from sealkit.workspace.run import Place, Run, below
 
-CONTENT = ("sha256:", NAME_ONLY)
 KINDS = ("model", "export", "index", "run", "matrix", "seal")
 
 
@@ -53,114 +53,23 @@ class Impact:
     remarks: tuple[str, ...]
 
 
-class _Reached(NamedTuple):
-    """By which link a thing was reached first; none where it is asked about itself."""
-
-    link: Link | None
-
-
 def impact(asked: Asked, ledger: Ledger) -> Impact:
     """What stands on it, by content: a run that wrote the same content itself does not stand on another run that did."""
-    graph = _Graph(ledger)
+    graph = Graph(ledger)
     reached = graph.reach(asked)
     found = {(one.kind, one.name, one.digest): one for one in _dependents(asked, graph, reached)}
     ordered = sorted(found.values(), key=lambda one: (KINDS.index(one.kind), one.name))
     return Impact(asked, tuple(_copies(asked, ledger)), tuple(ordered), asked.remarks)
 
 
-class _Graph:
-    """The links of a ledger, to be followed."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.standing = ledger.standing()
-        self.made: defaultdict[str, list[Made]] = defaultdict(list)
-        self.wrote: defaultdict[str, set[str]] = defaultdict(set)
-        for run in ledger.runs.values():
-            for stage in run.stages:
-                for output in stage.outputs:
-                    self.wrote[output.digest].add(run.path)
-        for made in ledger.made:
-            self.made[made.weights].append(made)
-            if made.run is not None and made.moved:
-                self.wrote[made.weights].add(made.run)
-        by_id = {run.run_id: run.path for run in ledger.runs.values() if run.run_id}
-        self.runs_of = {f"index:{index.at}": index.run for index in ledger.indexes}
-        self.runs_of |= {f"seal:{seal.at}": by_id.get(seal.run_id or "") for seal in ledger.seals}
-
-    def owner(self, node: str) -> str | None:
-        """The run that a stage, an index or a seal belongs to."""
-        kind, _, rest = node.partition(":")
-        if kind == "stage":
-            return rest.rpartition("#")[0]
-        return rest if kind == "run" else self.runs_of.get(node)
-
-    def reach(self, asked: Asked) -> dict[str, _Reached]:
-        """Everything that stands on what was asked about, the nearest first."""
-        waiting = deque(self.start(asked))
-        reached = {node: _Reached(None) for node, _ in waiting}
-        for link in self.trained(asked):
-            reached.setdefault(link.thing, _Reached(link))
-            waiting.append((link.thing, self.owner(link.on)))
-        seen = set(waiting)
-        parted: dict[str, dict[str | None, list[Link]]] = {}
-        while waiting:
-            node, by = waiting.popleft()
-            for link in self.follow(node, by, parted):
-                thing = link.thing
-                is_content, from_content = thing.startswith(CONTENT), node.startswith(CONTENT)
-                state = (thing, self.owner(node) if is_content and not from_content else None)
-                if state not in seen:
-                    seen.add(state)
-                    reached.setdefault(thing, _Reached(link))
-                    waiting.append(state)
-        return reached
-
-    def start(self, asked: Asked) -> Iterator[tuple[str, str | None]]:
-        """The nodes that are asked about: contents, and all of a run."""
-        for digest in asked.digests:
-            yield digest, None
-        for path in asked.runs:
-            run = self.ledger.runs[path]
-            yield run.key, None
-            for stage in run.stages:
-                yield run.stage_key(stage.name), None
-        for matrix in self.ledger.matrices:
-            if asked.folder is not None and posixpath.dirname(matrix.at) == asked.folder:
-                yield f"matrix:{matrix.at}", None
-
-    def trained(self, asked: Asked) -> Iterator[Link]:
-        """The models that the runs that are asked about trained, wherever they lie."""
-        for path in asked.runs:
-            run = self.ledger.runs[path]
-            for made in self.ledger.made:
-                if run.run_id and made.trained_by == run.run_id and made.moved:
-                    yield Link(run.key, made.weights, "trained by it", made.place("/training/run_id", run.run_id))
-
-    def follow(self, node: str, by: str | None, parted: dict[str, dict[str | None, list[Link]]]) -> Sequence[Link]:
-        """The links from a node. Of a content that the run `by` wrote, those to that run, and (once) those to others that did not
-        write it themselves."""
-        links = self.standing.get(node, ())
-        if by is None:
-            return links
-        if node not in parted:
-            parts: defaultdict[str | None, list[Link]] = defaultdict(list)
-            wrote = self.wrote[node]
-            for link in links:
-                owner = self.owner(link.thing)
-                parts[owner if owner in wrote else None].append(link)
-            parted[node] = parts
-        return [*parted[node].pop(by, ()), *parted[node].pop(None, ())]
-
-
-def _dependents(asked: Asked, graph: _Graph, reached: dict[str, _Reached]) -> Iterator[Dependent]:
+def _dependents(asked: Asked, graph: Graph, reached: dict[str, Reached]) -> Iterator[Dependent]:
     ledger = graph.ledger
     stages: defaultdict[str, list[str]] = defaultdict(list)
     for node in reached:
         if node.startswith("stage:"):
             path, _, stage = node.removeprefix("stage:").rpartition("#")
             stages[path].append(stage)
-    weights = ledger.weights()
+    weights, verdicts = ledger.weights(), {seal.at: seal.verdict for seal in ledger.seals}
     for node, (link, *_) in reached.items():
         kind, _, rest = node.partition(":")
         if link is None or kind == "stage":
@@ -173,11 +82,11 @@ def _dependents(asked: Asked, graph: _Graph, reached: dict[str, _Reached]) -> It
         elif kind in ("index", "matrix", "seal"):
             folder = posixpath.dirname(rest) or rest
             name = rest if kind == "index" and posixpath.basename(rest) != "index_manifest.json" else folder
-            note = next((seal.verdict for seal in ledger.seals if kind == "seal" and seal.at == rest), None)
+            note = verdicts[rest] if kind == "seal" else None
             yield _dependent(asked, graph, reached, kind, name, link, note=note)
 
 
-def _models(asked: Asked, graph: _Graph, reached: dict[str, _Reached], weights: str, link: Link) -> Iterator[Dependent]:
+def _models(asked: Asked, graph: Graph, reached: dict[str, Reached], weights: str, link: Link) -> Iterator[Dependent]:
     """A line for each place where weights lie that stand on it."""
     exports = {made.exported for made in graph.made[weights]}
     for made in graph.made[weights]:
@@ -191,9 +100,7 @@ def _models(asked: Asked, graph: _Graph, reached: dict[str, _Reached], weights: 
         yield _dependent(asked, graph, reached, "model", next(iter(names), weights), link, digest=weights)
 
 
-def _run(
-    asked: Asked, graph: _Graph, reached: dict[str, _Reached], run: Run, link: Link, stages: list[str]
-) -> Dependent:
+def _run(asked: Asked, graph: Graph, reached: dict[str, Reached], run: Run, link: Link, stages: list[str]) -> Dependent:
     ordered = [stage for stage in run.stages if stage.name in stages]
     files = tuple(below(run.path, output.path) for stage in ordered for output in stage.outputs)
     first = reached[run.stage_key(stages[0])].link if stages else None
@@ -208,8 +115,8 @@ def _run(
 
 def _dependent(
     asked: Asked,
-    graph: _Graph,
-    reached: dict[str, _Reached],
+    graph: Graph,
+    reached: dict[str, Reached],
     kind: str,
     name: str,
     link: Link,
@@ -225,7 +132,7 @@ def _dependent(
     return Dependent(kind, name, digest, run_id, stages, files, link.how, through, inside, note, link.at)
 
 
-def _through(graph: _Graph, reached: dict[str, _Reached], link: Link, name: str) -> str | None:
+def _through(graph: Graph, reached: dict[str, Reached], link: Link, name: str) -> str | None:
     """The run, model or index that a link leads back to; None where that is what was asked about."""
     node = link.on
     while (before := reached.get(node)) is not None and before.link is not None:

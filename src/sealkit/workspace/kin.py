@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sealkit.workspace.ledger import NAME_ONLY, Index, Ledger, Made, Named, Place, Run, workspace_of
+from sealkit.workspace.ledger import NAME_ONLY, Index, Ledger, Made
+from sealkit.workspace.run import Named, Place, Run, below, workspace_of
 from sealkit.workspace.whereabouts import Whereabouts
 
 
@@ -83,6 +84,25 @@ class Kin:
         for index in ledger.indexes:
             if index.weights and index.run is None:
                 self.indexes[index.weights].append(index)
+
+    def is_base(self, digest: str) -> bool:
+        """Whether a model that runs loaded is where a lineage begins: something was trained from it, or its name is of no folder of this
+        workspace and no other path, so that it was made elsewhere."""
+        return self._nobody_made(digest) and (bool(self.born[digest]) or not self._is_path(self.named[digest][0]))
+
+    def is_unknown(self, digest: str) -> bool:
+        """Whether a model that runs loaded lies here, and nothing says who made it or what it was for."""
+        return self._nobody_made(digest) and not self.is_base(digest)
+
+    def _nobody_made(self, digest: str) -> bool:
+        return bool(self.named.get(digest)) and not self.made.get(digest)
+
+    def _is_path(self, named: Named) -> bool:
+        """Whether a model goes by the path of a folder: by one that is here, or by how it is written."""
+        if named.name.startswith((".", "/", "~", "models/", "outputs/")):
+            return True
+        root, where = self.ledger.root, workspace_of(named.run)
+        return any((root / below(base, named.name)).is_dir() for base in ("", where))
 
     def first(self, direction: str, digest: str) -> bool:
         """Whether a content is met for the first time: lineage may have circles, where a training changed nothing."""

@@ -1,12 +1,12 @@
 """What the records of a workspace say of runs, models, indexes, matrices and seals, each thing with the place that says it.
 
 Contents are known by digest. What stands on what is kept as links between contents (`sha256:…`), stages (`stage:RUN#NAME`), runs
-(`run:RUN`), indexes (`index:FILE`), matrices (`matrix:FILE`) and seals (`seal:FILE`); RUN and FILE are paths below the root.
+(`run:RUN`), indexes (`index:FILE`), matrices (`matrix:FILE`), seals (`seal:FILE`), and files that tell of them (`file:FILE`); RUN and
+FILE are paths below the root.
 """
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,20 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from sealkit.workspace.run import Named, Place, Run, Taken, below, workspace_of
+
 NAME_ONLY = (
     "name:"  # before the name of a model of which no digest is known: identity by name, where there is nothing better
 )
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class Place(NamedTuple):
-    """Where a record says something: its file, a JSON pointer in it or a line, and the text that stands there. Line 0: of a file as
-    a whole."""
-
-    path: str
-    pointer: str | None
-    text: str
-    line: int | None = None
 
 
 class Link(NamedTuple):
@@ -37,73 +29,6 @@ class Link(NamedTuple):
     thing: str
     how: str
     at: Place
-
-
-class Named(NamedTuple):
-    """A model that a run named: what it called it, and the digests of what lay there then."""
-
-    name: str
-    weights: str | None
-    tree: str | None
-    run: str
-    at: Place
-
-
-class Taken(NamedTuple):
-    """A file or folder outside of the run that its config or its script named."""
-
-    name: str
-    digest: str
-    at: Place
-
-
-class Output(NamedTuple):
-    """What a stage wrote, by its path below the run."""
-
-    path: str
-    digest: str
-    contract: str
-    at: Place
-
-
-class Stage(NamedTuple):
-    """A stage that came to its end, with the digests of what it took, by the input's name; `key` is that of its cache."""
-
-    name: str
-    inputs: dict[str, tuple[str, Place]]
-    outputs: tuple[Output, ...]
-    key: str | None = None
-    cached: str | None = None  # the id of the run that wrote it, where it came from the cache
-
-    def took(self, digest: str) -> list[str]:
-        """The inputs by which it took a content."""
-        return [name for name, (found, _) in self.inputs.items() if found == digest]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run by its own records. `status` is None where no summary exists: then it does not count as a run, but what it named stands.
-
-    `source` is the layout that told of it; `native` for our own.
-    """
-
-    path: str
-    run_id: str | None
-    name: str
-    status: str | None
-    seed: int | None
-    commit: str | None
-    models: tuple[Named, ...]
-    files: tuple[Taken, ...]
-    stages: tuple[Stage, ...]
-    source: str = "native"
-
-    @property
-    def key(self) -> str:
-        return f"run:{self.path}"
-
-    def stage_key(self, stage: str) -> str:
-        return f"stage:{self.path}#{stage}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +59,11 @@ class Made:
     def where(self) -> str:
         """The folder that its own names begin at."""
         return workspace_of(self.run) if self.run is not None else ""
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether a manifest of ours tells of it, and not the files of another tool."""
+        return not self.places
 
     @property
     def moved(self) -> bool:
@@ -182,14 +112,31 @@ class Seal(NamedTuple):
     run_id: str | None
     verdict: str
     reference: str | None
+    outside: tuple[Taken, ...] = ()  # what it says of files outside of what it seals
+
+
+class NotRead(NamedTuple):
+    """What was not read, and why."""
+
+    path: str
+    reason: str
+
+
+class Unclaimed(NamedTuple):
+    """Records that are not ours, and that the layout of another tool may know, by path."""
+
+    matrices: list[str]
+    summaries: list[str]
+    settings: list[str]
 
 
 @dataclass
 class Ledger:
-    """Everything that was read below `root`; `not_read` says (path, reason) of what was not, and then no answer is complete.
+    """Everything that was read below `root`. Where something was `not_read`, no answer is complete.
 
-    `trees` are those of other tools that were read, `unclaimed` the folders of matrices that are not ours; `looked` says where else the
-    lines of a lineage were looked for. `observed` are the (name, weights) that nobody recorded: the weights are those of now.
+    Of other tools: `trees` are the folders that were read, `files` the digests of the files that tell something in them, by path;
+    `looked` says where else the lines of a lineage were looked for. `observed` are the (name, weights) that nobody recorded: the weights
+    are those of now. `stated` are digests by which a record names a model, and the weights that it has.
     """
 
     root: Path
@@ -199,10 +146,12 @@ class Ledger:
     matrices: list[Matrix] = field(default_factory=list)
     seals: list[Seal] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
-    not_read: list[tuple[str, str]] = field(default_factory=list)
+    not_read: list[NotRead] = field(default_factory=list)
+    unclaimed: Unclaimed = field(default_factory=lambda: Unclaimed([], [], []))
     trees: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     observed: set[tuple[str, str]] = field(default_factory=set)
-    unclaimed: list[str] = field(default_factory=list)
+    stated: dict[str, str] = field(default_factory=dict)
     looked: dict[str, list[str]] = field(default_factory=dict)
 
     def standing(self) -> dict[str, list[Link]]:
@@ -220,7 +169,8 @@ class Ledger:
 
     def contents(self) -> set[str]:
         """Every digest that a record knows of."""
-        return {node for link in self.links for node in (link.on, link.thing) if DIGEST.fullmatch(node)}
+        told = {node for link in self.links for node in (link.on, link.thing) if node.startswith("sha256:")}
+        return told | {model.tree for model in self.made} | set(self.files.values()) | set(self.stated)
 
     def weights(self) -> set[str]:
         """The digests that some record calls a model's weights."""
@@ -234,20 +184,10 @@ class Ledger:
         told = {model.weights for model in self.made if model.tree == tree}
         return told | {one.weights for one in self.named() if one.tree == tree and one.weights}
 
+    def trainings(self) -> int:
+        """How many runs are trainings of another tool, which has no summaries of these."""
+        return sum(run.is_training for run in self.runs.values())
+
     def counted(self) -> int:
         """How many runs count: those whose summary exists."""
-        return sum(run.status is not None for run in self.runs.values())
-
-
-def workspace_of(run: str) -> str:
-    """The folder that holds `run.output_dir` of a run, below the root; `models/` lies there. See `rundir.workspace`."""
-    parts = run.split("/")
-    if len(parts) >= 2 and parts[-2] == "runs":
-        parts = parts[:-2]
-    return "/".join(parts[:-2])
-
-
-def below(folder: str, name: str) -> str:
-    """A path below a folder, as paths in a ledger are written; an absolute one stays."""
-    joined = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
-    return "" if joined == "." else joined
+        return sum(run.status is not None for run in self.runs.values() if not run.is_training)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from sealkit.workspace.ledger import Ledger, Link, Place, Run, below
+from sealkit.workspace.ledger import Ledger, Link
+from sealkit.workspace.run import Place, Run, below
 
 SUMMARY = "summary.json"
 

@@ -12,7 +12,7 @@ import orjson
 from sealkit.finding import Location, ReadError, parts
 from sealkit.read import json
 from sealkit.read.source import decode, read_bytes
-from sealkit.workspace.ledger import Place
+from sealkit.workspace.run import Place
 
 KEPT = 8  # files at a time: places are asked for record by record
 

@@ -11,11 +11,12 @@ from typing import Any
 from sealkit.finding import ReadError
 from sealkit.read import json
 from sealkit.read.source import MEBIBYTE
-from sealkit.workspace import entries
+from sealkit.workspace import entries, seals
 from sealkit.workspace.entries import MATRIX, METADATA, SUMMARY
-from sealkit.workspace.ledger import Ledger, below
+from sealkit.workspace.ledger import Ledger, NotRead, Unclaimed
 from sealkit.workspace.links import link_runs
-from sealkit.workspace.survey import INDEX_MANIFEST, Survey, survey
+from sealkit.workspace.run import below
+from sealkit.workspace.survey import INDEX_MANIFEST, SETTINGS, WEIGHTS, Survey, survey
 
 LIMIT = 16 * MEBIBYTE  # of a record
 MANIFEST, SEAL = "model_manifest.json", "seal.json"
@@ -31,12 +32,14 @@ VERSIONS = {
 def read(root: Path) -> Ledger:
     """Everything that the records below a folder say."""
     found = survey(root)
-    ledger = Ledger(root, not_read=found.not_read)
+    # Where no model lies that has no manifest of ours, no other tool trained one.
+    settings = found.of(SETTINGS) if WEIGHTS in found.files else []
+    ledger = Ledger(root, not_read=found.not_read, unclaimed=Unclaimed([], [], settings))
     _runs(ledger, found)
     _each(ledger, found, MANIFEST, entries.model)
     _each(ledger, found, INDEX_MANIFEST, entries.index)
     _each(ledger, found, MATRIX, entries.matrix)
-    _each(ledger, found, SEAL, entries.seal)
+    _each(ledger, found, SEAL, seals.seal)
     link_runs(ledger)
     ledger.not_read.sort()
     return ledger
@@ -49,7 +52,7 @@ def _each(ledger: Ledger, found: Survey, name: str, take: Callable[[Ledger, str,
         try:
             take(ledger, path, document)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError):
-            ledger.not_read.append((path, _odd(ledger.root / path, path, name)))
+            ledger.not_read.append(NotRead(path, _odd(ledger.root / path, path, name)))
 
 
 def _document(ledger: Ledger, path: str, name: str) -> Any:
@@ -58,7 +61,7 @@ def _document(ledger: Ledger, path: str, name: str) -> Any:
         document = json.quick(os.path.join(ledger.root, path), path, limit=LIMIT)
     except ReadError as error:
         at = f"line {error.at.line}: " if error.at.line else ""
-        ledger.not_read.append((path, f"{at}{error.message}"))
+        ledger.not_read.append(NotRead(path, f"{at}{error.message}"))
         return None
     if name == SEAL:
         return document
@@ -68,11 +71,13 @@ def _document(ledger: Ledger, path: str, name: str) -> Any:
     kind = VERSIONS[name][0].partition("/")[0]
     # Others call files so, too (a summary, a matrix): what does not say that it is ours is left to the layouts.
     if isinstance(declared, str) and declared.startswith(f"{kind}/"):
-        ledger.not_read.append((path, f"keeps {declared}, which this sealkit does not know: update it"))
+        ledger.not_read.append(NotRead(path, f"keeps {declared}, which this sealkit does not know: update it"))
     elif name == MATRIX:
-        ledger.unclaimed.append(posixpath.dirname(path))
-    elif name != SUMMARY:
-        ledger.not_read.append((path, _odd(ledger.root / path, path, name)))
+        ledger.unclaimed.matrices.append(path)
+    elif name == SUMMARY:
+        ledger.unclaimed.summaries.append(path)
+    else:
+        ledger.not_read.append(NotRead(path, _odd(ledger.root / path, path, name)))
     return None
 
 
@@ -104,7 +109,7 @@ def _runs(ledger: Ledger, found: Survey) -> None:
             for name, read_as in ((METADATA, metadata), (SUMMARY, summary)):
                 if read_as is not None and _breaks(folder, name, read_as):
                     path = below(folder, name)
-                    ledger.not_read.append((path, _odd(ledger.root / path, path, name)))
+                    ledger.not_read.append(NotRead(path, _odd(ledger.root / path, path, name)))
                     parts[name] = {}
             ledger.runs[folder] = entries.run(folder, parts[METADATA], parts[SUMMARY], status)
 

@@ -8,9 +8,24 @@ from pathlib import Path
 
 from sealkit import digest
 from sealkit.finding import ReadError, SealkitError
-from sealkit.workspace.ledger import below
+from sealkit.workspace.run import below
 
 SAME, CHANGED, GONE, UNREADABLE = "same", "changed", "not here", "cannot be read"
+
+
+def weights_in(folder: Path) -> str:
+    """The digest of the weights in a folder: of the tensors, or of the files that hold them where none is a safetensors file, as
+    `evidence/v1` has it. Raises ReadError where there are none, or they cannot be read."""
+    try:
+        return digest.weights(folder, follow=True).digest
+    except ReadError:
+        from sealkit.trees import observe
+
+        held = [name for name in digest.walk(folder) if any(Path(name).match(one) for one in observe.WEIGHTS)]
+        files = digest.files(folder, held, follow=True)
+        if any(name.endswith(".safetensors") for name in files) or (found := observe.weights(folder, files)) is None:
+            raise
+        return found
 
 
 @dataclass
@@ -41,7 +56,7 @@ class Whereabouts:
     def _hashed(self, folder: str) -> str | None:
         if folder not in self._known:
             try:
-                self._known[folder] = digest.weights(Path(folder), follow=True).digest
+                self._known[folder] = weights_in(Path(folder))
             except ReadError as error:
                 empty = "holds no safetensors weights" in error.message
                 self._known[folder] = None if empty and not any(Path(folder).iterdir()) else UNREADABLE
