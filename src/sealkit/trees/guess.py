@@ -31,7 +31,7 @@ FIELDS = {
 LINE = {
     "seed": r"""(?i)\bseed['"]?\s*[:= ]\s*(?P<value>\d+)\b""",
     "commit": r"(?<![0-9a-f])(?P<value>[0-9a-f]{40})(?![0-9a-f])",
-    "model": r"""(?i)\b(?:model(?:_name_or_path|_name|_path)['"]?\s*[:=]|load\w*\s+(?:\w+\s+){0,2}(?:model|encoder|SentenceTransformer)(?:\s+from)?\s*:?(?=[^/]{0,40}/))\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
+    "model": r"""(?i)\b(?:model(?:_name_or_path|_name|_path)['"]?\s*[:=]|load\w*\s+(?:\w+\s+){0,2}(?:model|encoder|SentenceTransformer)\b(?:\s+from)?\s*:?(?=[^/]{0,40}/))\s*['"]?(?P<value>[^\s'",;()\]}]+)""",
 }
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PROSE = ("log", "txt", "out", "err", "md", "py", "sh", "html", "rst", "tsv")

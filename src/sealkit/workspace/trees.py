@@ -12,7 +12,7 @@ from sealkit.pack import Pack
 from sealkit.trees.evidence import Evidence
 from sealkit.trees.layout import Says, Source, TreeLayout
 from sealkit.trees.observe import observe_tree
-from sealkit.trees.recognise import Recognised, recognise
+from sealkit.trees.recognise import Recognised, find_root, recognise
 from sealkit.workspace import testimony
 from sealkit.workspace.foreign import Tree
 from sealkit.workspace.ledger import Ledger, NotRead
@@ -60,7 +60,8 @@ class _Trees:
         """The runs in these folders, which are part of no matrix that could be read, and the trainings."""
         top = posixpath.dirname(outputs) if posixpath.basename(outputs) == RUNS else None
         folder = (self.ledger.root / (folders[0] if top is None else top)).resolve()
-        tree = self.observed(Recognised(_loose(layout, top is not None), folder, ()), outputs)
+        loose = _loose(layout, top is not None)
+        tree = self.observed(Recognised(loose, folder, find_root(folder, loose), ()), outputs)
         if tree is not None and (tree.evidence.ids("run") or tree.evidence.ids("training")):
             self.ledger.trees.append(outputs or ".")
             runs = [id for id in tree.evidence.ids("run") if tree.folder("run", id) in folders]
@@ -117,7 +118,7 @@ def _loose(layout: TreeLayout, of_matrix: bool) -> TreeLayout:
         if "{run}" in source.path and of_matrix:
             sources.append(source)
         elif "{run}" in source.path:
-            sources.append(replace(source, path="{outputs}/" + source.path[source.path.index("{run}") :]))
+            sources.append(replace(source, paths=("{outputs}/" + source.path[source.path.index("{run}") :],)))
         elif "{matrix}" not in source.path:
             sources.append(source)
     return replace(layout, sources=tuple(sources))
