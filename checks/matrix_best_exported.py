@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Location, Severity, View
+from sealkit.trees import selection
 from sealkit.trees.evidence import Evidence, Model, Statement
-from sealkit.trees.lineage import Best, Lines, differ, is_final
+from sealkit.trees.lineage import Lines, differ, is_final
 from sealkit.trees.words import step_of
 
 
@@ -12,9 +13,9 @@ def find(run: View) -> Iterator[Finding]:
     lines = Lines(run.evidence)
     untold: list[str] = []
     for training in lines.trainings:
-        best = lines.best(training)
+        best = selection.best(lines, training)
         yield from best_is_best(training, best, lines)
-        chosen, left = lines.best_checkpoint(training), lines.left(training)
+        chosen, left = selection.best_checkpoint(lines, training), lines.left(training)
         apart = [(model, differ(model, chosen)) for model in left if chosen]
         wrong = [model for model, other in apart if other and not as_good(model, training, best, lines)]
         if chosen and wrong:
@@ -36,9 +37,9 @@ def find(run: View) -> Iterator[Finding]:
         raise Blocked(why, "put the folder of the training back")
 
 
-def best_is_best(training: str, best: Best, lines: Lines) -> Iterator[Finding]:
+def best_is_best(training: str, best: selection.Best, lines: Lines) -> Iterator[Finding]:
     """What a training calls its best checkpoint is the best of its history."""
-    said = next(iter(lines.best_steps(training)), None)
+    said = next(iter(selection.best_steps(lines, training)), None)
     severity = Severity.ERROR if lines.behind.get(training) else None
     if said and best.value is not None and said.value != best.step:
         message = f"{lines.title(training)} says that step {said.value} was best; by {best.metric} it was step {best.step} with {best.value}"
@@ -51,19 +52,19 @@ def best_is_best(training: str, best: Best, lines: Lines) -> Iterator[Finding]:
         yield Finding(message, Location(named.path), severity, places(best), f"export {step.path}")
 
 
-def as_good(model: Model, training: str, best: Best, lines: Lines) -> bool:
+def as_good(model: Model, training: str, best: selection.Best, lines: Lines) -> bool:
     """Whether a model is another checkpoint with the value of the best: one of several that are equal."""
-    value = lines.value_at(lines.step_of_weights(model, training), training)
+    value = selection.value_at(lines, selection.step_of_weights(lines, model, training), training)
     return best.value is not None and value == best.value
 
 
-def not_best(training: str, best: Best, wrong: Model, chosen: Model, lines: Lines) -> Finding:
+def not_best(training: str, best: selection.Best, wrong: Model, chosen: Model, lines: Lines) -> Finding:
     """The weights that left a training are not those of its best checkpoint. What says that they are is no evidence of it."""
-    step = lines.step_of_weights(wrong, training)
-    final = step is not None and step == lines.last_step(training)
+    step = selection.step_of_weights(lines, wrong, training)
+    final = step is not None and step == selection.last_step(lines, training)
     which = "weights of no checkpoint that it kept" if step is None else f"step {step}"
     which = f"its final model (step {step})" if final else which
-    value = lines.value_at(step, training)
+    value = selection.value_at(lines, step, training)
     values = f": {value} in place of {best.value}" if value is not None and best.value is not None else ""
     by = f" by {best.metric}" if best.metric else ""
     name = f"step {best.step}" if best.step is not None else chosen.path
@@ -74,15 +75,15 @@ def not_best(training: str, best: Best, wrong: Model, chosen: Model, lines: Line
     return Finding(message, at[0], also=also, fix=f"export {chosen.path}")
 
 
-def final_by_record(training: str, best: Best, lines: Lines) -> Statement | None:
+def final_by_record(training: str, best: selection.Best, lines: Lines) -> Statement | None:
     """What says that the final model was exported, of a training whose best was another."""
     said = next((one for one in exported(training, lines.evidence) if is_final(one)), None)
-    last = lines.last_step(training)
-    tied = best.value is not None and lines.value_at(last, training) == best.value
+    last = selection.last_step(lines, training)
+    tied = best.value is not None and selection.value_at(lines, last, training) == best.value
     return said if best.step not in (None, last) and not tied else None
 
 
-def on_trust(training: str, best: Best, left: list[Model], lines: Lines) -> Finding:
+def on_trust(training: str, best: selection.Best, left: list[Model], lines: Lines) -> Finding:
     """Where neither weights nor a record tell."""
     said = exported(training, lines.evidence)
     place = said[0].at if said else Location(left[0].path) if left else lines.evidence.all("training", training)[0].file
@@ -97,7 +98,7 @@ def exported(training: str, evidence: Evidence) -> list[Statement]:
     return sorted(evidence.all("training", training, "exported"), key=lambda one: not is_final(one))
 
 
-def places(best: Best) -> tuple[Location, ...]:
+def places(best: selection.Best) -> tuple[Location, ...]:
     return tuple(one.at for one in best.at)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from sealkit import Check, Finding, Severity, View
+from sealkit.trees import selection
 from sealkit.trees.evidence import Statement
 from sealkit.trees.lineage import Lines, differ, is_final
 from sealkit.trees.words import few
@@ -15,7 +16,7 @@ def find(run: View) -> Iterator[Finding]:
         wrong = [one for one in said if one and holds(one, training, lines) is False]
         left = lines.left(training)
         if wrong:
-            step = lines.step_of_weights(left[0], training)
+            step = selection.step_of_weights(lines, left[0], training)
             weights = "weights of no checkpoint that it kept" if step is None else f"the weights of step {step}"
             told = " and ".join(f"its {one.by} says {one.value}" for one in wrong)
             also, more = few([one.at for one in wrong])
@@ -35,13 +36,13 @@ def is_best(said: Statement) -> bool:
 
 def holds(said: Statement, training: str, lines: Lines) -> bool | None:
     """Whether all that left a training is what was said; None where that cannot be told."""
-    left, last_step = lines.left(training), lines.last_step(training)
+    left, last_step = lines.left(training), selection.last_step(lines, training)
     kept = {
         step: model
         for model in lines.checkpoints(training).values()
-        if (step := lines.step_of_weights(model, training))
+        if (step := selection.step_of_weights(lines, model, training))
     }
-    meant = kept.get(last_step or -1) if is_final(said) else lines.best_checkpoint(training)
+    meant = kept.get(last_step or -1) if is_final(said) else selection.best_checkpoint(lines, training)
     if meant is None or not left:
         return None
     apart = [differ(model, meant) for model in left]

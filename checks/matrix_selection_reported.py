@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sealkit import Blocked, Check, Finding, Severity, View
+from sealkit.trees import selection
 from sealkit.trees.lineage import Lines
 from sealkit.trees.words import measure, names
 
@@ -11,7 +12,7 @@ from sealkit.trees.words import measure, names
 def find(run: View) -> Iterator[Finding]:
     evidence, lines = run.evidence, Lines(run.evidence)
     for training, linked in lines.trainings.items():
-        best, title, runs = lines.best(training), lines.title(training), linked or lines.adrift
+        best, title, runs = selection.best(lines, training), lines.title(training), linked or lines.adrift
         reported = [one for run_ in runs for one in evidence.all("run", run_, "metric", "summary")]
         measures = {measure(str(one.key)): one for one in reversed(reported)}
         history = evidence.all("training", training, "metric")
@@ -24,7 +25,7 @@ def find(run: View) -> Iterator[Finding]:
             continue
         evaluated = {measure(one.key or "") for one in history if one.step is not None}
         head = headline(best.metric, list(reversed(measures)), evaluated)
-        tops = lines.tops(training, head)
+        tops = selection.tops(lines, training, head)
         if head == best.metric or any(one.step == best.step for one in tops):
             continue
         other = next(iter(tops), None)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealkit.finding import Location
+from sealkit.trees import selection
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, same_name
 from sealkit.trees.lineage import Lines, differ
@@ -160,21 +161,21 @@ def history(*values: float, key: str = "recall@5", **record: object) -> Lines:
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8), st.sampled_from(["recall@5", "eval_loss"]))
 def test_the_best_step_has_the_best_value_of_the_history(values: list[int], key: str) -> None:
-    best = history(*map(float, values), key=key, selected_by=key).best("t")
+    best = selection.best(history(*map(float, values), key=key, selected_by=key), "t")
     wanted = min(values) if "loss" in key else max(values)
     assert (best.value, best.step) == (wanted, 10 * (1 + values.index(wanted)))
 
 
 def test_of_equal_values_the_best_is_the_one_that_the_record_names() -> None:
-    assert history(1, 2, 2, selected_by="recall@5").best("t").step == 20
-    assert history(1, 2, 2, selected_by="recall@5", best_step=30).best("t").step == 30
-    assert history(1, 3, 2, selected_by="recall@5", best_step=30).best("t").step == 20
+    assert selection.best(history(1, 2, 2, selected_by="recall@5"), "t").step == 20
+    assert selection.best(history(1, 2, 2, selected_by="recall@5", best_step=30), "t").step == 30
+    assert selection.best(history(1, 3, 2, selected_by="recall@5", best_step=30), "t").step == 20
 
 
 def test_a_log_that_tells_of_every_new_best_means_the_last() -> None:
     lines = [said("training", "t", "best_step", step, by="log") for step in (10, 20)]
-    assert Lines(evidence(*lines)).best("t").step == 20
-    assert Lines(evidence(*lines, said("training", "t", "best_step", 5, by="record"))).best("t").step == 5
+    assert selection.best(Lines(evidence(*lines)), "t").step == 20
+    assert selection.best(Lines(evidence(*lines, said("training", "t", "best_step", 5, by="record"))), "t").step == 5
 
 
 def test_a_model_that_two_trainings_made_alike_is_of_the_one_whose_name_it_bears() -> None:

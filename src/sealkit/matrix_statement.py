@@ -7,6 +7,7 @@ from typing import Any
 
 from sealkit import digest, write
 from sealkit.finding import Location
+from sealkit.trees import selection
 from sealkit.trees.agreement import ASKED, Agreement
 from sealkit.trees.contrasts import contrasts
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
@@ -87,7 +88,7 @@ def _commits(evidence: Evidence) -> dict[str, Any]:
 
 
 def _training(training: str, runs: Sequence[str], lines: Lines) -> dict[str, Any]:
-    evidence, best, chosen = lines.evidence, lines.best(training), lines.best_checkpoint(training)
+    evidence, best, chosen = lines.evidence, selection.best(lines, training), selection.best_checkpoint(lines, training)
     fields = ("run_id", "commit", "seed", "base", "exported", "final_step")
     hard = {
         by: _said(_first(evidence.all("training", training, "hard_negatives", by)[-1:]))

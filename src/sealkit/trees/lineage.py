@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sealkit.trees.evidence import POINTERS, Evidence, Model, Statement, Value, normal, same_name
-from sealkit.trees.words import lower_is_better, measure, names, step_of, switched
+from sealkit.trees.evidence import POINTERS, Evidence, Model, Statement, normal, same_name
+from sealkit.trees.words import names, switched
 
 PLACES = ("loaded", "resolved", "override", "config")  # of a model's name, the most telling first
 WITHOUT_MODEL = ("bm25", "sparse", "lexical", "tfidf")  # modes that load none
@@ -20,17 +20,6 @@ RECORDED = (
     "export",
     "exported",
 )  # what a training says, and no other folder
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best checkpoint of a training: by which metric, at which step, with which value; None for what nobody says. `at` are the
-    statements that say it."""
-
-    metric: str | None
-    step: int | None
-    value: float | None
-    at: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
@@ -216,67 +205,6 @@ class Lines:
         trainings = self.evidence.ids("training")
         return any(model.path == one.path for name in trainings for one in self.checkpoints(name).values()), model.path
 
-    def best(self, training: str) -> Best:
-        """The best checkpoint of a training: the best value of its history, else what its record says. Of equal values, and of
-        subsets that tell of several, it is the one that the record names, else the earliest."""
-        said = [one for one in self.evidence.all("training", training, "selected_by") if one.value]
-        metric = measure(str(said[0].value)) if said else None
-        tops, steps = self.tops(training, metric), self.best_steps(training)
-        recorded = next((int(one.value) for one in steps if isinstance(one.value, int | float)), None)
-        if tops:
-            top = next((one for one in tops if one.step == recorded), tops[0])
-            return Best(metric, top.step, float(top.value or 0), (*said[:1], *steps, top))
-        return Best(metric, recorded, None, (*said[:1], *steps))
-
-    def best_steps(self, training: str) -> list[Statement]:
-        """What says which step was best: the record, else the last line of the log that says so."""
-        said = self.evidence.all("training", training, "best_step")
-        return [one for one in said if one.by == "record"][:1] or said[-1:]
-
-    def tops(self, training: str, metric: str | None) -> list[Statement]:
-        """The best values of a measure in the history of a training, of each of its subsets; of equal ones the earliest first."""
-        by_key: dict[str | None, list[Statement]] = {}
-        for one in self.evidence.all("training", training, "metric"):
-            if metric and one.step is not None and measure(one.key or "") == metric and _is_number(one.value):
-                by_key.setdefault(one.key, []).append(one)
-        best = min if lower_is_better(metric or "") else max
-        return [
-            one
-            for values in by_key.values()
-            for one in sorted(values, key=lambda one: one.step or 0)
-            if one.value == best(float(other.value or 0) for other in values)
-        ]
-
-    def value_at(self, step: int | None, training: str) -> Value:
-        """The value of the selection's measure at a step: of the subset that tells of the best, else of the first that has one; None
-        where nobody says it."""
-        best = self.best(training)
-        history = self.evidence.all("training", training, "metric")
-        at_step = [
-            one for one in history if step is not None and one.step == step and measure(one.key or "") == best.metric
-        ]
-        key = best.at[-1].key if best.at else None
-        return next((one.value for one in (*(one for one in at_step if one.key == key), *at_step)), None)
-
-    def step_of_weights(self, model: Model, training: str) -> int | None:
-        """The step of the checkpoint of a training that has the weights of a model, the last of several; None for none."""
-        steps = (step_of(name) for name, one in self.checkpoints(training).items() if differ(one, model) is False)
-        return max((step for step in steps if step is not None), default=None)
-
-    def last_step(self, training: str) -> int | None:
-        """The step at which a training ended: by its record, else the last that was evaluated or kept."""
-        said = (one.value for one in self.evidence.all("training", training, "final_step"))
-        recorded = next((int(value) for value in said if isinstance(value, int | float)), None)
-        steps = [one.step for one in self.evidence.all("training", training, "metric")]
-        steps += [step_of(name) for name in self.checkpoints(training)]
-        return recorded or max((step for step in steps if step is not None), default=None)
-
-    def best_checkpoint(self, training: str) -> Model | None:
-        """The folder of the best checkpoint: the one of its step, else the one that is called best."""
-        kept, step = self.checkpoints(training), self.best(training).step
-        by_step = next((kept[name] for name in kept if step is not None and step_of(name) == step), None)
-        return by_step or next((kept[name] for name in kept if name.lower().startswith("best")), None)
-
     def hard(self, training: str) -> bool | None:
         """Whether a training had hard negatives: by its log, else its record, else its config; None where nothing says so."""
         for by in ("log", "record", "config"):
@@ -311,7 +239,3 @@ def _format(model: Model) -> str:
     """What the digest of a model's weights is of: its tensors, or files of these kinds."""
     suffixes = sorted({name.rpartition(".")[2] for name in model.files} & {"safetensors", "bin", "pt", "ckpt"})
     return "safetensors" if "safetensors" in suffixes else " ".join(suffixes)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

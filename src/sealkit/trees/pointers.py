@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sealkit.trees import selection
 from sealkit.trees.evidence import Model, Statement
 from sealkit.trees.lineage import Lines, differ, is_final
 from sealkit.trees.words import step_of
@@ -53,8 +54,10 @@ def _elsewhere(pointer: Model, twin: Model, own: Sequence[Model], lines: Lines) 
         if exported:
             said = lines.evidence.all("training", training, "exported")
             how = f"leads to {twin.path}, and not to what {training} exported beside it"
-            chosen, last = lines.best_checkpoint(training), step_of(twin.path.rpartition("/")[2])
-            final = last is not None and last == lines.last_step(training) and any(is_final(one) for one in said)
+            chosen, last = selection.best_checkpoint(lines, training), step_of(twin.path.rpartition("/")[2])
+            final = (
+                last is not None and last == selection.last_step(lines, training) and any(is_final(one) for one in said)
+            )
             sure = bool(said) and not final and (chosen is None or differ(chosen, pointer) is not False)
             return Move(f"has moved: it {how}" if sure else how, exported.path, tuple(said), sure)
     return None

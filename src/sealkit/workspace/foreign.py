@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 
 from sealkit.finding import Location
+from sealkit.trees import selection
 from sealkit.trees.evidence import Evidence, Model, Statement, normal
 from sealkit.trees.lineage import Lines
 from sealkit.trees.observe import look_at
@@ -155,8 +156,8 @@ class Tree:
 
     def made(self, id: str, run: Run, base: Named | None) -> Iterator[Made]:
         """Checkpoints and exports of a training, each with the places that say where it came from."""
-        evidence, best = self.evidence, self.lines.best(id)
-        best_folder = self.lines.best_checkpoint(id)
+        evidence, best = self.evidence, selection.best(self.lines, id)
+        best_folder = selection.best_checkpoint(self.lines, id)
         said = evidence.one("training", id, "exported") or evidence.all("training", id)[0]
         models = [(model, name, None) for name, model in self.lines.checkpoints(id).items()]
         role = str(said.value) if said.what == "exported" else "export"
