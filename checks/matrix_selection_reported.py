@@ -1,4 +1,4 @@
-"""The measure that chose the checkpoint is the one that the runs report, or chooses the same checkpoint as it."""
+"""The measure that chose the checkpoint is the one that the runs report."""
 
 import re
 from collections.abc import Iterator
@@ -26,11 +26,14 @@ def find(run: View) -> Iterator[Finding]:
         evaluated = {measure(one.key or "") for one in history if one.step is not None}
         head = headline(best.metric, list(reversed(measures)), evaluated)
         tops = selection.tops(lines, training, head)
-        if head == best.metric or any(one.step == best.step for one in tops):
+        same = next((one for one in tops if one.step == best.step), None)
+        # To choose by a loss and report a measure is usual; by one cutoff, to report another is told whatever it would have chosen.
+        if head == best.metric or (same and head.partition("@")[0] != best.metric.partition("@")[0]):
             continue
-        other = next(iter(tops), None)
+        other = same or next(iter(tops), None)
         untold = ", and no evaluation tells which step that would have chosen"
-        instead = f", by which step {other.step} would have been chosen" if other else untold
+        step = "the same step" if same else f"step {other.step}" if other else ""
+        instead = f", by which {step} would have been chosen" if other else untold
         report = "reports" if len(runs) == 1 else "report"
         message = (
             f"{title}: its checkpoint was selected by {best.metric}; {names(runs, evidence)} {report} {head}{instead}"
