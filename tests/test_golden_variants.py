@@ -119,11 +119,11 @@ VARIANTS: dict[str, tuple[Edit, str, dict[str, str]]] = {
     "one commit": (provenance.same_commit, WARNINGS, {BOUND: GONE}),
     "a repository of three commits": (provenance.history, WARNINGS, {}),
     "latest is a link": (provenance.linked, WARNINGS, {}),
-    "latest has moved": (provenance.retrained, "FAIL", {PINNED: "failed", SELECTED: GONE}),
+    "latest has moved": (provenance.retrained, "FAIL", {PINNED: "failed"}),
     "latest has moved, with digests": (
         both(provenance.digests, provenance.retrained),
         "FAIL",
-        {PINNED: "failed", AGREE: "failed", BOUND: GONE, SELECTED: GONE},
+        {PINNED: "failed", AGREE: "failed", BOUND: GONE},
     ),
     "latest is another model": (provenance.replaced, "FAIL", UNLINKED | {PINNED: "failed"}),
     "weights in storage": (provenance.left_in_storage, "INCONCLUSIVE", UNLINKED),
