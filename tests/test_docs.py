@@ -16,8 +16,9 @@ from sealkit.matrix_plan import plans
 from sealkit.pack import BUILT_IN
 from sealkit.project import Settings
 from sealkit.read import yaml
-from sealkit.trees.gather import LINE, gather
+from sealkit.trees.gather import gather
 from sealkit.trees.recognise import recognise
+from sealkit.trees.statement import LINE
 from tests.trees import write
 
 ROOT = Path(__file__).parent.parent

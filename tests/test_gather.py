@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sealkit.pack import BUILT_IN
 from sealkit.redact import Redactor
-from sealkit.trees import gather
+from sealkit.trees import gather, statement
 from tests.trees import gathered, said
 
 
@@ -365,5 +365,5 @@ def test_whatever_a_document_holds_is_said_under_the_contract(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=500), st.integers(0, 2000))
 def test_a_quote_is_never_longer_than_its_bound(tmp_path: Path, text: str, column: int) -> None:
-    quote = gather._quote(text * 5, column, Redactor())
-    assert len(quote) <= gather.QUOTE
+    quote = statement.quote(text * 5, column, Redactor())
+    assert len(quote) <= statement.QUOTE

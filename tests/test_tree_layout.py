@@ -117,7 +117,7 @@ def test_no_expression_of_ours_is_kept_busy_by_a_line() -> None:
     import time
 
     from sealkit.pack import BUILT_IN
-    from sealkit.trees.gather import LINE
+    from sealkit.trees.statement import LINE
 
     says = [one for tree in BUILT_IN.tree_layouts.values() for source in tree.sources for one in source.says]
     patterns = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sealkit import per_query
 from sealkit.finding import Location, ReadError
-from sealkit.trees.gather import place
+from sealkit.trees.statement import place
 
 Said = Mapping[str, Any]  # a statement of an evidence/v1 document
 

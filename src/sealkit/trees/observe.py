@@ -14,10 +14,11 @@ from sealkit.redact import mask
 from sealkit.rundir import SEAL
 from sealkit.trees import means
 from sealkit.trees.evidence import Evidence, normal
-from sealkit.trees.gather import Gathered, gather, place
+from sealkit.trees.gather import Gathered, gather
 from sealkit.trees.layout import NAME, TreeLayout, fill
 from sealkit.trees.rankings import first_alike
 from sealkit.trees.recognise import Recognised
+from sealkit.trees.statement import place
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.ckpt")  # hashed as files, never opened, where there are no safetensors
 MARKERS = ("modules.json", "config.json", "model.safetensors", "pytorch_model.bin", "model_manifest.json")
