@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from sealkit import digest, write
 from sealkit.cli import toolkit
 from sealkit.finding import UsageError
-from sealkit.matrix_seal import texts
+from sealkit.matrix_seal import seal_matrix, texts
 from sealkit.matrix_statement import TYPE
+from sealkit.pack import BUILT_IN
 from sealkit.seal import STATEMENT, SUMS
 from sealkit.statement import statement
+from sealkit.trees.recognise import recognise
 from tests.golden import edits, provenance, repairs, runs, tree
 from tests.matrices import build, call, code, sealed, stated
 
@@ -490,3 +492,12 @@ def test_a_finding_on_a_whole_file_outside_outlives_edits_of_it(tmp_path: Path) 
     )
     record.write_text(record.read_text() + "\n")
     assert verified(matrix)[0] == 0
+
+
+def test_a_matrix_that_goes_on_is_not_sealed(tmp_path: Path) -> None:
+    matrix = tree.build(tmp_path)
+    found = recognise(matrix, BUILT_IN)
+    assert found
+    with write.Lock(matrix), pytest.raises(UsageError, match="a run goes on there: process"):
+        seal_matrix(found)
+    assert not list(matrix.glob("*seal*"))

@@ -59,7 +59,7 @@ SNAPSHOT = "models--sentence-transformers--all-MiniLM-L6-v2/snapshots/8b3219a929
     [
         "all-MiniLM-L6-v2",
         "all-minilm-l6-v2",
-        f"/root/.cache/huggingface/hub/{SNAPSHOT}",
+        f"/home/ada/.cache/huggingface/hub/{SNAPSHOT}",
         f"C:\\Users\\ada\\hub\\{SNAPSHOT}".replace("/", "\\"),
         f"https://huggingface.co/{HUB}",
         f"{HUB}/",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sealkit import digest, matrix_numbers, write
-from sealkit.finding import Report, UsageError
+from sealkit.finding import Report
 from sealkit.matrix_statement import TYPE, predicate
 from sealkit.pack import BUILT_IN, Pack
 from sealkit.policy import NO_POLICY, Policy
@@ -20,8 +18,7 @@ from sealkit.render import json as report_json
 from sealkit.render import matrix_html, tabular
 from sealkit.render import matrix_seal as page
 from sealkit.rundir import SEAL
-from sealkit.seal import HTML, PAGE, REPORT, STATEMENT, SUMS, Sealed, outside, refuse_other, stamp, standing
-from sealkit.statement import statement
+from sealkit.seal import HTML, PAGE, REPORT, Sealed, bind, outside, put, stamp, standing
 from sealkit.trees.audit import EVIDENCE, Tree, audit_tree, look_at, run_folders
 from sealkit.trees.recognise import Recognised
 
@@ -50,23 +47,12 @@ def seal_matrix(
     tree = look_at(place, policy, pack)
     times = (before["observed_at"], before["sealed_at"]) if before else (tree.document["observed_at"], write.now())
     tree = replace(tree, document={**tree.document, "observed_at": times[0]})
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
-    try:
-        partial.mkdir()
-    except OSError as error:
-        fix = "toolkit seal MATRIX_DIR --out DIR, where you may write"
-        raise UsageError(f"{target.parent}: cannot write the seal: {error.strerror}", fix) from error
-    try:
-        report = _compose(tree, reference, pack, partial, stamps, times[1])
-        if before:
-            refuse_other(target, partial)
-        else:
-            write.sync_tree(partial)
-            partial.rename(target)
-            write.sync_folder(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
+    return put(
+        place.folder,
+        target,
+        before is None,
+        lambda folder: _compose(tree, reference, pack, folder, stamps, times[1]),
+    )
 
 
 def _compose(
@@ -74,9 +60,8 @@ def _compose(
 ) -> Report:
     """Write a whole seal into `folder`; `stamps` tell the files of the matrix and how they stood before they were read."""
     place = tree.place.folder
-    with ThreadPoolExecutor(
-        1
-    ) as aside:  # runs of ours are judged in processes of their own: meanwhile there is time for this
+    # Runs of ours are judged in processes of their own: meanwhile there is time for the numbers.
+    with ThreadPoolExecutor(1) as aside:
         judged = aside.submit(audit_tree, tree, pack)
         numbers = numbers_of(tree, reference, pack)
         digests = digest.files(place, stamps)
@@ -86,14 +71,7 @@ def _compose(
     for name, text in texts(tree.document, document, stated).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, "utf-8", newline="\n")
-    digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
-    if changed := [name for name, before in stamps.items() if stamp(place / name) != before]:
-        fix = "seal when nothing writes to the matrix"
-        raise UsageError(f"{place / changed[0]}: changed while it was being sealed", fix)
-    sealed = write.dumps({**statement(digests, stated), "predicateType": TYPE})
-    (folder / STATEMENT).write_text(sealed, "utf-8", newline="\n")
-    digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(sealed.encode())
-    (folder / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
+    bind(place, stamps, folder, digests, stated, TYPE)
     return report
 
 

@@ -6,8 +6,10 @@ import importlib.metadata
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sealkit import digest, write
 from sealkit.audit import audit
@@ -20,7 +22,7 @@ from sealkit.render import html
 from sealkit.render import json as report_json
 from sealkit.render import seal as page
 from sealkit.rundir import SEAL, Run, open_run
-from sealkit.statement import predicate, statement
+from sealkit.statement import TYPE, predicate, statement
 
 STATEMENT, SUMS, REPORT = "seal.json", "SHA256SUMS", "report.json"
 PAGE, HTML = "SEAL.md", "SEAL.html"
@@ -56,6 +58,13 @@ def seal(
     compared = open_run(reference, run.layout, pack.contracts, pack.metric_keys) if reference else None
     target = path / SEAL if out is None else outside(path, out)
     before = standing(target)
+    times = (before["observed_at"], before["sealed_at"]) if before else (write.now(), write.now())
+    return put(path, target, before is None, lambda folder: _compose(run, compared, folder, times, policy, pack))
+
+
+def put(path: Path, target: Path, fresh: bool, compose: Callable[[Path], Report]) -> Sealed:
+    """Write a seal of `path` beside its place and move it there whole; one that is not `fresh` stands there already, and must have the
+    same bytes. Raises UsageError where it has not, where the folder cannot be written, and where something still writes to `path`."""
     if owner := write.Lock(path).holder():
         raise UsageError(f"{path}: a run goes on there: {owner}", "seal it when it is done")
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
@@ -67,17 +76,39 @@ def seal(
             "toolkit seal RUN_DIR --out DIR, where you may write",
         ) from error
     try:
-        times = (before["observed_at"], before["sealed_at"]) if before else (write.now(), write.now())
-        report = _compose(run, compared, partial, times, policy, pack)
-        if before:
-            refuse_other(target, partial)
-        else:
+        report = compose(partial)
+        if fresh:
             write.sync_tree(partial)
             partial.rename(target)
             write.sync_folder(target.parent)
+        else:
+            _refuse_other(target, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Sealed(digest.file(target / STATEMENT), report, fresh=before is None)
+    return Sealed(digest.file(target / STATEMENT), report, fresh)
+
+
+def bind(
+    path: Path,
+    stamps: Mapping[str, object],
+    folder: Path,
+    digests: Mapping[str, str],
+    stated: Mapping[str, Any],
+    predicate_type: str = TYPE,
+) -> None:
+    """Write seal.json and SHA256SUMS into `folder`, which holds the rest of a seal: over the files of `path` (by their `digests`) and
+    those of the seal. Raises UsageError where a file is no longer what its stamp says."""
+    bound = {
+        **digests,
+        **{f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()},
+    }
+    if changed := [name for name, before in stamps.items() if stamp(path / name) != before]:
+        fix = "seal when nothing writes there"
+        raise UsageError(f"{path / changed[0]}: changed while it was being sealed", fix)
+    text = write.dumps(statement(bound, stated, predicate_type))
+    (folder / STATEMENT).write_text(text, "utf-8", newline="\n")
+    bound[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(text.encode())
+    (folder / SUMS).write_text(digest.sums(bound), "utf-8", newline="\n")
 
 
 def outside(path: Path, out: Path) -> Path:
@@ -108,7 +139,7 @@ def standing(target: Path, observed: str = OBSERVED) -> dict[str, str] | None:
         ) from error
 
 
-def refuse_other(target: Path, partial: Path) -> None:
+def _refuse_other(target: Path, partial: Path) -> None:
     names, others = list(digest.walk(target)), list(digest.walk(partial))
     if names == others and digest.files(target, names) == digest.files(partial, others):
         return
@@ -136,16 +167,7 @@ def _compose(
     stated = predicate(unsealed, document, observed, digests, times[1], version, pack.records())
     (folder / PAGE).write_text(page.render(stated, document), "utf-8", newline="\n")
     (folder / HTML).write_text(html.render(stated, document), "utf-8", newline="\n")
-    digests |= {f"{SEAL}/{name}": value for name, value in digest.files(folder, digest.walk(folder)).items()}
-    changed = [name for name in own if stamp(run.root / name) != before[name]]
-    if changed:
-        raise UsageError(
-            f"{run.root / changed[0]}: changed while it was being sealed", "seal when nothing writes to the run"
-        )
-    text = write.dumps(statement(digests, stated))
-    (folder / STATEMENT).write_text(text, "utf-8", newline="\n")
-    digests[f"{SEAL}/{STATEMENT}"] = digest.of_bytes(text.encode())
-    (folder / SUMS).write_text(digest.sums(digests), "utf-8", newline="\n")
+    bind(run.root, before, folder, digests, stated)
     return report
 
 

@@ -13,14 +13,17 @@ from sealkit.rundir import Run
 EXPECTATIONS = "expectations-met"
 
 
-def statement(digests: Mapping[str, str], stated: Mapping[str, Any]) -> dict[str, Any]:
+TYPE = "urn:sealkit:seal/v1"
+
+
+def statement(digests: Mapping[str, str], stated: Mapping[str, Any], predicate_type: str = TYPE) -> dict[str, Any]:
     """The in-toto Statement v1 over all files but itself and SHA256SUMS."""
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
             {"name": name, "digest": {"sha256": digests[name].removeprefix(digest.PREFIX)}} for name in sorted(digests)
         ],
-        "predicateType": "urn:sealkit:seal/v1",
+        "predicateType": predicate_type,
         "predicate": stated,
     }
 
