@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,15 @@ def test_a_name_that_is_nowhere() -> None:
     assert str(error) == (
         "models/retriever/run000: no such file, and no record below . has that name or digest\n"
         "  fix: close to it: models/retriever/run0000"
+    )
+
+
+@pytest.mark.parametrize("verb", [lineage, impact])
+@pytest.mark.usefixtures("work")
+def test_a_name_that_is_like_none_is_told_where_it_was_looked_for(verb: Callable[..., Result]) -> None:
+    assert str(verb("0123456789abcdef").exception) == (
+        "0123456789abcdef: no such file, and no record below . has that name or digest\n"
+        "  fix: check the name; --workspace DIR names the folder whose records are read"
     )
 
 

@@ -33,7 +33,11 @@ def resolve(text: str, ledger: Ledger) -> Asked:
     if found := by_name(text, ledger):
         return found
     close = difflib.get_close_matches(text, sorted(called.names(ledger)), n=3, cutoff=0.5)
-    hint = f"close to it: {', '.join(close)}" if close else "toolkit lineage MODEL|RUN|FILE, --workspace DIR"
+    hint = (
+        f"close to it: {', '.join(close)}"
+        if close
+        else "check the name; --workspace DIR names the folder whose records are read"
+    )
     message = f"{text}: no such file, and no record below {ledger.root} has that name or digest"
     if ledger.not_read:
         raise Blocked(f"{message}; but {_count(ledger)} not read, {ledger.not_read[0].path} the first of them", hint)
