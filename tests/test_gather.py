@@ -273,7 +273,7 @@ def unread(root: Path, files: str, tree: dict[str, str]) -> list[str]:
         ("json", '{"a": 1, "a": 2}', 'a:1: has the key "a" twice in one object'),
         ("jsonl", '{"a": 1}\n{"a": ', "a:2: is not JSON: expecting value, column 7, found the end of the text (was it cut off?)"),
         ("yaml", "a: .nan\n", "a:1: holds .nan, which is no finite number"),
-        ("yaml", "a: &x 1\nb: *x\n", "a:1: uses the anchor or alias `x`"),
+        ("yaml", "a: &x [*x]\n", "a:1: has the alias `x` before its anchor, or in it"),
         ("yaml", "a: !!python/object/apply:os.system [ls]\n", "a:1: uses the tag `!!python/object/apply:os.system`"),
         ("csv", "a,a\n1,2\n", "a:1: has the column `a` twice"),
         ("csv", 'a\n"1\n', "a:2: is not CSV: unexpected end of data"),

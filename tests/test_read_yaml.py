@@ -289,3 +289,35 @@ def test_real_configs_are_read(sealkit_data: Path) -> None:
 def test_a_real_learning_rate_is_a_number(sealkit_data: Path) -> None:
     document = yaml.read(sealkit_data / "run_examples/hydra_neural_decoder/outputs/.hydra/config.yaml")
     assert document.data["l2_decay"] == 1e-05
+
+
+@given(st.lists(st.integers() | st.text("abc"), max_size=3), st.integers(0, 4))
+def test_what_another_tool_wrote_with_aliases_is_read_as_what_it_wrote(part: list[object], times: int) -> None:
+    meant = {"first": part, "again": [part] * times, "within": {"deep": {"part": part}}}
+    text = pyyaml.safe_dump(meant)
+    assert yaml.parse(text, "x", aliases=True).data == pyyaml.safe_load(text) == meant
+
+
+def test_an_alias_stands_on_its_own_line() -> None:
+    document = yaml.parse("a: &x\n- 1\n- k: v\nb: *x\nc: &y z\nd: *y\n", "x", aliases=True)
+    assert document.data == {"a": [1, {"k": "v"}], "b": [1, {"k": "v"}], "c": "z", "d": "z"}
+    assert (document.lines["/b"], document.lines["/d"], "/b/0" in document.lines) == (4, 6, False)
+
+
+def refused(text: str) -> ReadError:
+    with pytest.raises(ReadError) as error:
+        yaml.parse(text, "x", aliases=True)
+    return error.value
+
+
+def test_aliases_cannot_make_a_document_large_or_deep_or_hold_itself_or_merge() -> None:
+    laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+    )
+    assert str(refused(laughs)).startswith("x:5: has aliases that come to over 10,000 values, or to over 64 levels")
+    ladder = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 70))
+    assert "over 64 levels" in str(refused(ladder))
+    assert str(refused("a: &a [1, *a]")).startswith("x:1: has the alias `a` before its anchor, or in it")
+    assert str(refused("*a")).startswith("x:1: has the alias `a` before its anchor, or in it")
+    assert "key that is not plain text" in str(refused("a: &a 1\n*a : 2"))
+    assert str(refused("a: &a {k: 1}\nb:\n  <<: *a\n")).startswith("x:3: merges the alias `a` with `<<`")

@@ -107,7 +107,8 @@ class Contract:
     def read(self, path: Path, name: str, *, follow: bool = False) -> Any:
         """A document from a file, unchecked. Raises ReadError."""
         if self.media == "yaml":
-            return yaml.parse(read_text(path, name, limit=yaml.LIMIT, follow=follow), name).data
+            text = read_text(path, name, limit=yaml.LIMIT, follow=follow)
+            return yaml.parse(text, name, aliases=bool(self.schema.get("x-foreign"))).data
         return read_json.read(path, name, follow=follow)
 
     def problems(self, path: Path, name: str) -> tuple[list[Finding], bool]:

@@ -279,7 +279,7 @@ class Run:
     def _line_of(self, name: str, where: str) -> int | None:
         """The line of a JSON pointer; of what an older version of a contract keeps elsewhere, that of the nearest object around it."""
         text = self._text(name)
-        written = yaml.parse(text, name).lines if name.endswith((".yaml", ".yml")) else None
+        written = yaml.parse(text, name, aliases=True).lines if name.endswith((".yaml", ".yml")) else None
 
         def find(where: str) -> int | None:
             return json.line_of(text, where) if written is None else written.get(where)

@@ -19,6 +19,7 @@ from sealkit.finding import Location, ReadError, pointer
 from sealkit.read.source import MAX_DEPTH, MEBIBYTE, read_text
 
 LIMIT = 1 * MEBIBYTE
+EXPANDED = 10_000  # values that aliases may add to a document
 
 _SCALARS: list[tuple[re.Pattern[str], Callable[[str], Any]]] = [
     (re.compile(r"(?:null|Null|NULL|~|)\Z"), lambda text: None),
@@ -45,12 +46,15 @@ def read(path: Path, name: str | None = None) -> Document:
     return parse(read_text(path, name, limit=LIMIT), name or str(path))
 
 
-def parse(text: str, name: str) -> Document:
+def parse(text: str, name: str, *, aliases: bool = False) -> Document:
     """Read a YAML text. Raises ReadError with the line and what to do.
+
+    With `aliases`, for what other tools wrote (PyYAML writes them for a list that stands in two places), an alias is the value that it
+    refers to, up to `EXPANDED` values in all; the line of all that is in it is that of the alias.
 
     Built from the parser's events, which come one by one: nothing recurses, however deep a text is.
     """
-    builder = _Builder(name)
+    builder = _Builder(name, aliases)
     loader = None
     try:
         loader = pyyaml.SafeLoader(text)
@@ -76,8 +80,13 @@ def parse(text: str, name: str) -> Document:
 class _Builder:
     """Data from events, with a stack of the mappings and lists that are open."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, aliases: bool) -> None:
         self.name = name
+        # of each anchor its value, how many values that is and how deep; None where aliases are not read
+        self._anchors: dict[str, tuple[Any, int, int]] | None = {} if aliases else None
+        # of each mapping or list that is open its anchor, the count of values before it and the depth below it
+        self._open: list[list[Any]] = []
+        self._count = self._expanded = 0
         self.data: Any = None
         self.lines: dict[str, int] = {"": 1}
         self._stack: list[tuple[dict[str, Any] | list[Any], str]] = []
@@ -91,14 +100,19 @@ class _Builder:
             if self._documents > 1:
                 raise ReadError("is not YAML: found another document", at, "correct the line")
         elif isinstance(event, pyyaml.CollectionEndEvent):
-            self._stack.pop()
+            value, _ = self._stack.pop()
+            anchor, before, depth = self._open.pop()
+            self._hold(anchor, value, self._count - before, depth + 1)
         elif isinstance(event, pyyaml.NodeEvent):
             self._node(event, at)
 
     def _node(self, event: Any, at: Location) -> None:
-        if event.anchor is not None:
+        if event.anchor is not None and self._anchors is None:
             fix = "write the value out, or refer to it with ${section.key}"
             raise ReadError(f"uses the anchor or alias `{event.anchor}`", at, fix)
+        if isinstance(event, pyyaml.AliasEvent):
+            self._alias(event, at)
+            return
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
             raise ReadError(f"uses the tag `{tag}`", at, "write a plain value, in quotes if it is text")
@@ -110,8 +124,38 @@ class _Builder:
             return
         value: Any = _scalar(event, at) if not opens else {} if isinstance(event, pyyaml.MappingStartEvent) else []
         where = self._place(value, at)
+        self._count += 1
         if opens:
             self._stack.append((value, where))
+            self._open.append([event.anchor, self._count - 1, 0])
+        else:
+            self._hold(event.anchor, value, 1, 0)
+
+    def _hold(self, anchor: str | None, value: Any, size: int, depth: int) -> None:
+        """Note a value that is whole: under its anchor, and how deep it makes what is around it."""
+        if anchor is not None and self._anchors is not None:
+            self._anchors[anchor] = (value, size, depth)
+        if self._open:
+            self._open[-1][2] = max(self._open[-1][2], depth)
+
+    def _alias(self, event: Any, at: Location) -> None:
+        """Put the value of an anchor where its alias stands. One that is not whole yet would hold itself."""
+        held = (self._anchors or {}).get(event.anchor)
+        if held is None:
+            message = f"has the alias `{event.anchor}` before its anchor, or in it"
+            raise ReadError(message, at, "write the value out")
+        if self._key == "<<":  # YAML 1.1 merges it, YAML 1.2 does not: a guess would be a setting that nobody wrote
+            raise ReadError(f"merges the alias `{event.anchor}` with `<<`", at, "write the settings out")
+        value, size, depth = held
+        self._expanded += size
+        if self._expanded > EXPANDED or len(self._stack) + depth > MAX_DEPTH:
+            message = f"has aliases that come to over {EXPANDED:,} values, or to over {MAX_DEPTH} levels"
+            raise ReadError(message, at, "write the values out", malformed=False)
+        if self._stack and isinstance(self._stack[-1][0], dict) and self._key is None:
+            self._take_key(event, at)
+        self._place(value, at)
+        self._count += size
+        self._hold(None, value, size, depth)
 
     def _take_key(self, event: Any, at: Location) -> None:
         if not isinstance(event, pyyaml.ScalarEvent):

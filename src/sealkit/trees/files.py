@@ -72,7 +72,7 @@ class Found:
     def parts(self, media: str) -> Iterator[Part]:
         """The documents of a json, yaml, jsonl or csv file. Raises ReadError."""
         if media == "yaml":
-            document = yaml.parse(self.text, self.path)
+            document = yaml.parse(self.text, self.path, aliases=True)
             yield Part(document.data, document.lines)
         elif media == "json":
             yield _part(self.text, self.path)
